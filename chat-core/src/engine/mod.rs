@@ -1,0 +1,5 @@
+//! The engine: values in, values out.
+
+mod io;
+
+pub use io::*;

@@ -1,0 +1,61 @@
+//! Domain separation that both ends compute: `L(x) = "CHAT-v1 " ‖ x ‖ 0x00` (key-schedule, SPEC 4.1).
+//! Labels of secrets stand in `chat-core`; here are only those over public bytes.
+
+use sha2::{Digest, Sha256};
+
+/// Signed device lists.
+pub const SIG_LIST: &str = "sig/list";
+/// Possession of a device key inside a list.
+pub const SIG_POSSESSION: &str = "sig/pop";
+/// Medium-term X25519 prekeys.
+pub const SIG_SIGNED_PREKEY: &str = "sig/spk";
+/// One-time pairs of an X25519 and an ML-KEM prekey.
+pub const SIG_ONE_TIME_PAIR: &str = "sig/otp";
+/// Last-resort ML-KEM prekeys.
+pub const SIG_LAST_RESORT: &str = "sig/lastres";
+/// A device's answer to the relay's challenge.
+pub const SIG_PROOF: &str = "sig/proof";
+/// The relay's greeting.
+pub const SIG_READY: &str = "sig/ready";
+/// Ids of prekeys.
+pub const PREKEY_ID: &str = "prekey-id";
+/// Relay ids.
+pub const RELAY_ID: &str = "relay";
+/// Account ids.
+pub const ACCOUNT_ID: &str = "account";
+
+/// `L(label) ‖ parts…`, the bytes that a signature covers.
+#[must_use]
+pub fn labelled(label: &str, parts: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(parts.iter().map(|p| p.len()).sum::<usize>().saturating_add(64));
+    bytes.extend_from_slice(b"CHAT-v1 ");
+    bytes.extend_from_slice(label.as_bytes());
+    bytes.push(0);
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
+    bytes
+}
+
+/// `SHA-256(L(label) ‖ parts…)`.
+#[must_use]
+pub fn labelled_hash(label: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"CHAT-v1 ");
+    hash.update(label.as_bytes());
+    hash.update([0]);
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// `SHA-256(parts…)`, for objects that carry their own magic.
+#[must_use]
+pub fn plain_hash(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

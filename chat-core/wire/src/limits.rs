@@ -1,0 +1,64 @@
+//! Every limit of the wire, with its unit and its reason (SPEC 2).
+
+/// Version of the protocol that this package speaks.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// Bytes of a whole frame after its length prefix. One send carries a 64 KiB text, padded, to every
+/// device of two accounts (2 × 16 × 72 KiB = 2.3 MiB); 4 MiB leaves room and bounds a reader's buffer.
+pub const FRAME_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a frame before the connection is logged in: registration carries list, vault and record.
+pub const FRAME_BYTES_MAX_BEFORE_LOGIN: usize = 64 * 1024;
+
+/// Bytes of the CBOR head of a frame: prekey uploads and bundles are the largest heads.
+pub const HEAD_BYTES_MAX: usize = 1024 * 1024;
+
+/// Characters of a user name.
+pub const NAME_CHARS_MIN: usize = 3;
+/// Characters of a user name.
+pub const NAME_CHARS_MAX: usize = 32;
+
+/// Devices of one account: bounds the fan-out of one message.
+pub const DEVICES_MAX: usize = 16;
+
+/// Bytes of one sealed packet: a 64 KiB text with content head, chunks, Padmé and initiation around it.
+pub const PACKET_BYTES_MAX: usize = 96 * 1024;
+
+/// Packets in one `Send`: every device of the recipient and every other device of the sender.
+pub const PACKETS_PER_SEND_MAX: usize = 2 * DEVICES_MAX;
+
+/// One-time prekey pairs in one upload: 50 × 1,664 B stay under a tenth of a frame.
+pub const ONE_TIME_PAIRS_PER_UPLOAD_MAX: usize = 50;
+
+/// One-time prekey pairs that the relay stores for one device.
+pub const ONE_TIME_PAIRS_STORED_MAX: usize = 100;
+
+/// One-time prekey pairs left below which the device refills.
+pub const ONE_TIME_PAIRS_LOW: usize = 25;
+
+/// Users in one `Found` answer.
+pub const FIND_RESULTS_MAX: usize = 50;
+
+/// Accounts in one `SetContacts`: presence flows to and from these only.
+pub const CONTACTS_MAX: usize = 10_000;
+
+/// Deliveries that may be under way to one connection without an acknowledgement.
+pub const DELIVERIES_UNDER_WAY_MAX: usize = 256;
+
+/// Bytes of a vault.
+pub const VAULT_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of an account record (contacts, blocks, settings; Padmé, at least 4 KiB).
+pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+
+/// Features that a `Hello` may name, and bytes of each name.
+pub const FEATURES_MAX: usize = 32;
+/// Bytes of one feature name.
+pub const FEATURE_BYTES_MAX: usize = 32;
+
+/// Milliseconds between two heartbeats of an idle client.
+pub const HEARTBEAT_MS: u64 = 3_000;
+
+/// Milliseconds of silence after which the relay calls a client offline; the promise is 10 s
+/// (DESIGN §8), the rest is the sweep's interval.
+pub const SILENCE_MS_MAX: u64 = 9_000;
