@@ -1,0 +1,220 @@
+//! What an embedder chooses when it opens a profile.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Port of a relay whose address names none.
+pub const RELAY_PORT: u16 = 7667;
+
+/// How a profile is opened.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The profile's directory: made when absent, closed to everybody else, open in one process.
+    pub data_dir: PathBuf,
+    /// The relay; none takes the one that the profile was used with last.
+    pub relay: Option<RelayAddress>,
+    /// The relay's key, when somebody told it: then nothing else counts.
+    pub pin: Option<Pin>,
+    /// Who says that a notice was taken.
+    pub ack: Ack,
+    /// What becomes of a certificate that no root vouches for.
+    pub trust: Trust,
+    /// Where the store's key lies.
+    pub store_key: StoreKey,
+}
+
+impl Config {
+    /// A profile directory with the defaults: last relay, no pin, automatic acknowledgement, silent
+    /// trust on first use, key file.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            relay: None,
+            pin: None,
+            ack: Ack::Automatic,
+            trust: Trust::FirstUse,
+            store_key: StoreKey::File,
+        }
+    }
+}
+
+/// Who says that a notice was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// A notice counts as taken once the reader asks for the next event.
+    Automatic,
+    /// Only [`crate::Client::ack`] says so.
+    Manual,
+}
+
+/// What becomes of a certificate that no root vouches for, on a profile that knows no pin yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Its key is stored and from then on the only one accepted.
+    FirstUse,
+    /// Nothing is sent; [`crate::ClientEvent::UnknownCertificate`] asks, and
+    /// [`crate::Client::trust_certificate`] answers.
+    Ask,
+}
+
+/// Where the store's key lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreKey {
+    /// In a file beside the store that only its owner reads: protects a copied database, not a copied
+    /// directory.
+    File,
+}
+
+/// SHA-256 of a certificate's `SubjectPublicKeyInfo`, written `sha256:HEX`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pin(pub [u8; 32]);
+
+/// A text is no pin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a pin is `sha256:` and 64 hexadecimal digits")]
+pub struct PinError;
+
+impl FromStr for Pin {
+    type Err = PinError;
+
+    fn from_str(text: &str) -> Result<Self, PinError> {
+        let digits = text.strip_prefix("sha256:").ok_or(PinError)?.as_bytes();
+        let mut bytes = [0; 32];
+        if digits.len() != 2 * bytes.len() {
+            return Err(PinError);
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = pair.iter().try_fold(0u8, |value, digit| Some(value << 4 | nibble(*digit)?)).ok_or(PinError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sha256:")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A relay's address: `HOST:PORT`, `HOST`, `ADDRESS:PORT` or `[ADDRESS]:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RelayAddress {
+    host: String,
+    port: u16,
+}
+
+/// A text is no relay address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a relay's address is HOST:PORT")]
+pub struct RelayAddressError;
+
+impl RelayAddress {
+    /// Host name or address, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for RelayAddress {
+    type Err = RelayAddressError;
+
+    fn from_str(text: &str) -> Result<Self, RelayAddressError> {
+        let (host, port) = split_port(text.trim())?;
+        let is_name = |host: &str| {
+            !host.is_empty()
+                && host.len() <= HOST_BYTES_MAX
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+        };
+        if host.parse::<IpAddr>().is_err() && !is_name(host) {
+            return Err(RelayAddressError);
+        }
+        Ok(Self { host: host.to_ascii_lowercase(), port })
+    }
+}
+
+/// Bytes of a host name: RFC 1035 §2.3.4.
+const HOST_BYTES_MAX: usize = 253;
+
+fn split_port(text: &str) -> Result<(&str, u16), RelayAddressError> {
+    let port = |digits: &str| digits.parse().ok().filter(|port| *port != 0).ok_or(RelayAddressError);
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(RelayAddressError)?;
+        return match rest.strip_prefix(':') {
+            Some(digits) => Ok((host, port(digits)?)),
+            None if rest.is_empty() => Ok((host, RELAY_PORT)),
+            None => Err(RelayAddressError),
+        };
+    }
+    match text.rsplit_once(':') {
+        // More than one colon: a bare IPv6 address.
+        Some((head, _)) if head.contains(':') => Ok((text, RELAY_PORT)),
+        Some((host, digits)) => Ok((host, port(digits)?)),
+        None => Ok((text, RELAY_PORT)),
+    }
+}
+
+impl fmt::Display for RelayAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_reads_back_as_written_and_nothing_shorter_or_foreign_passes() {
+        let text = format!("sha256:{}", "0aF9".repeat(16));
+        let pin: Pin = text.parse().unwrap();
+        assert_eq!(pin.to_string(), text.to_lowercase());
+        for bad in ["", "sha256:", "0a", &text[..70], &format!("{text}0"), &text.replace('F', "g"), &text[7..]] {
+            assert_eq!(bad.parse::<Pin>(), Err(PinError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_keeps_host_and_port_and_a_bare_host_gets_the_usual_port() {
+        for (text, host, port) in [
+            ("relay.example.org:1", "relay.example.org", 1),
+            ("Relay.Example.org", "relay.example.org", RELAY_PORT),
+            ("127.0.0.1:9", "127.0.0.1", 9),
+            ("[::1]:9", "::1", 9),
+            ("::1", "::1", RELAY_PORT),
+        ] {
+            let address: RelayAddress = text.parse().unwrap();
+            assert_eq!((address.host(), address.port()), (host, port), "{text}");
+            assert_eq!(address.to_string().parse::<RelayAddress>().unwrap(), address);
+        }
+        for bad in ["", ":1", "a b:1", "host:", "host:0", "host:65536", "[::1", "[::1]x", "http://host:1"] {
+            assert_eq!(bad.parse::<RelayAddress>(), Err(RelayAddressError), "{bad:?}");
+        }
+    }
+}
