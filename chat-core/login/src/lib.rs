@@ -1,1 +1,72 @@
-//! x
+//! Login by password that never shows the password: OPAQUE (RFC 9807) over ristretto255 with
+//! Argon2id, as bytes in and bytes out (SPEC 9; key-schedule E). No type of the OPAQUE crate leaks.
+//!
+//! | message | bytes | goes |
+//! |---|---|---|
+//! | registration request | 32 | client → relay |
+//! | registration response | 64 | relay → client |
+//! | registration record | 192 | client → relay, kept |
+//! | KE1 | 96 | client → relay |
+//! | KE2 | 320 | relay → client |
+//! | KE3 | 64 | client → relay |
+//!
+//! ```
+//! # #[derive(Debug)] enum Trouble { Server(chat_login::server::ServerError), Client(chat_login::client::LoginError) }
+//! # impl From<chat_login::server::ServerError> for Trouble { fn from(e: chat_login::server::ServerError) -> Self { Self::Server(e) } }
+//! # impl From<chat_login::client::LoginError> for Trouble { fn from(e: chat_login::client::LoginError) -> Self { Self::Client(e) } }
+//! # fn main() -> Result<(), Trouble> {
+//! use chat_login::{Identities, Profile, Terms, client, server};
+//!
+//! let mut rng = getrandom::rand_core::UnwrapErr(getrandom::SysRng);
+//! let secrets = server::ServerSecrets::generate(&mut rng);
+//! let identities = Identities { name: "alice", relay_id: &[7; 32] };
+//!
+//! let (start, request) = client::RegistrationStart::new(b"correct horse", &mut rng)?;
+//! let response = server::register(&secrets, &identities, &request)?;
+//! let registered = start.finish(&response, &identities, Profile::DEFAULT, &mut rng)?;
+//!
+//! let terms = Terms { identities, protocol: 1, exporter: &[9; 32], kp: Profile::DEFAULT.number() };
+//! let (start, ke1) = client::LoginStart::new(b"correct horse", &mut rng)?;
+//! let (login, ke2) = server::login_start(&secrets, Some(&registered.record), &ke1, &terms, &mut rng)?;
+//! let logged_in = start.finish(&ke2, &terms, &mut rng)?;
+//! let session_key = server::login_finish(login, &logged_in.ke3)?;
+//! assert_eq!(*session_key, *logged_in.session_key);
+//! assert_eq!(*registered.export_key, *logged_in.export_key);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Floors: 0 `profile` ([`Profile`]) and `terms` ([`Terms`]) · 1 `suite` · 2 [`client`] [`server`].
+//!
+//! Absent on purpose: storage, clocks, global randomness, and any knowledge of frames.
+
+#![deny(missing_docs, clippy::arithmetic_side_effects)]
+
+pub mod client;
+mod profile;
+pub mod server;
+mod suite;
+mod terms;
+#[cfg(test)]
+mod vectors;
+
+pub use profile::{Profile, UnknownProfile};
+pub use terms::{Identities, Terms};
+
+/// Bytes of the client's registration request.
+pub const REGISTRATION_REQUEST_BYTES: usize = 32;
+/// Bytes of the server's registration response.
+pub const REGISTRATION_RESPONSE_BYTES: usize = 64;
+/// Bytes of the record that the server keeps.
+pub const RECORD_BYTES: usize = 192;
+/// Bytes of the first login message.
+pub const KE1_BYTES: usize = 96;
+/// Bytes of the second login message.
+pub const KE2_BYTES: usize = 320;
+/// Bytes of the third login message.
+pub const KE3_BYTES: usize = 64;
+/// Bytes of export key and session key.
+pub const KEY_BYTES: usize = 64;
+
+/// Longest password in bytes: longer than any passphrase, short enough to be hashed at once.
+pub const PASSWORD_BYTES_MAX: usize = 1024;
