@@ -42,7 +42,7 @@ impl Events {
                 Some(pull) => pull,
                 None => {
                     let (events, pull) = oneshot::channel();
-                    if !self.mailbox.post(Task::Pull { taken: self.taken, events }).await {
+                    if !self.mailbox.post(Task::Pull { taken: self.taken, events }) {
                         return None;
                     }
                     self.pull.insert(pull)

@@ -1,29 +1,31 @@
 //! The handle: what an embedder holds.
 
-use chat_core::engine::{Answer, Command, Failure, FailureKind, Message, Query, Reply};
+use chat_core::engine::{Answer, Command, Failure, Message, Query, Reply};
 use chat_wire::ids::UserName;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::auth;
 use crate::config::{Config, Pin, RelayAddress};
-use crate::driver::{self, Mailbox, Task};
+use crate::driver::{self, Asked, Mailbox, Task};
 use crate::error::OpenError;
 use crate::event::Connection;
 use crate::events::Events;
 use crate::request::{
-    ConversationSummary, Credentials, HistoryPage, LoggedIn, MessageSearch, Password, Registered, Registration,
+    ConversationSummary, Credentials, HistoryPage, LoggedIn, MessagePage, MessageSearch, Password, Registered,
+    Registration, RelayIdentity,
 };
+use crate::store::{Store, StoreError};
 
 /// A profile that is open: registers, logs in, sends, reads. Cheap to clone; the profile closes with
 /// [`Client::close`], or when the last handle and its [`Events`] are gone.
 ///
 /// Every method answers from this device where it can: nothing waits for the network but
-/// registration, login, and commands whose answer only the relay has.
+/// registration, login, and commands whose answer only the relay has. A call takes its place in the
+/// queue at once, before its future is polled: calls are done in the order in which they were made.
 #[derive(Debug, Clone)]
 pub struct Client {
     mailbox: Mailbox,
     door: auth::Door,
-    connection: watch::Receiver<Connection>,
 }
 
 impl Client {
@@ -34,9 +36,9 @@ impl Client {
     /// [`OpenError`]; the profile's files are then as they were.
     pub async fn open(config: Config) -> Result<(Self, Events), OpenError> {
         let ack = config.ack;
-        let driver::Running { mailbox, door, connection } = driver::start(config).await?;
+        let driver::Running { mailbox, door } = driver::start(config).await?;
         let events = Events::new(mailbox.clone(), ack);
-        Ok((Self { mailbox, door, connection }, events))
+        Ok((Self { mailbox, door }, events))
     }
 
     /// Makes an account on the relay and logs in; keys are published when this answers.
@@ -45,8 +47,11 @@ impl Client {
     /// `InvalidParams`, `WeakPassword` with what is unmet, `UsernameTaken`, `RegistrationClosed`,
     /// `CertificateChanged`, `Offline`, `Timeout`, `RateLimited`; `Forbidden` on a profile that already
     /// holds an account.
-    pub async fn register(&self, registration: Registration) -> Result<Registered, Failure> {
-        auth::register(&self.mailbox, &self.door, registration).await
+    pub fn register(
+        &self,
+        registration: Registration,
+    ) -> impl Future<Output = Result<Registered, Failure>> + Send + use<> {
+        auth::register(self.mailbox.clone(), self.door.clone(), registration)
     }
 
     /// Logs in by password.
@@ -54,36 +59,34 @@ impl Client {
     /// # Errors
     /// `BadCredentials` for a wrong password and for an unknown name, `CertificateChanged`, `Offline`,
     /// `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account.
-    pub async fn login(&self, credentials: Credentials) -> Result<LoggedIn, Failure> {
-        auth::login(&self.mailbox, &self.door, credentials).await
+    pub fn login(&self, credentials: Credentials) -> impl Future<Output = Result<LoggedIn, Failure>> + Send + use<> {
+        auth::login(self.mailbox.clone(), self.door.clone(), credentials)
     }
 
     /// Runs a command of the engine.
     ///
     /// # Errors
     /// As the engine answers; `Io` when it could not be stored.
-    pub async fn run(&self, command: Command) -> Result<Reply, Failure> {
+    pub fn run(&self, command: Command) -> Asked<Reply> {
         self.door.knock();
-        self.mailbox.ask(|answer| Task::Command(command, answer)).await
+        self.mailbox.ask(move |answer| Task::Command(command, answer))
     }
 
     /// Asks the engine's records; never waits for the network.
     ///
     /// # Errors
     /// `Io` or `Integrity` when the store can't be read.
-    pub async fn query(&self, query: Query) -> Result<Answer, Failure> {
-        self.mailbox.ask(|answer| Task::Query(query, answer)).await
+    pub fn query(&self, query: Query) -> Asked<Answer> {
+        self.mailbox.ask(move |answer| Task::Query(query, answer))
     }
 
-    /// A page of a conversation, oldest message first, in the order of arrival. Empty for a person
-    /// never written with.
+    /// A page of a conversation, in the order of arrival. Empty for a person never written with.
     ///
     /// # Errors
-    /// `InvalidParams` for what is no name, `UnknownMessage` for a `before` that is not in the
+    /// `InvalidParams` for what is no name, `UnknownMessage` for a message that is not in the
     /// conversation.
-    pub async fn history(&self, page: HistoryPage) -> Result<Vec<Message>, Failure> {
-        let with = conversation_name(&page.with)?;
-        self.mailbox.work(move |store| store.history(&with, page.before, page.limit)).await
+    pub fn history(&self, page: HistoryPage) -> Asked<MessagePage> {
+        self.named(&page.with, move |store, with| store.history(with, page.part, page.limit))
     }
 
     /// Messages whose text has all the words of the query, newest first. The last word counts as a
@@ -91,43 +94,41 @@ impl Client {
     ///
     /// # Errors
     /// `InvalidParams` for what is no name.
-    pub async fn search_messages(&self, search: MessageSearch) -> Result<Vec<Message>, Failure> {
-        let with = search.with.as_deref().map(conversation_name).transpose()?;
-        self.mailbox.work(move |store| store.search(&search.query, with.as_deref(), search.limit)).await
+    pub fn search_messages(&self, search: MessageSearch) -> Asked<Vec<Message>> {
+        let with = search.with.as_deref().map(conversation_name).transpose();
+        self.mailbox.work(move |store| store.search(&search.query, with?.as_deref(), search.limit))
     }
 
     /// All conversations, the one with the newest message first.
     ///
     /// # Errors
     /// `Io` or `Integrity` when the store can't be read.
-    pub async fn conversations(&self) -> Result<Vec<ConversationSummary>, Failure> {
-        self.mailbox.work(|store| store.conversations()).await
+    pub fn conversations(&self) -> Asked<Vec<ConversationSummary>> {
+        self.mailbox.work(|store| store.conversations())
     }
 
     /// The unsent text of a conversation.
     ///
     /// # Errors
     /// `InvalidParams` for what is no name.
-    pub async fn draft(&self, with: &str) -> Result<Option<String>, Failure> {
-        let with = conversation_name(with)?;
-        self.mailbox.work(move |store| store.draft(&with)).await
+    pub fn draft(&self, with: &str) -> Asked<Option<String>> {
+        self.named(with, |store, with| store.draft(with))
     }
 
     /// Keeps the unsent text of a conversation; an empty one removes it.
     ///
     /// # Errors
     /// `InvalidParams` for what is no name, `TooLarge` over what a message may hold.
-    pub async fn set_draft(&self, with: &str, text: String) -> Result<(), Failure> {
-        let with = conversation_name(with)?;
-        self.mailbox.work(move |store| store.set_draft(&with, &text)).await
+    pub fn set_draft(&self, with: &str, text: String) -> Asked<()> {
+        self.named(with, move |store, with| store.set_draft(with, &text))
     }
 
     /// Notices up to `seq` were taken: they are not told again.
     ///
     /// # Errors
     /// `Io` when it could not be stored.
-    pub async fn ack(&self, seq: u64) -> Result<(), Failure> {
-        self.mailbox.work(move |store| store.acknowledge(seq)).await
+    pub fn ack(&self, seq: u64) -> Asked<()> {
+        self.mailbox.work(move |store| store.acknowledge(seq))
     }
 
     /// What a password lacks: `length`, `capital`, `digit`, `common`; empty when it may be used. Takes
@@ -140,41 +141,60 @@ impl Client {
     /// How things stand with the relay.
     #[must_use]
     pub fn connection(&self) -> Connection {
-        self.connection.borrow().clone()
+        self.door.connection()
+    }
+
+    /// Connects, when there is no connection, and tells what the relay showed of itself. Nothing of the
+    /// profile is sent to a relay that is not trusted.
+    ///
+    /// # Errors
+    /// `CertificateChanged`, `Offline`.
+    pub fn relay_identity(&self) -> impl Future<Output = Result<RelayIdentity, Failure>> + Send + use<> {
+        auth::relay_identity(self.door.clone())
+    }
+
+    /// Accepts a certificate that nobody vouches for; from now on it is the only one.
+    ///
+    /// # Errors
+    /// `CertificateChanged` when the profile already knows another one, `Io` when it could not be stored.
+    pub fn trust_certificate(&self, pin: Pin) -> Asked<()> {
+        self.mailbox.ask(move |answer| Task::Trust(pin, answer))
     }
 
     /// Uses this relay from now on, and keeps its address in the profile.
     ///
     /// # Errors
     /// `Io` when it could not be stored.
-    pub async fn connect_to(&self, relay: RelayAddress) -> Result<(), Failure> {
-        self.mailbox.ask(|answer| Task::Relay(relay, answer)).await
-    }
-
-    /// Accepts the certificate of [`crate::ClientEvent::UnknownCertificate`]; from now on it is the
-    /// only one.
-    ///
-    /// # Errors
-    /// `KeyChanged` when the profile already knows another one, `Io` when it could not be stored.
-    pub async fn trust_certificate(&self, pin: Pin) -> Result<(), Failure> {
-        self.mailbox.ask(|answer| Task::Trust(pin, answer)).await
+    pub fn connect_to(&self, relay: RelayAddress) -> Asked<()> {
+        self.mailbox.ask(move |answer| Task::Relay(relay, answer))
     }
 
     /// Saves everything and closes the profile; does not wait for the relay. When this returns, the
     /// profile may be opened again.
-    pub async fn close(&self) {
+    pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
         let (done, closed) = oneshot::channel();
-        if self.mailbox.post(Task::Close(done)).await {
+        self.mailbox.post(Task::Close(done));
+        async move {
             // An error means that it is closed already.
             let _ = closed.await;
         }
     }
+
+    /// Work on one conversation of the store.
+    fn named<T: Send + 'static>(
+        &self,
+        with: &str,
+        work: impl FnOnce(&Store, &str) -> Result<T, StoreError> + Send + 'static,
+    ) -> Asked<T> {
+        let with = conversation_name(with);
+        self.mailbox.work(move |store| work(store, &with?))
+    }
 }
 
 /// A conversation's name in its normal form.
-fn conversation_name(text: &str) -> Result<String, Failure> {
+fn conversation_name(text: &str) -> Result<String, StoreError> {
     match UserName::parse(text) {
         Ok(name) => Ok(name.as_str().to_owned()),
-        Err(_) => Err(Failure::of(FailureKind::InvalidParams)),
+        Err(_) => Err(StoreError::Name),
     }
 }

@@ -6,6 +6,8 @@ use chat_core::engine::{Conversation, Message};
 use chat_wire::ids::{DeviceId, MessageId, UserName};
 use zeroize::Zeroizing;
 
+use crate::config::{Pin, RelayAddress};
+
 /// A password as typed: wiped when dropped, never printed.
 pub struct Password(Zeroizing<String>);
 
@@ -19,6 +21,12 @@ impl Password {
 impl From<String> for Password {
     fn from(text: String) -> Self {
         Self(Zeroizing::new(text))
+    }
+}
+
+impl From<Zeroizing<String>> for Password {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(text)
     }
 }
 
@@ -81,14 +89,38 @@ pub struct LoggedIn {
 pub struct HistoryPage {
     /// User name.
     pub with: String,
-    /// Only what arrived before this message; none for the newest page.
-    pub before: Option<MessageId>,
+    /// Which part.
+    pub part: HistoryPart,
     /// At most this many; [`HISTORY_PAGE_MAX`] at most.
     pub limit: u32,
 }
 
-/// Messages in one answer: a page of screens, and 64 KiB texts still stay under 64 MiB.
+/// Which part of a history a page shows. The named message itself is only in `Around`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryPart {
+    /// What arrived last.
+    Newest,
+    /// What arrived just before a message.
+    Before(MessageId),
+    /// What arrived just after a message.
+    After(MessageId),
+    /// A message with its neighbours, half of the page on each side.
+    Around(MessageId),
+}
+
+/// Messages in one answer: many screens, while 64 KiB texts still stay under 64 MiB.
 pub const HISTORY_PAGE_MAX: u32 = 1_000;
+
+/// A part of a history.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MessagePage {
+    /// The messages, oldest first, in the order of arrival.
+    pub messages: Vec<Message>,
+    /// Older ones follow before the page.
+    pub more_before: bool,
+    /// Newer ones follow after the page.
+    pub more_after: bool,
+}
 
 /// A search in the texts of the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +142,35 @@ pub struct ConversationSummary {
     pub conversation: Conversation,
     /// Incoming messages not yet read.
     pub unread: u64,
+    /// The oldest of them.
+    pub first_unread: Option<MessageId>,
     /// The newest message.
     pub last_message: Option<Message>,
+    /// Unsent text.
+    pub draft: Option<String>,
+}
+
+/// What the relay showed of itself in the last handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayIdentity {
+    /// Where.
+    pub relay: RelayAddress,
+    /// SHA-256 of its public key.
+    pub pin: Pin,
+    /// Why it is trusted, or that it is not.
+    pub trust: RelayTrust,
+}
+
+/// Why a relay's certificate is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RelayTrust {
+    /// It has the key that was told, or that this profile knows from before.
+    Pinned,
+    /// The system's roots vouch for it.
+    Roots,
+    /// It was the first one seen, and is pinned from now on.
+    FirstUse,
+    /// Nobody vouches for it; [`crate::Client::trust_certificate`] may.
+    Unknown,
 }

@@ -1,9 +1,12 @@
 //! How the rest of the client speaks to the driver: tasks go in, answers come back on their own way.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use chat_core::engine::{Command, Failure, FailureKind, Query, Reply};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{Pin, RelayAddress};
+use crate::config::{Pin as RelayPin, RelayAddress};
 use crate::event::ClientEvent;
 use crate::store::{Store, StoreError};
 
@@ -34,45 +37,42 @@ pub(crate) enum Task {
     /// Another relay.
     Relay(RelayAddress, Answer<()>),
     /// This certificate is the relay's.
-    Trust(Pin, Answer<()>),
+    Trust(RelayPin, Answer<()>),
     /// Save everything and end.
     Close(oneshot::Sender<()>),
 }
 
-/// Tasks that may wait: enough for a burst, and a bound on what a fast caller can pile up.
-const TASKS_WAITING_MAX: usize = 1_024;
-
-/// The sending end, cheap to clone.
+/// The sending end, cheap to clone. A task takes its place in the queue when it is posted, so calls are
+/// done in the order in which they were made; how many are under way is the caller's to bound.
 #[derive(Clone, Debug)]
 pub(crate) struct Mailbox {
-    tasks: mpsc::Sender<Task>,
+    tasks: mpsc::UnboundedSender<Task>,
 }
 
 impl Mailbox {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Task>) {
-        let (tasks, inbox) = mpsc::channel(TASKS_WAITING_MAX);
+    pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Task>) {
+        let (tasks, inbox) = mpsc::unbounded_channel();
         (Self { tasks }, inbox)
     }
 
-    /// Sends a task without an answer; false when the client is closed.
-    pub(crate) async fn post(&self, task: Task) -> bool {
-        self.tasks.send(task).await.is_ok()
+    /// Posts a task without an answer; false when the client is closed.
+    pub(crate) fn post(&self, task: Task) -> bool {
+        self.tasks.send(task).is_ok()
     }
 
-    /// Asks and waits for the answer.
-    pub(crate) async fn ask<T>(&self, task: impl FnOnce(Answer<T>) -> Task) -> Result<T, Failure> {
+    /// Posts at once; the future waits for the answer only.
+    pub(crate) fn ask<T>(&self, task: impl FnOnce(Answer<T>) -> Task) -> Asked<T> {
         let (answer, result) = oneshot::channel();
-        if !self.post(task(answer)).await {
-            return Err(closed());
-        }
-        result.await.unwrap_or_else(|_| Err(closed()))
+        // When nobody takes the task, its answer is dropped with it.
+        self.post(task(answer));
+        Asked(result)
     }
 
     /// Has something done with the store, between two transactions of the engine or within one.
-    pub(crate) async fn work<T: Send + 'static>(
+    pub(crate) fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Failure> {
+    ) -> Asked<T> {
         self.ask(move |answer: Answer<T>| {
             Task::Work(Box::new(move |store| {
                 let result = work(store).map_err(|error| Failure::of(error.kind()));
@@ -82,7 +82,19 @@ impl Mailbox {
                 })
             }))
         })
-        .await
+    }
+}
+
+/// An answer to come. What was asked is done even if nobody waits for it.
+#[derive(Debug)]
+#[must_use = "the answer may be a failure"]
+pub struct Asked<T>(oneshot::Receiver<Result<T, Failure>>);
+
+impl<T> Future for Asked<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or_else(|_| Err(closed())))
     }
 }
 

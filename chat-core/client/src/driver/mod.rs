@@ -2,20 +2,17 @@
 
 mod mailbox;
 
-use tokio::sync::watch;
-
+pub use mailbox::Asked;
 pub(crate) use mailbox::{Mailbox, Task};
 
 use crate::auth::Door;
 use crate::config::Config;
 use crate::error::OpenError;
-use crate::event::Connection;
 
 /// A driver at work.
 pub(crate) struct Running {
     pub(crate) mailbox: Mailbox,
     pub(crate) door: Door,
-    pub(crate) connection: watch::Receiver<Connection>,
 }
 
 pub(crate) async fn start(config: Config) -> Result<Running, OpenError> {

@@ -1,9 +1,8 @@
 //! The encrypted store of one profile.
 
 use chat_core::engine::{FailureKind, Message};
-use chat_wire::ids::MessageId;
 
-use crate::request::ConversationSummary;
+use crate::request::{ConversationSummary, HistoryPart, MessagePage};
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +11,9 @@ pub(crate) enum StoreError {
     /// The file system or the database refused.
     #[error("the store can't be read or written")]
     Io,
+    /// What was given is no name.
+    #[error("no user name")]
+    Name,
 }
 
 impl StoreError {
@@ -24,12 +26,7 @@ impl StoreError {
 pub(crate) struct Store;
 
 impl Store {
-    pub(crate) fn history(
-        &self,
-        _with: &str,
-        _before: Option<MessageId>,
-        _limit: u32,
-    ) -> Result<Vec<Message>, StoreError> {
+    pub(crate) fn history(&self, _with: &str, _part: HistoryPart, _limit: u32) -> Result<MessagePage, StoreError> {
         Err(StoreError::Io)
     }
     pub(crate) fn search(&self, _query: &str, _with: Option<&str>, _limit: u32) -> Result<Vec<Message>, StoreError> {
