@@ -16,13 +16,13 @@ use opaque_ke::{
 };
 use zeroize::Zeroizing;
 
-use crate::profile::{Profile, UnknownProfile};
-use crate::suite::{Randomness, Stretch, Suite, array, identifiers};
-use crate::terms::{Identities, Terms};
-use crate::{
+use crate::limits::{
     KE1_BYTES, KE2_BYTES, KE3_BYTES, KEY_BYTES, PASSWORD_BYTES_MAX, RECORD_BYTES, REGISTRATION_REQUEST_BYTES,
     REGISTRATION_RESPONSE_BYTES,
 };
+use crate::profile::{Profile, UnknownProfile};
+use crate::suite::{Randomness, Stretch, Suite, array, identifiers};
+use crate::terms::{Identities, Terms};
 
 /// Why a registration or login did not come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

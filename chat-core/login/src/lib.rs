@@ -36,13 +36,14 @@
 //! # }
 //! ```
 //!
-//! Floors: 0 `profile` ([`Profile`]) and `terms` ([`Terms`]) · 1 `suite` · 2 [`client`] [`server`].
+//! Floors: 0 [`limits`], `profile` ([`Profile`]), `terms` ([`Terms`]) · 1 `suite` · 2 [`client`] [`server`].
 //!
 //! Absent on purpose: storage, clocks, global randomness, and any knowledge of frames.
 
 #![deny(missing_docs, clippy::arithmetic_side_effects)]
 
 pub mod client;
+pub mod limits;
 mod profile;
 pub mod server;
 mod suite;
@@ -52,21 +53,3 @@ mod vectors;
 
 pub use profile::{Profile, UnknownProfile};
 pub use terms::{Identities, Terms};
-
-/// Bytes of the client's registration request.
-pub const REGISTRATION_REQUEST_BYTES: usize = 32;
-/// Bytes of the server's registration response.
-pub const REGISTRATION_RESPONSE_BYTES: usize = 64;
-/// Bytes of the record that the server keeps.
-pub const RECORD_BYTES: usize = 192;
-/// Bytes of the first login message.
-pub const KE1_BYTES: usize = 96;
-/// Bytes of the second login message.
-pub const KE2_BYTES: usize = 320;
-/// Bytes of the third login message.
-pub const KE3_BYTES: usize = 64;
-/// Bytes of export key and session key.
-pub const KEY_BYTES: usize = 64;
-
-/// Longest password in bytes: longer than any passphrase, short enough to be hashed at once.
-pub const PASSWORD_BYTES_MAX: usize = 1024;

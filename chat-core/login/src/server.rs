@@ -11,11 +11,11 @@ use opaque_ke::{
 };
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::suite::{Randomness, Suite, array, identifiers};
-use crate::terms::{Identities, Terms};
-use crate::{
+use crate::limits::{
     KE1_BYTES, KE2_BYTES, KE3_BYTES, KEY_BYTES, RECORD_BYTES, REGISTRATION_REQUEST_BYTES, REGISTRATION_RESPONSE_BYTES,
 };
+use crate::suite::{Randomness, Suite, array, identifiers};
+use crate::terms::{Identities, Terms};
 
 /// Bytes of the relay's login secrets.
 pub const SECRETS_BYTES: usize = 128;

@@ -259,8 +259,8 @@ impl DeviceList {
         let only_known = new.devices.iter().all(|device| {
             old.devices.iter().find(|d| d.id == device.id).is_some_and(|was| {
                 let revoked_now = was.flags | DEVICE_REVOKED;
-                let same_keys = (was.sig_key, was.dh_key, was.incarnation)
-                    == (device.sig_key, device.dh_key, device.incarnation);
+                let same_keys =
+                    (was.sig_key, was.dh_key, was.incarnation) == (device.sig_key, device.dh_key, device.incarnation);
                 let flags_ok = device.flags == was.flags || (may_remove && device.flags == revoked_now);
                 // The signature itself must be by the key that the list before names.
                 let own = device.id == signer && device.sig_key == was.sig_key;

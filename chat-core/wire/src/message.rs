@@ -461,7 +461,12 @@ pub enum LogoutReason {
 
 /// What `Proof` signs after the label.
 #[must_use]
-pub fn proof_bytes(relay: &crate::ids::RelayId, binding: &ChannelBinding, device: &DeviceAddress, incarnation: u32) -> Vec<u8> {
+pub fn proof_bytes(
+    relay: &crate::ids::RelayId,
+    binding: &ChannelBinding,
+    device: &DeviceAddress,
+    incarnation: u32,
+) -> Vec<u8> {
     [
         &relay.0[..],
         &binding.challenge,

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use chat_login::client::{LoggedIn, LoginError, LoginStart, Registered, RegistrationStart};
+use chat_login::limits::KE2_BYTES;
 use chat_login::server::{ServerError, ServerLogin, ServerSecrets, check_record, login_finish, login_start, register};
-use chat_login::{Identities, KE2_BYTES, Profile, Terms, UnknownProfile};
+use chat_login::{Identities, Profile, Terms, UnknownProfile};
 use getrandom::rand_core::UnwrapErr;
 
 const RELAY: [u8; 32] = [7; 32];
