@@ -3,8 +3,12 @@
 
 use bytes::Bytes;
 use chat_wire::frame::{ClientFrame, ServerFrame};
-use chat_wire::ids::{AccountId, BootId, DeviceId, MessageId, UserName};
+use chat_wire::ids::{AccountId, BootId, DeviceId, MessageId, RelayId, UserName};
 use chat_wire::message::PresenceStatus;
+
+use crate::time::Timestamp;
+
+pub use crate::store::{Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request};
 
 /// One connection to the relay, or a direct link; numbered by the shell, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,7 +48,7 @@ pub enum Output {
     Notice(Notice),
     /// Call again with [`Input::Wake`] at this time, in milliseconds since the Unix epoch; replaces
     /// an earlier one.
-    WakeAt(crate::time::Timestamp),
+    WakeAt(Timestamp),
 }
 
 /// What a person or program wants.
@@ -279,71 +283,6 @@ pub struct Contact {
     pub mutual: bool,
 }
 
-/// A stranger who wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// Who, from its verified list.
-    pub username: UserName,
-    /// First text, cut.
-    pub preview: String,
-    /// When, milliseconds since the Unix epoch.
-    pub timestamp_ms: u64,
-}
-
-/// Where messages belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Conversation {
-    /// Two accounts; named by the other one.
-    Direct(AccountId),
-}
-
-/// How far an own message got; incoming ones are `Delivered` until they are `Read`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum MessageStatus {
-    /// On this device only.
-    Queued,
-    /// The relay holds it.
-    Sent,
-    /// A device of the recipient holds it.
-    Delivered,
-    /// The recipient read it.
-    Read,
-    /// It can't be delivered.
-    Failed,
-}
-
-/// One message of the history.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The same for sender and recipients.
-    pub id: MessageId,
-    /// Where it belongs.
-    pub conversation: Conversation,
-    /// Author, from the verified list of the session's peer.
-    pub from: UserName,
-    /// The other person's name for own messages, the own name for incoming ones.
-    pub to: String,
-    /// Text; none when this version can't show the content.
-    pub text: Option<String>,
-    /// Content of a kind that this version does not know, raw.
-    pub unknown: Option<Vec<u8>>,
-    /// The message it answers.
-    pub reply_to: Option<MessageId>,
-    /// Own, from this or another device.
-    pub outgoing: bool,
-    /// How far it got.
-    pub status: MessageStatus,
-    /// Sender's time, clamped to the relay's ± 5 minutes; milliseconds since the Unix epoch.
-    pub timestamp_ms: u64,
-    /// It was edited.
-    pub edited: bool,
-    /// It was deleted.
-    pub deleted: bool,
-    /// It came over a peer-to-peer link.
-    pub direct: bool,
-}
-
 /// Something passing: missed by who does not listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -379,53 +318,39 @@ pub enum Event {
         /// What it shows.
         status: PresenceStatus,
     },
+    /// The relay on this connection proved its identity; a registration or login may start there.
+    Greeted {
+        /// The connection.
+        route: Route,
+        /// The relay, as pinned.
+        relay: RelayId,
+    },
     /// This device is let in by the relay, or no longer.
     Online(bool),
+    /// Something went wrong that the engine dealt with by itself; for logs and diagnostics.
+    Trouble(Trouble),
 }
 
-/// Something that must not be missed: stored under `seq`, shown until acknowledged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
-    /// Increasing number of this device.
-    pub seq: u64,
-    /// What happened.
-    pub kind: NoticeKind,
-}
-
-/// What a notice tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoticeKind {
-    /// A message came.
-    Message(Message),
-    /// A message changed.
-    MessageUpdated(Message),
-    /// Somebody new wrote.
-    Request(Request),
-    /// A contact's identity changed.
-    IdentityChanged {
-        /// Who.
-        username: UserName,
-        /// How.
-        reason: IdentityChange,
-    },
-    /// This device was logged out by the relay or the account.
-    LoggedOut {
-        /// Why, as a stable word.
-        reason: String,
-    },
-}
-
-/// How an identity changed.
+/// What went wrong and was dealt with: a value, so that a shell can count and show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum IdentityChange {
-    /// The safety number changed.
-    Key,
-    /// A device was added.
-    Device,
-    /// The name now leads to another account.
-    Name,
+pub enum Trouble {
+    /// The relay showed another identity key than the pinned one; the connection was closed.
+    RelayKeyChanged,
+    /// The relay did not prove its identity key, or broke the protocol; the connection was closed.
+    RelayBroken,
+    /// The store is older than what the relay saw of this device: sessions were started afresh.
+    StoreStale,
+    /// The relay handed out a device list that does not continue the verified one; it was not used.
+    ListRefused(AccountId),
+    /// The relay handed out a prekey bundle that its device did not sign; it was not used.
+    BundleRefused(AccountId),
+    /// A packet could not be opened and was dropped.
+    Undecryptable,
+    /// A packet came a second time and was dropped.
+    Duplicate,
+    /// More was held back or waiting than a limit allows; a packet was dropped.
+    Overflow,
 }
 
 /// Why a command was not done: the kinds of the JSON-RPC contract.
@@ -439,6 +364,7 @@ pub enum FailureKind {
     WeakPassword,
     UsernameTaken,
     UnknownUser,
+    UnknownRoom,
     UnknownMessage,
     Forbidden,
     Blocked,

@@ -3,7 +3,7 @@
 use chat_wire::ids::MessageId;
 
 use super::Table;
-use crate::engine::{Conversation, Message, MessageStatus, Notice};
+use super::history::{Conversation, Message, MessageStatus, Notice};
 
 /// One record write.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,11 @@
 //! (DESIGN §3). The shell stores a batch in one transaction and decides nothing.
 
 mod batch;
+mod history;
 mod memory;
 
 pub use batch::{HistoryChange, Write, WriteBatch};
+pub use history::{Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request};
 pub use memory::MemoryRecords;
 
 /// Tables of the engine's records. The numbers are part of the store's format.

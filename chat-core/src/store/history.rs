@@ -1,0 +1,113 @@
+//! What the history and the notices hold: plain data that the shell keeps in its own tables.
+
+use chat_wire::ids::{AccountId, MessageId, UserName};
+
+/// Where messages belong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Conversation {
+    /// Two accounts; named by the other one.
+    Direct(AccountId),
+}
+
+/// How far an own message got; incoming ones are `Delivered` until they are `Read`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MessageStatus {
+    /// On this device only.
+    Queued,
+    /// The relay holds it.
+    Sent,
+    /// A device of the recipient holds it.
+    Delivered,
+    /// The recipient read it.
+    Read,
+    /// It can't be delivered.
+    Failed,
+}
+
+/// One message of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The same for sender and recipients.
+    pub id: MessageId,
+    /// Where it belongs.
+    pub conversation: Conversation,
+    /// Author, from the verified list of the session's peer.
+    pub from: UserName,
+    /// The other person's name for own messages, the own name for incoming ones.
+    pub to: String,
+    /// Text; none when this version can't show the content.
+    pub text: Option<String>,
+    /// Content of a kind that this version does not know, raw.
+    pub unknown: Option<Vec<u8>>,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
+    /// Own, from this or another device.
+    pub outgoing: bool,
+    /// How far it got.
+    pub status: MessageStatus,
+    /// Sender's time, clamped to the relay's ± 5 minutes; milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// It was edited.
+    pub edited: bool,
+    /// It was deleted.
+    pub deleted: bool,
+    /// It came over a peer-to-peer link.
+    pub direct: bool,
+}
+
+/// A stranger who wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Who, from its verified list.
+    pub username: UserName,
+    /// First text, cut.
+    pub preview: String,
+    /// When, milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+}
+
+/// Something that must not be missed: stored under `seq`, shown until acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Increasing number of this device.
+    pub seq: u64,
+    /// What happened.
+    pub kind: NoticeKind,
+}
+
+/// What a notice tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoticeKind {
+    /// A message came.
+    Message(Message),
+    /// A message changed.
+    MessageUpdated(Message),
+    /// Somebody new wrote.
+    Request(Request),
+    /// A contact's identity changed.
+    IdentityChanged {
+        /// Who.
+        username: UserName,
+        /// How.
+        reason: IdentityChange,
+    },
+    /// This device was logged out by the relay or the account.
+    LoggedOut {
+        /// Why, as a stable word.
+        reason: String,
+    },
+}
+
+/// How an identity changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdentityChange {
+    /// The safety number changed.
+    Key,
+    /// A device was added.
+    Device,
+    /// The name now leads to another account.
+    Name,
+}
