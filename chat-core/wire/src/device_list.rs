@@ -1,4 +1,4 @@
-//! The signed, versioned, hash-chained device list of an account (SPEC 5; DESIGN §4).
+//! The signed, versioned, hash-chained device list of an account (SPEC 5.1, 5.2).
 //!
 //! One fixed layout, read strictly, verified over the bytes received:
 //!
@@ -10,6 +10,8 @@
 //! device: id u32 | incarnation u32 | flags u8 | added_seq u64 | sig_key 32 | dh_key 32 | possession 64
 //! ```
 
+mod succession;
+
 use crate::codec::{Malformed, Reader, Writer};
 use crate::domain::{ACCOUNT_ID, SIG_LIST, SIG_POSSESSION, labelled_hash, plain_hash};
 use crate::ids::{AccountId, DeviceId, ListHash, RelayId, UserName};
@@ -17,6 +19,7 @@ use crate::keys::{DhKey, Signature, VerifyKey};
 use crate::limits::DEVICES_MAX;
 
 const MAGIC: &[u8; 4] = b"CDL1";
+const NO_HASH: ListHash = ListHash([0; 32]);
 /// The only suite: X25519, Ed25519, ML-KEM-1024, ChaCha20-Poly1305, SHA-256.
 pub const SUITE: u16 = 1;
 /// Account flag: a new device also needs approval by an enrolled one or the recovery code.
@@ -189,8 +192,8 @@ impl DeviceList {
         };
         let signature = Signature(reader.array()?);
         reader.end()?;
-        if body.seq == 1 && account_id(&body.account_key) != body.account_id {
-            return Err(ListError::AccountId);
+        if body.seq == 1 {
+            check_first(&body, signer)?;
         }
         for device in &body.devices {
             let claim = possession_bytes(&body.account_id, &body.account_key, device.id, &device.dh_key);
@@ -222,6 +225,13 @@ impl DeviceList {
         self.signer
     }
 
+    /// Whether the list proves by itself that it is of its account: signed by the account key, and
+    /// that key hashes to the account id. Any other list is believed only at the end of its chain.
+    #[must_use]
+    pub fn certifies_itself(&self) -> bool {
+        self.signer.is_none() && account_id(&self.body.account_key) == self.body.account_id
+    }
+
     /// The bytes as received: what is stored, hashed and passed on.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -233,43 +243,19 @@ impl DeviceList {
     pub fn hash(&self) -> ListHash {
         self.hash
     }
+}
 
-    /// Whether this list may directly follow `before`: next sequence, its hash, same account, relay
-    /// and name, and a signer who had the right (SPEC 5.3).
-    #[must_use]
-    pub fn follows(&self, before: &Self) -> bool {
-        let (new, old) = (&self.body, &before.body);
-        let chained = old.seq.checked_add(1) == Some(new.seq) && new.prev_hash == before.hash;
-        let same = new.account_id == old.account_id && new.relay_id == old.relay_id && new.name == old.name;
-        let rotated = new.account_key != old.account_key;
-        let rotation_ok = !rotated || plain_hash(&[&new.account_key.0]) == old.next_account_key_hash;
-        chained && same && rotation_ok && self.signer_had_the_right(before, rotated)
+/// The first list has nothing before it, and only the account key may sign it: a device that signed
+/// would vouch for itself.
+fn check_first(body: &ListBody, signer: Option<DeviceId>) -> Result<(), ListError> {
+    if account_id(&body.account_key) != body.account_id {
+        return Err(ListError::AccountId);
     }
-
-    /// A device may renew and remove with `may-sign-list`, and alone may change its own keys.
-    fn signer_had_the_right(&self, before: &Self, rotated: bool) -> bool {
-        let Some(signer) = self.signer else { return true };
-        let (new, old) = (&self.body, &before.body);
-        let Some(old_signer) = old.device(signer) else { return false };
-        let frozen = !rotated
-            && new.flags == old.flags
-            && (new.vault_gen, new.vault_hash) == (old.vault_gen, old.vault_hash)
-            && new.next_account_key_hash == old.next_account_key_hash;
-        let may_remove = old_signer.flags & DEVICE_MAY_SIGN != 0;
-        let only_known = new.devices.iter().all(|device| {
-            old.devices.iter().find(|d| d.id == device.id).is_some_and(|was| {
-                let revoked_now = was.flags | DEVICE_REVOKED;
-                let same_keys =
-                    (was.sig_key, was.dh_key, was.incarnation) == (device.sig_key, device.dh_key, device.incarnation);
-                let flags_ok = device.flags == was.flags || (may_remove && device.flags == revoked_now);
-                // The signature itself must be by the key that the list before names.
-                let own = device.id == signer && device.sig_key == was.sig_key;
-                was.added_seq == device.added_seq && flags_ok && (same_keys || own)
-            })
-        });
-        let none_lost = may_remove || new.devices.len() == old.devices.len();
-        frozen && only_known && none_lost
+    if signer.is_some() {
+        return Err(ListError::Signature);
     }
+    let alone = body.prev_hash == NO_HASH && body.merged_hash == NO_HASH;
+    if alone { Ok(()) } else { Err(ListError::Malformed) }
 }
 
 fn read_body(reader: &mut Reader<'_>) -> Result<ListBody, ListError> {
@@ -286,10 +272,15 @@ fn read_body(reader: &mut Reader<'_>) -> Result<ListBody, ListError> {
     let name_text = std::str::from_utf8(reader.take(name_len)?).map_err(|_| ListError::Malformed)?;
     let name = UserName::parse(name_text).map_err(|_| ListError::Malformed)?;
     let count = usize::from(reader.u8()?);
-    if seq == 0 || name.as_str() != name_text || !(1..=DEVICES_MAX).contains(&count) {
+    let in_range = seq != 0 && (1..=DEVICES_MAX).contains(&count) && flags & !FLAG_APPROVAL == 0;
+    if !in_range || name.as_str() != name_text {
         return Err(ListError::Malformed);
     }
     let devices = read_devices(reader, count)?;
+    // Nobody was added later than by this list.
+    if devices.iter().any(|device| !(1..=seq).contains(&device.added_seq)) {
+        return Err(ListError::Malformed);
+    }
     Ok(ListBody {
         relay_id,
         account_id,
@@ -319,10 +310,14 @@ fn read_devices(reader: &mut Reader<'_>, count: usize) -> Result<Vec<ListedDevic
             return Err(ListError::Malformed);
         }
         last_id = id;
+        let (incarnation, flags) = (reader.u32()?, reader.u8()?);
+        if flags & !(DEVICE_MAY_SIGN | DEVICE_REVOKED) != 0 {
+            return Err(ListError::Malformed);
+        }
         devices.push(ListedDevice {
             id: DeviceId(id),
-            incarnation: reader.u32()?,
-            flags: reader.u8()?,
+            incarnation,
+            flags,
             added_seq: reader.u64()?,
             sig_key: VerifyKey(reader.array()?),
             dh_key: DhKey(reader.array()?),

@@ -1,4 +1,4 @@
-//! What the relay answers when it does not do what was asked (SPEC 5.6).
+//! What the relay answers when it does not do what was asked (SPEC 7.3).
 
 use serde::{Deserialize, Serialize};
 

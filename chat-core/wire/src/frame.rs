@@ -10,6 +10,9 @@ use crate::message::{ClientMessage, ServerMessage};
 /// Bytes of the length prefix.
 pub const PREFIX_BYTES: usize = 4;
 
+/// Room that a deframer makes at a time for the rest of an announced frame, in bytes.
+const READ_AHEAD_BYTES: usize = 64 * 1024;
+
 /// A message with its request number and its body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame<M> {
@@ -97,7 +100,10 @@ impl<M: Serialize> Frame<M> {
         let (Ok(total_u32), Ok(head_u32)) = (u32::try_from(total), u32::try_from(head.len())) else {
             return Err(FrameError::TooLarge { bytes: total, limit });
         };
-        if total > limit || head.len() > HEAD_BYTES_MAX {
+        if head.len() > HEAD_BYTES_MAX {
+            return Err(FrameError::TooLarge { bytes: head.len(), limit: HEAD_BYTES_MAX });
+        }
+        if total > limit {
             return Err(FrameError::TooLarge { bytes: total, limit });
         }
         let mut out = BytesMut::with_capacity(head.len().saturating_add(2 * PREFIX_BYTES));
@@ -132,14 +138,21 @@ impl<M: DeserializeOwned> Frame<M> {
             return Err(FrameError::Malformed);
         }
         let head = bytes.split_to(head_len);
-        match minicbor_serde::from_slice::<HeadIn<M>>(&head) {
-            Ok(HeadIn { request, message }) => Ok(Self { request, message, body: bytes }),
-            Err(_) => match minicbor_serde::from_slice::<HeadNumber>(&head) {
-                Ok(HeadNumber { request }) => Err(FrameError::Unknown { request }),
-                Err(_) => Err(FrameError::Malformed),
+        match whole::<HeadIn<M>>(&head) {
+            Some(HeadIn { request, message }) => Ok(Self { request, message, body: bytes }),
+            None => match whole::<HeadNumber>(&head) {
+                Some(HeadNumber { request }) => Err(FrameError::Unknown { request }),
+                None => Err(FrameError::Malformed),
             },
         }
     }
+}
+
+/// Reads a value that fills the bytes to the last one.
+fn whole<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let mut deserializer = minicbor_serde::Deserializer::new(bytes);
+    let value = T::deserialize(&mut deserializer).ok()?;
+    (deserializer.decoder().position() == bytes.len()).then_some(value)
 }
 
 /// Cuts a byte stream into frames without knowing where the bytes come from.
@@ -180,7 +193,9 @@ impl Deframer {
         }
         let whole = len.saturating_add(PREFIX_BYTES);
         if self.buffer.len() < whole {
-            self.buffer.reserve(whole.saturating_sub(self.buffer.len()));
+            // Room for what has been announced grows with what has come: a prefix alone costs little.
+            let missing = whole.saturating_sub(self.buffer.len());
+            self.buffer.reserve(missing.min(READ_AHEAD_BYTES));
             return Ok(None);
         }
         self.buffer.advance(PREFIX_BYTES);

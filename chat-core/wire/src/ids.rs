@@ -76,7 +76,7 @@ byte_id!(
     BootId, 16
 );
 byte_id!(
-    /// Idempotency key of a request: a repeat returns the first one's answer (SPEC 5.4).
+    /// Idempotency key of a request: a repeat returns the first one's answer (SPEC 7.3).
     RequestKey, 16
 );
 byte_id!(
@@ -85,9 +85,17 @@ byte_id!(
 );
 
 /// A device inside its account: random, never zero, never used again after removal (SPEC 3.5).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct DeviceId(pub u32);
+
+impl<'de> Deserialize<'de> for DeviceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Zero is the account key's mark in a device list.
+        let id = std::num::NonZeroU32::deserialize(deserializer)?;
+        Ok(Self(id.get()))
+    }
+}
 
 /// One device of one account.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]

@@ -8,11 +8,12 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | 0 | [`limits`] [`ids`] [`codec`] [`domain`] |
-//! | 1 | [`keys`] [`error`] |
-//! | 2 | [`bundle`] [`device_list`] |
-//! | 3 | [`message`] |
-//! | 4 | [`frame`] |
+//! | 0 | [`limits`] [`codec`] |
+//! | 1 | [`ids`] [`domain`] |
+//! | 2 | [`keys`] [`error`] |
+//! | 3 | [`bundle`] [`device_list`] |
+//! | 4 | [`message`] |
+//! | 5 | [`frame`] |
 //!
 //! Absent on purpose: private keys, signing, state, clocks, input/output and async.
 

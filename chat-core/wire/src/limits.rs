@@ -21,6 +21,9 @@ pub const NAME_CHARS_MAX: usize = 32;
 /// Devices of one account: bounds the fan-out of one message.
 pub const DEVICES_MAX: usize = 16;
 
+/// Device lists in one `Lists` answer (at most 2.8 KiB each): what is left is asked for again.
+pub const LISTS_PER_ANSWER_MAX: usize = 100;
+
 /// Bytes of one sealed packet: a 64 KiB text with content head, chunks, Padmé and initiation around it.
 pub const PACKET_BYTES_MAX: usize = 96 * 1024;
 

@@ -1,6 +1,6 @@
-//! The message registry (SPEC 5): what a client asks and what the relay answers or pushes.
+//! The message registry (SPEC 7, 11): what a client asks and what the relay answers or pushes.
 //!
-//! Heads are CBOR maps with short keys (SPEC 4.4): unknown keys are dropped, so that versions can
+//! Heads are CBOR maps with short keys (SPEC 4.5): unknown keys are dropped, so that versions can
 //! add some; an unknown message is refused with `unsupported` and the connection goes on. A message
 //! that carries bulk (packets, records) has it in the frame's body, never in the head.
 //!
@@ -63,6 +63,7 @@ pub struct FoundUser {
 }
 
 /// What a client sends.
+#[expect(clippy::large_enum_variant, reason = "an upload of prekeys is rare; a message is moved a handful of times")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientMessage {
