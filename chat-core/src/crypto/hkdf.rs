@@ -1,0 +1,90 @@
+//! HKDF-SHA-256 (RFC 5869): Extract once, Expand with a label for each purpose.
+
+use hkdf::{Hkdf, HkdfExtract};
+use sha2::Sha256;
+use zeroize::Zeroize;
+
+use crate::secret::{Secret, secret_role};
+
+secret_role!(
+    /// A pseudorandom key between Extract and Expand.
+    pub(crate) Prk, 32
+);
+
+/// Bytes that one Expand can give: 255 blocks of SHA-256.
+const EXPAND_BYTES_MAX: usize = 255 * 32;
+
+impl Prk {
+    /// `Ext(salt, parts…)`.
+    pub(crate) fn extract(salt: &[u8], parts: &[&[u8]]) -> Self {
+        let mut extract = HkdfExtract::<Sha256>::new(Some(salt));
+        for part in parts {
+            extract.input_ikm(part);
+        }
+        let (mut prk, _) = extract.finalize();
+        let secret = Secret::fill(|out| out.copy_from_slice(&prk));
+        prk.as_mut_slice().zeroize();
+        Self(secret)
+    }
+
+    /// `Exp(self, info…, N)` as a secret.
+    pub(crate) fn expand<const N: usize>(&self, info: &[&[u8]]) -> Secret<N> {
+        Secret::fill(|out| self.expand_public(info, out))
+    }
+
+    /// `Exp(self, info…, N)` into bytes that are public, or in a secret already.
+    pub(crate) fn expand_public<const N: usize>(&self, info: &[&[u8]], out: &mut [u8; N]) {
+        expand_into(self.expose(), info, out);
+    }
+}
+
+/// `Exp(key, info…, N)` where a key of 32 bytes or more is a pseudorandom key already.
+pub(crate) fn expand<const K: usize, const N: usize>(key: &[u8; K], info: &[&[u8]]) -> Secret<N> {
+    Secret::fill(|out| expand_into(key, info, out))
+}
+
+#[expect(clippy::expect_used, reason = "both lengths are checked at compile time")]
+fn expand_into<const K: usize, const N: usize>(key: &[u8; K], info: &[&[u8]], out: &mut [u8; N]) {
+    const { assert!(K >= 32 && N <= EXPAND_BYTES_MAX) };
+    let hkdf = Hkdf::<Sha256>::from_prk(key).expect("a key of a whole hash or more");
+    hkdf.expand_multi_info(info, out).expect("not more than 255 blocks");
+}
+
+/// Cuts a derived secret into parts of 32 bytes at `index`.
+pub(crate) fn part<const N: usize>(secret: &Secret<N>, index: usize) -> Secret<32> {
+    Secret::fill(|out| {
+        let from = secret.expose().iter().skip(index.saturating_mul(32));
+        for (to, from) in out.iter_mut().zip(from) {
+            *to = *from;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 5869, appendix A.1, and A.3 with empty salt and info.
+    #[test]
+    fn the_vectors_of_rfc_5869_come_out() {
+        let prk = Prk::extract(&hex::decode("000102030405060708090a0b0c").unwrap(), &[&[0x0b; 10], &[0x0b; 12]]);
+        assert_eq!(hex::encode(prk.expose()), "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
+        let okm = prk.expand::<42>(&[&hex::decode("f0f1f2f3f4").unwrap(), &hex::decode("f5f6f7f8f9").unwrap()]);
+        assert_eq!(
+            hex::encode(okm.expose()),
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+        );
+        let okm = Prk::extract(&[], &[&[0x0b; 22]]).expand::<42>(&[]);
+        assert_eq!(
+            hex::encode(okm.expose()),
+            "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"
+        );
+    }
+
+    #[test]
+    fn parts_are_consecutive() {
+        let secret = Secret::<96>::fill(|b| b.iter_mut().zip(0..).for_each(|(b, i)| *b = i));
+        assert_eq!(part(&secret, 1).expose().first(), Some(&32));
+        assert_eq!(part(&secret, 2).expose().last(), Some(&95));
+    }
+}

@@ -1,0 +1,40 @@
+//! HMAC-SHA-256 (RFC 2104) as a pseudorandom function over secrets, and as a tag.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use crate::secret::Secret;
+
+/// `HMAC(key, parts…)` as a new secret.
+pub(crate) fn derive(key: &[u8; 32], parts: &[&[u8]]) -> Secret<32> {
+    Secret::fill(|out| out.copy_from_slice(&run(key, parts)))
+}
+
+/// `HMAC(key, parts…)` as a public tag.
+pub(crate) fn tag(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    run(key, parts).into()
+}
+
+/// Whether `tag` is right, in constant time.
+pub(crate) fn verifies(key: &[u8; 32], parts: &[&[u8]], tag: &[u8; 32]) -> bool {
+    run(key, parts).as_slice().ct_eq(tag).into()
+}
+
+fn run(key: &[u8; 32], parts: &[&[u8]]) -> sha2::digest::Output<Sha256> {
+    // A key of half a block: HMAC takes it as it stands, there is no length to refuse.
+    let mut mac = <Hmac<Sha256> as KeyInit>::new(&block(key));
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes()
+}
+
+/// The key padded with zeros to one block of SHA-256, as HMAC defines it.
+fn block(key: &[u8; 32]) -> hmac::digest::common::Key<Hmac<Sha256>> {
+    let mut block = hmac::digest::common::Key::<Hmac<Sha256>>::default();
+    for (to, from) in block.iter_mut().zip(key) {
+        *to = *from;
+    }
+    block
+}

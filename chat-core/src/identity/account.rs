@@ -1,0 +1,52 @@
+//! The account key. It is on no device: unwrapped from the vault while the password or the recovery
+//! code is in hand, it signs and is wiped (DESIGN §4).
+
+use chat_wire::device_list::{ListBody, account_id};
+use chat_wire::domain::SIG_LIST;
+use chat_wire::ids::AccountId;
+use chat_wire::keys::VerifyKey;
+use rand_core::CryptoRng;
+
+use crate::crypto::sign::SigningSecret;
+use crate::secret::Secret;
+
+/// The Ed25519 key of an account.
+#[derive(Debug)]
+pub struct AccountKey {
+    secret: SigningSecret,
+}
+
+impl AccountKey {
+    /// A new independent key.
+    pub fn generate(rng: &mut dyn CryptoRng) -> Self {
+        Self { secret: SigningSecret::generate(rng) }
+    }
+
+    pub(super) fn from_seed(seed: Secret<32>) -> Self {
+        Self { secret: SigningSecret::new(seed) }
+    }
+
+    pub(super) fn seed(&self) -> &[u8; 32] {
+        self.secret.expose()
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public(&self) -> VerifyKey {
+        self.secret.public()
+    }
+
+    /// The account that has this as its first key.
+    #[must_use]
+    pub fn id(&self) -> AccountId {
+        account_id(&self.public())
+    }
+
+    /// Signs a list; the whole list as bytes. One signature per sequence number, ever: store the bytes
+    /// before they are sent.
+    #[must_use]
+    pub fn sign_list(&self, body: &ListBody) -> Vec<u8> {
+        let signature = self.secret.sign(SIG_LIST, &[&body.signed_bytes(None)]);
+        body.assemble(None, &signature)
+    }
+}

@@ -1,0 +1,77 @@
+//! The password policy (DESIGN §4): checked by the client, which alone sees the password.
+
+use zxcvbn::{Score, zxcvbn};
+
+use crate::limits::PASSWORD_BYTES_ASSESSED_MAX;
+
+/// Fewest characters.
+const LENGTH_MIN: usize = 8;
+
+/// What a password lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessment {
+    /// Any of `length`, `capital`, `digit`, `common`, in this order.
+    pub unmet: Vec<&'static str>,
+    /// Whether it would also withstand guessing without the relay's limits (zxcvbn score 4).
+    pub strong: bool,
+}
+
+impl Assessment {
+    /// Whether the policy accepts it.
+    #[must_use]
+    pub fn acceptable(&self) -> bool {
+        self.unmet.is_empty()
+    }
+}
+
+/// Assesses a password; `own_words` are what a guesser tries first: the user name, the display name.
+#[must_use]
+pub fn assess(password: &str, own_words: &[&str]) -> Assessment {
+    let score = zxcvbn(head(password), own_words).score();
+    let rules = [
+        ("length", password.chars().count() >= LENGTH_MIN),
+        ("capital", password.chars().any(char::is_uppercase)),
+        ("digit", password.chars().any(char::is_numeric)),
+        ("common", score >= Score::Three),
+    ];
+    let unmet = rules.into_iter().filter(|(_, met)| !met).map(|(name, _)| name).collect();
+    Assessment { unmet, strong: score == Score::Four }
+}
+
+/// As much as is looked at, cut between characters.
+fn head(password: &str) -> &str {
+    let mut end = password.len().min(PASSWORD_BYTES_ASSESSED_MAX);
+    while !password.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    password.get(..end).unwrap_or(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_named_when_it_is_not_met() {
+        assert_eq!(assess("", &[]).unmet, ["length", "capital", "digit", "common"]);
+        assert_eq!(assess("lpqzkrtvw", &[]).unmet, ["capital", "digit"]);
+        assert_eq!(assess("Password1", &[]).unmet, ["common"]);
+        assert_eq!(assess("Xq7-w", &[]).unmet, ["length", "common"]);
+        let good = assess("Vy3-quarzlampe-tundra", &[]);
+        assert!(good.acceptable() && good.strong);
+    }
+
+    #[test]
+    fn the_own_name_is_no_strength() {
+        let password = "Maximiliana_91";
+        assert!(assess(password, &[]).acceptable());
+        assert_eq!(assess(password, &["maximiliana_91"]).unmet, ["common"]);
+    }
+
+    #[test]
+    fn capitals_and_digits_of_other_scripts_count_and_long_texts_are_cut_between_characters() {
+        assert!(assess("Östliche-Wüste-٣-Kamele", &[]).acceptable());
+        let long = "ä".repeat(4_000) + "X1";
+        assert!(!assess(&long, &[]).unmet.contains(&"capital"));
+    }
+}

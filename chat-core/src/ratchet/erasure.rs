@@ -1,0 +1,159 @@
+//! Chunks of which any `k` rebuild a message of `k × 32` bytes: Reed–Solomon over GF(2¹⁶)
+//! (SPEC 8.3), so that the Braid loses nothing when packets are lost or come in another order.
+//!
+//! A chunk is 16 field elements, one of each of 16 polynomials. Chunks `0..k` are the message itself
+//! in slices of 32 bytes; a later chunk `x` is every polynomial's value at `x`. Nothing here is secret
+//! (public keys and ciphertexts), and without loss no field arithmetic happens at all.
+
+use super::field::{self, Element};
+
+/// Bytes of a chunk.
+pub(crate) const CHUNK_BYTES: usize = 32;
+/// Field elements in a chunk.
+const ELEMENTS: usize = CHUNK_BYTES / 2;
+
+/// One chunk.
+pub(crate) type Chunk = [u8; CHUNK_BYTES];
+
+/// The chunk of `index`, made from the whole message, whose length is a multiple of 32.
+pub(crate) fn encode(message: &[u8], index: u16) -> Chunk {
+    let at = usize::from(index).saturating_mul(CHUNK_BYTES);
+    if let Some(slice) = message.get(at..).and_then(<[u8]>::first_chunk::<CHUNK_BYTES>) {
+        return *slice;
+    }
+    let points: Vec<(u16, &[u8])> = (0..).zip(message.chunks_exact(CHUNK_BYTES)).collect();
+    interpolate(&points, index)
+}
+
+/// Collects chunks of one message until it is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decoder {
+    needed: usize,
+    /// Ascending by index, each index once, never more than `needed`.
+    chunks: Vec<(u16, Chunk)>,
+}
+
+impl Decoder {
+    /// Waits for a message of `bytes` bytes, a multiple of 32.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { needed: bytes.div_ceil(CHUNK_BYTES), chunks: Vec::new() }
+    }
+
+    /// Takes a chunk; an index that is there already, and what comes after the last needed one, is
+    /// ignored.
+    pub(crate) fn add(&mut self, index: u16, chunk: &Chunk) {
+        if self.is_whole() {
+            return;
+        }
+        if let Err(at) = self.chunks.binary_search_by_key(&index, |(i, _)| *i) {
+            self.chunks.insert(at, (index, *chunk));
+        }
+    }
+
+    /// Whether the message can be rebuilt.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.chunks.len() >= self.needed
+    }
+
+    /// The message, once it is whole.
+    pub(crate) fn message<const N: usize>(&self) -> Option<[u8; N]> {
+        if !self.is_whole() || N != self.needed.saturating_mul(CHUNK_BYTES) {
+            return None;
+        }
+        let points: Vec<(u16, &[u8])> = self.chunks.iter().map(|(i, c)| (*i, &c[..])).collect();
+        let mut message = [0; N];
+        for (index, out) in (0..).zip(message.chunks_exact_mut(CHUNK_BYTES)) {
+            match self.chunks.binary_search_by_key(&index, |(i, _)| *i).ok().and_then(|at| self.chunks.get(at)) {
+                Some((_, chunk)) => out.copy_from_slice(chunk),
+                None => out.copy_from_slice(&interpolate(&points, index)),
+            }
+        }
+        Some(message)
+    }
+
+    /// The chunks so far, ascending by index.
+    pub(crate) fn chunks(&self) -> &[(u16, Chunk)] {
+        &self.chunks
+    }
+}
+
+/// The value at `index` of the polynomials through `points`, whose places are distinct and do not
+/// include `index`: `Σ value_j · P(x) / ((x − x_j) · Π (x_j − x_m))` with `P(x) = Π (x − x_m)`.
+fn interpolate(points: &[(u16, &[u8])], index: u16) -> Chunk {
+    let place = Element(index);
+    let mut product = Element(1);
+    let mut divisors = Vec::with_capacity(points.len());
+    for (at, _) in points {
+        let distance = place.add(Element(*at));
+        product = product.multiply(distance);
+        let weight = points
+            .iter()
+            .filter(|(other, _)| other != at)
+            .fold(Element(1), |weight, (other, _)| weight.multiply(Element(*at).add(Element(*other))));
+        divisors.push(weight.multiply(distance));
+    }
+    field::invert_all(&mut divisors);
+    let mut sum = [Element(0); ELEMENTS];
+    for ((_, chunk), inverse) in points.iter().zip(divisors) {
+        let factor = field::Factor::new(product.multiply(inverse));
+        for (to, from) in sum.iter_mut().zip(chunk.chunks_exact(2)) {
+            if let [high, low] = from {
+                *to = to.add(factor.multiply(Element(u16::from_be_bytes([*high, *low]))));
+            }
+        }
+    }
+    let mut out = [0; CHUNK_BYTES];
+    for (to, from) in out.chunks_exact_mut(2).zip(sum) {
+        to.copy_from_slice(&from.0.to_be_bytes());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(len: usize) -> Vec<u8> {
+        (0..len).map(|i| u8::try_from((i * 37 + i / 251) % 256).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_first_chunks_are_the_message_itself() {
+        let whole = message(1152);
+        for (index, slice) in (0..).zip(whole.chunks(32)) {
+            assert_eq!(encode(&whole, index).as_slice(), slice);
+        }
+    }
+
+    #[test]
+    fn a_repeated_index_does_not_count_twice() {
+        let whole = message(96);
+        let mut decoder = Decoder::new(96);
+        for _ in 0..5 {
+            decoder.add(1, &encode(&whole, 1));
+        }
+        assert!(!decoder.is_whole());
+        assert_eq!(decoder.message::<96>(), None);
+        decoder.add(0, &encode(&whole, 0));
+        decoder.add(65_535, &encode(&whole, 65_535));
+        assert_eq!(decoder.message::<96>().map(Vec::from), Some(whole));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn any_distinct_chunks_rebuild_the_message(
+            indices in proptest::collection::btree_set(any::<u16>(), 30).prop_map(|s| s.into_iter().collect::<Vec<_>>()).prop_shuffle(),
+            whole in proptest::collection::vec(any::<u8>(), 960),
+        ) {
+            let mut decoder = Decoder::new(960);
+            for index in indices {
+                prop_assert!(!decoder.is_whole());
+                decoder.add(index, &encode(&whole, index));
+            }
+            prop_assert_eq!(decoder.message::<960>().map(Vec::from), Some(whole));
+        }
+    }
+}
