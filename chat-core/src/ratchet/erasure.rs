@@ -15,14 +15,18 @@ const ELEMENTS: usize = CHUNK_BYTES / 2;
 /// One chunk.
 pub(crate) type Chunk = [u8; CHUNK_BYTES];
 
-/// The chunk of `index`, made from the whole message, whose length is a multiple of 32.
-pub(crate) fn encode(message: &[u8], index: u16) -> Chunk {
-    let at = usize::from(index).saturating_mul(CHUNK_BYTES);
-    if let Some(slice) = message.get(at..).and_then(<[u8]>::first_chunk::<CHUNK_BYTES>) {
-        return *slice;
-    }
-    let points: Vec<(u16, &[u8])> = (0..).zip(message.chunks_exact(CHUNK_BYTES)).collect();
-    interpolate(&points, index)
+/// `count` chunks from index `first` on, made from the whole message, whose length is a multiple of 32.
+pub(crate) fn encode(message: &[u8], first: u16, count: u16) -> Vec<Chunk> {
+    let mut beyond = None;
+    (first..first.saturating_add(count))
+        .map(|index| {
+            let at = usize::from(index).saturating_mul(CHUNK_BYTES);
+            match message.get(at..).and_then(<[u8]>::first_chunk::<CHUNK_BYTES>) {
+                Some(slice) => *slice,
+                None => beyond.get_or_insert_with(|| Polynomials::through_message(message)).at(index),
+            }
+        })
+        .collect()
 }
 
 /// Collects chunks of one message until it is whole.
@@ -60,12 +64,17 @@ impl Decoder {
         if !self.is_whole() || N != self.needed.saturating_mul(CHUNK_BYTES) {
             return None;
         }
-        let points: Vec<(u16, &[u8])> = self.chunks.iter().map(|(i, c)| (*i, &c[..])).collect();
+        let mut lost = None;
         let mut message = [0; N];
         for (index, out) in (0..).zip(message.chunks_exact_mut(CHUNK_BYTES)) {
             match self.chunks.binary_search_by_key(&index, |(i, _)| *i).ok().and_then(|at| self.chunks.get(at)) {
                 Some((_, chunk)) => out.copy_from_slice(chunk),
-                None => out.copy_from_slice(&interpolate(&points, index)),
+                None => {
+                    let lost = lost.get_or_insert_with(|| {
+                        Polynomials::through(self.chunks.iter().map(|(i, c)| (*i, &c[..])).collect())
+                    });
+                    out.copy_from_slice(&lost.at(index));
+                }
             }
         }
         Some(message)
@@ -77,36 +86,55 @@ impl Decoder {
     }
 }
 
-/// The value at `index` of the polynomials through `points`, whose places are distinct and do not
-/// include `index`: `Σ value_j · P(x) / ((x − x_j) · Π (x_j − x_m))` with `P(x) = Π (x − x_m)`.
-fn interpolate(points: &[(u16, &[u8])], index: u16) -> Chunk {
-    let place = Element(index);
-    let mut product = Element(1);
-    let mut divisors = Vec::with_capacity(points.len());
-    for (at, _) in points {
-        let distance = place.add(Element(*at));
-        product = product.multiply(distance);
-        let weight = points
-            .iter()
-            .filter(|(other, _)| other != at)
-            .fold(Element(1), |weight, (other, _)| weight.multiply(Element(*at).add(Element(*other))));
-        divisors.push(weight.multiply(distance));
+/// Sixteen polynomials through known chunks, ready to be evaluated at other places:
+/// `Σ value_j · P(x) / ((x − x_j) · w_j)` with `P(x) = Π (x − x_m)` and `w_j = Π (x_j − x_m)`.
+struct Polynomials<'a> {
+    points: Vec<(u16, &'a [u8])>,
+    weights: Vec<Element>,
+}
+
+impl<'a> Polynomials<'a> {
+    fn through_message(message: &'a [u8]) -> Self {
+        Self::through((0..).zip(message.chunks_exact(CHUNK_BYTES)).collect())
     }
-    field::invert_all(&mut divisors);
-    let mut sum = [Element(0); ELEMENTS];
-    for ((_, chunk), inverse) in points.iter().zip(divisors) {
-        let factor = field::Factor::new(product.multiply(inverse));
-        for (to, from) in sum.iter_mut().zip(chunk.chunks_exact(2)) {
-            if let [high, low] = from {
-                *to = to.add(factor.multiply(Element(u16::from_be_bytes([*high, *low]))));
+
+    /// The weights cost most and are the same for every place.
+    fn through(points: Vec<(u16, &'a [u8])>) -> Self {
+        let weight = |at: u16| {
+            points
+                .iter()
+                .filter(|(other, _)| *other != at)
+                .fold(Element(1), |weight, (other, _)| weight.multiply(Element(at).add(Element(*other))))
+        };
+        let weights = points.iter().map(|(at, _)| weight(*at)).collect();
+        Self { points, weights }
+    }
+
+    /// The chunk at `index`, which is none of the known places.
+    fn at(&self, index: u16) -> Chunk {
+        let mut product = Element(1);
+        let mut divisors = Vec::with_capacity(self.points.len());
+        for ((at, _), weight) in self.points.iter().zip(&self.weights) {
+            let distance = Element(index).add(Element(*at));
+            product = product.multiply(distance);
+            divisors.push(weight.multiply(distance));
+        }
+        field::invert_all(&mut divisors);
+        let mut sum = [Element(0); ELEMENTS];
+        for ((_, chunk), inverse) in self.points.iter().zip(divisors) {
+            let factor = field::Factor::new(product.multiply(inverse));
+            for (to, from) in sum.iter_mut().zip(chunk.chunks_exact(2)) {
+                if let [high, low] = from {
+                    *to = to.add(factor.multiply(Element(u16::from_be_bytes([*high, *low]))));
+                }
             }
         }
+        let mut out = [0; CHUNK_BYTES];
+        for (to, from) in out.chunks_exact_mut(2).zip(sum) {
+            to.copy_from_slice(&from.0.to_be_bytes());
+        }
+        out
     }
-    let mut out = [0; CHUNK_BYTES];
-    for (to, from) in out.chunks_exact_mut(2).zip(sum) {
-        to.copy_from_slice(&from.0.to_be_bytes());
-    }
-    out
 }
 
 #[cfg(test)]
@@ -121,8 +149,8 @@ mod tests {
     #[test]
     fn the_first_chunks_are_the_message_itself() {
         let whole = message(1152);
-        for (index, slice) in (0..).zip(whole.chunks(32)) {
-            assert_eq!(encode(&whole, index).as_slice(), slice);
+        for (slice, chunk) in whole.chunks(32).zip(encode(&whole, 0, 36)) {
+            assert_eq!(chunk.as_slice(), slice);
         }
     }
 
@@ -131,12 +159,12 @@ mod tests {
         let whole = message(96);
         let mut decoder = Decoder::new(96);
         for _ in 0..5 {
-            decoder.add(1, &encode(&whole, 1));
+            decoder.add(1, &encode(&whole, 1, 1)[0]);
         }
         assert!(!decoder.is_whole());
         assert_eq!(decoder.message::<96>(), None);
-        decoder.add(0, &encode(&whole, 0));
-        decoder.add(65_535, &encode(&whole, 65_535));
+        decoder.add(0, &encode(&whole, 0, 1)[0]);
+        decoder.add(65_534, &encode(&whole, 65_534, 1)[0]);
         assert_eq!(decoder.message::<96>().map(Vec::from), Some(whole));
     }
 
@@ -145,13 +173,13 @@ mod tests {
 
         #[test]
         fn any_distinct_chunks_rebuild_the_message(
-            indices in proptest::collection::btree_set(any::<u16>(), 30).prop_map(|s| s.into_iter().collect::<Vec<_>>()).prop_shuffle(),
+            indices in proptest::collection::btree_set(0..u16::MAX, 30).prop_map(|s| s.into_iter().collect::<Vec<_>>()).prop_shuffle(),
             whole in proptest::collection::vec(any::<u8>(), 960),
         ) {
             let mut decoder = Decoder::new(960);
             for index in indices {
                 prop_assert!(!decoder.is_whole());
-                decoder.add(index, &encode(&whole, index));
+                decoder.add(index, &encode(&whole, index, 1)[0]);
             }
             prop_assert_eq!(decoder.message::<960>().map(Vec::from), Some(whole));
         }
