@@ -1,4 +1,4 @@
-//! Citations: `SPEC 5.3`, `SPEC 5.3, 5.4` and `SPEC 9.4–9.6` name what stands in `SPEC.md`.
+//! Citations name what stands in `SPEC.md`: one number behind the word, or several with `,` or `–`.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -32,7 +32,7 @@ impl Spec {
 
     /// Whether a section or requirement has this number.
     pub(crate) fn holds(&self, number: &str) -> bool {
-        self.sections.is_empty() || self.sections.contains(number) || self.requirements.contains(number)
+        self.sections.contains(number) || self.requirements.contains(number)
     }
 }
 
