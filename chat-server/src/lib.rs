@@ -1,1 +1,29 @@
-//! x
+//! The relay as a program and as a part of another: listeners, TLS, SQLite and the operator's tools
+//! around the core of `chat-relay`. It passes sealed packets and public keys; the code that could open
+//! a message is not linked.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), chat_server::StartError> {
+//! let relay = chat_server::embed(chat_server::EmbedConfig::default())?;
+//! println!("{} {}", relay.addr, relay.pin);
+//! relay.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Floors (a module imports only lower ones): 0 [`config`] `data_dir` · 1 `storage` · 2 `net` `admin` ·
+//! 3 `server` · 4 `embed`, the program.
+
+pub mod admin;
+pub mod config;
+mod data_dir;
+mod embed;
+mod net;
+mod server;
+pub mod storage;
+
+pub use crate::config::Config;
+pub use crate::data_dir::DataDirError;
+pub use crate::embed::{EmbedConfig, Embedded, embed};
+pub use crate::net::tls::{Pin, TlsError};
+pub use crate::server::{Server, StartError};

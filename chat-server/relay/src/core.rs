@@ -1,0 +1,167 @@
+//! What the handlers work on: the storage, the services' memory, the limits and the round.
+
+use std::collections::HashMap;
+
+use chat_login::server::ServerSecrets;
+use chat_wire::error::RefusalKind;
+use chat_wire::ids::{AccountId, DeviceAddress, UserName};
+use rand_core::CryptoRng;
+
+use crate::clock::Now;
+use crate::identity::RelayIdentity;
+use crate::limits::Limits;
+use crate::peer::{AddressKey, Origin};
+use crate::rate::{Exhausted, Limiter};
+use crate::refuse::Refuse;
+use crate::round::{ConnectionId, Rests, Round};
+use crate::service::accounts::Registration;
+use crate::service::devices::Rosters;
+use crate::service::mailboxes::Mailboxes;
+use crate::service::presence::{News, Presence};
+use crate::storage::{Batch, Storage, StorageError};
+
+/// What an operator decides.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Who may make an account.
+    pub registration: Registration,
+    /// Limits.
+    pub limits: Limits,
+}
+
+/// What the relay keeps outside its database.
+pub struct Secrets {
+    /// Its own key.
+    pub identity: RelayIdentity,
+    /// OPAQUE's secrets.
+    pub login: ServerSecrets,
+    /// Chance.
+    pub rng: Box<dyn CryptoRng + Send>,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// Everything but the connections.
+pub(crate) struct Core<S> {
+    pub(crate) store: S,
+    pub(crate) config: Config,
+    pub(crate) secrets: Secrets,
+    pub(crate) rosters: Rosters,
+    pub(crate) mailboxes: Mailboxes,
+    pub(crate) presence: Presence,
+    pub(crate) gates: Gates,
+    pub(crate) logins: HashMap<DeviceAddress, ConnectionId>,
+    pub(crate) round: Round,
+}
+
+/// The rate limiters.
+#[derive(Debug)]
+pub(crate) struct Gates {
+    pub(crate) passwords_by_name: Limiter<UserName>,
+    pub(crate) passwords_by_address: Limiter<AddressKey>,
+    pub(crate) registrations: Limiter<AddressKey>,
+    pub(crate) finds: Limiter<AccountId>,
+    pub(crate) claims: Limiter<AccountId>,
+    pub(crate) claims_by_target: Limiter<(AccountId, AccountId)>,
+    pub(crate) one_time: Limiter<AccountId>,
+    pub(crate) sends: Limiter<DeviceAddress>,
+    pub(crate) ephemerals: Limiter<DeviceAddress>,
+    pub(crate) changes: Limiter<AccountId>,
+}
+
+impl Gates {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            passwords_by_name: Limiter::new(limits.password_tries_per_name),
+            passwords_by_address: Limiter::new(limits.password_tries_per_address),
+            registrations: Limiter::new(limits.registrations_per_address),
+            finds: Limiter::new(limits.finds),
+            claims: Limiter::new(limits.claims),
+            claims_by_target: Limiter::new(limits.claims_per_target),
+            one_time: Limiter::new(limits.one_time_per_target),
+            sends: Limiter::new(limits.sends),
+            ephemerals: Limiter::new(limits.ephemerals),
+            changes: Limiter::new(limits.changes),
+        }
+    }
+
+    /// Forgets full buckets.
+    pub(crate) fn prune(&mut self, uptime_ms: u64) {
+        self.passwords_by_name.prune(uptime_ms);
+        self.passwords_by_address.prune(uptime_ms);
+        self.registrations.prune(uptime_ms);
+        self.finds.prune(uptime_ms);
+        self.claims.prune(uptime_ms);
+        self.claims_by_target.prune(uptime_ms);
+        self.one_time.prune(uptime_ms);
+        self.sends.prune(uptime_ms);
+        self.ephemerals.prune(uptime_ms);
+        self.changes.prune(uptime_ms);
+    }
+
+    /// One try of a password: counted by name and by address, whether or not the name exists.
+    pub(crate) fn try_password(&mut self, name: &UserName, origin: Origin, now: Now) -> Result<(), Exhausted> {
+        if let Origin::Address(address) = origin {
+            self.passwords_by_address.take(address, now.uptime_ms)?;
+        }
+        self.passwords_by_name.take(name.clone(), now.uptime_ms)
+    }
+
+    /// The password was right: the try does not count.
+    pub(crate) fn password_was_right(&mut self, name: &UserName, origin: Origin) {
+        if let Origin::Address(address) = origin {
+            self.passwords_by_address.give_back(&address);
+        }
+        self.passwords_by_name.give_back(name);
+    }
+}
+
+impl<S: Storage> Core<S> {
+    pub(crate) fn new(store: S, config: Config, secrets: Secrets) -> Self {
+        let gates = Gates::new(&config.limits);
+        Self {
+            store,
+            config,
+            secrets,
+            rosters: Rosters::default(),
+            mailboxes: Mailboxes::default(),
+            presence: Presence::default(),
+            gates,
+            logins: HashMap::new(),
+            round: Round::default(),
+        }
+    }
+
+    /// Applies one request's writes; they are durable after the round's sync.
+    pub(crate) fn apply(&mut self, batch: &Batch) -> Result<(), StorageError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        // Set first: a batch that failed half-way may have cost the storage its transaction.
+        self.round.dirty = true;
+        self.store.apply(batch)
+    }
+
+    /// Writes what readers acknowledged, so that reads see it.
+    pub(crate) fn settle_acknowledgements(&mut self) -> Result<(), StorageError> {
+        let batch = self.mailboxes.take_acknowledged();
+        self.apply(&batch)
+    }
+
+    /// Passes presence on.
+    pub(crate) fn spread(&mut self, news: News) {
+        for (connection, message) in news {
+            self.round.push(Rests::OnMemory, connection, message);
+        }
+    }
+
+    /// An account that exists and is not switched off.
+    pub(crate) fn live_account(&mut self, account: &AccountId) -> Result<(), Refuse> {
+        let roster = self.rosters.get(&mut self.store, account)?;
+        if roster.is_some_and(|r| !r.disabled) { Ok(()) } else { Err(RefusalKind::UnknownUser.into()) }
+    }
+}

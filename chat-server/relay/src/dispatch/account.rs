@@ -1,0 +1,136 @@
+//! What belongs to the own account: lists, vault, record, boot id, prekeys.
+
+use bytes::Bytes;
+use chat_wire::bundle::{LastResortKey, OneTimePair, SignedPreKey};
+use chat_wire::error::RefusalKind;
+use chat_wire::ids::{AccountId, BootId, DeviceAddress};
+use chat_wire::limits::LISTS_PER_ANSWER_MAX;
+use chat_wire::message::{LogoutReason, ServerMessage};
+use serde_bytes::ByteBuf;
+
+use super::reply::{Here, Reply};
+use crate::core::Core;
+use crate::peer::Connection;
+use crate::refuse::Refuse;
+use crate::service::devices::{self, NextList};
+use crate::service::prekeys::{self, Upload};
+use crate::service::records::{self, NextRecord};
+use crate::storage::{Storage, StorageError, Write};
+
+pub(super) fn put_device_list<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    account: AccountId,
+    (list, vault): (&[u8], Option<&[u8]>),
+) -> Result<Reply, Refuse> {
+    core.gates.changes.take(account, here.now.uptime_ms)?;
+    let relay = core.secrets.identity.id();
+    let current = core.store.current_list(&account)?.ok_or(RefusalKind::Unavailable)?;
+    let NextList::Next(change) = devices::next_list(&relay, &current, list, vault)? else {
+        return Ok(Reply::done());
+    };
+    devices::keys_are_own(&mut core.store, &change)?;
+    let before = core.rosters.get(&mut core.store, &account)?;
+    let removed: Vec<DeviceAddress> = before
+        .iter()
+        .flat_map(|roster| roster.devices.iter())
+        .filter(|was| !change.devices.iter().any(|d| d.id == was.id))
+        .map(|was| DeviceAddress { account, device: was.id })
+        .collect();
+    core.apply(&vec![Write::PutList(change)]).map_err(|error| match error {
+        StorageError::Conflict => RefusalKind::Conflict.into(),
+        other => Refuse::Storage(other),
+    })?;
+    core.rosters.forget(&account);
+    for device in &removed {
+        core.mailboxes.forget(device);
+        if let Some(connection) = core.logins.get(device) {
+            core.round.dismissals.push((*connection, LogoutReason::Removed));
+        }
+    }
+    Ok(Reply::done())
+}
+
+pub(super) fn fetch_lists<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    asking: AccountId,
+    (of, after_seq): (AccountId, u64),
+) -> Result<Reply, Refuse> {
+    if of != asking {
+        core.gates.claims.take(asking, here.now.uptime_ms)?;
+        core.gates.claims_by_target.take((asking, of), here.now.uptime_ms)?;
+        core.live_account(&of)?;
+    }
+    let lists = core.store.lists(&of, after_seq, LISTS_PER_ANSWER_MAX)?;
+    let lists = lists.into_iter().map(|l| ByteBuf::from(l.to_vec())).collect();
+    Ok(Reply::Answer(ServerMessage::Lists { lists }))
+}
+
+pub(super) fn get_record<S: Storage>(core: &mut Core<S>, account: AccountId) -> Result<Reply, Refuse> {
+    let record = core.store.record(&account)?;
+    Ok(Reply::WithBody(ServerMessage::Record { version: record.version }, record.body))
+}
+
+/// A record by compare-and-set.
+pub(super) struct RecordOffer {
+    pub(super) expected: u64,
+    pub(super) version: u64,
+    pub(super) body: Bytes,
+}
+
+pub(super) fn put_record<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    account: AccountId,
+    offer: RecordOffer,
+) -> Result<Reply, Refuse> {
+    core.gates.changes.take(account, here.now.uptime_ms)?;
+    let stored = core.store.record(&account)?;
+    if let NextRecord::Next(record) = records::next_record(&stored, offer.expected, offer.version, offer.body)? {
+        core.apply(&vec![Write::PutRecord(account, record)])?;
+    }
+    Ok(Reply::done())
+}
+
+pub(super) fn get_vault<S: Storage>(core: &mut Core<S>, account: AccountId) -> Result<Reply, Refuse> {
+    let vault = core.store.vault(&account)?.ok_or(RefusalKind::Unavailable)?;
+    Ok(Reply::Answer(ServerMessage::Vault { vault: ByteBuf::from(vault.to_vec()) }))
+}
+
+pub(super) fn put_boot<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    device: DeviceAddress,
+    (expected, new): (Option<BootId>, BootId),
+) -> Result<Reply, Refuse> {
+    core.gates.changes.take(device.account, here.now.uptime_ms)?;
+    let stored = core.store.incarnation(&device)?.boot;
+    if stored == Some(new) {
+        // A repeat whose answer got lost.
+        return Ok(Reply::done());
+    }
+    if stored != expected {
+        return Err(RefusalKind::Conflict.into());
+    }
+    core.apply(&vec![Write::PutBoot(device, new)])?;
+    Ok(Reply::done())
+}
+
+pub(super) fn put_prekeys<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (signed, last_resort, pairs): (Option<SignedPreKey>, Option<LastResortKey>, Vec<OneTimePair>),
+) -> Result<Reply, Refuse> {
+    let login = connection.peer.login().ok_or(RefusalKind::OutOfPlace)?;
+    let device = login.device;
+    core.gates.changes.take(device.account, here.now.uptime_ms)?;
+    let roster = core.rosters.get(&mut core.store, &device.account)?.ok_or(RefusalKind::NotEnrolled)?;
+    let listed = roster.device(device.device).ok_or(RefusalKind::NotEnrolled)?;
+    let left = core.store.pairs_left(&device)?;
+    let batch = prekeys::publish(&device, &listed.sig_key, left, Upload { signed, last_resort, pairs })?;
+    core.apply(&batch)?;
+    core.rosters.forget(&device.account);
+    Ok(Reply::Answer(ServerMessage::PreKeysStored { pairs_left: core.store.pairs_left(&device)? }))
+}

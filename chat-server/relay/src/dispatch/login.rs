@@ -1,0 +1,199 @@
+//! Greeting, registration, and the two ways to log in.
+
+use chat_wire::error::RefusalKind;
+use chat_wire::ids::{AccountId, BootId, DeviceAddress, UserName};
+use chat_wire::keys::Signature;
+use chat_wire::limits::PROTOCOL_VERSION;
+use chat_wire::message::{LogoutReason, ServerMessage};
+use serde_bytes::ByteBuf;
+
+use super::reply::{Here, Reply};
+use crate::core::Core;
+use crate::peer::{Connection, Login, Origin, Peer};
+use crate::refuse::Refuse;
+use crate::round::{Output, Rests};
+use crate::service::accounts::{self, DeviceProof, PasswordGate};
+use crate::service::devices;
+use crate::service::mailboxes::Window;
+use crate::storage::{NewAccount, Storage, StorageError, Write};
+
+pub(super) fn hello<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    versions: &[u16],
+) -> Result<Reply, Refuse> {
+    if !versions.contains(&PROTOCOL_VERSION) {
+        return Err(Refuse::Closing(RefusalKind::Version));
+    }
+    core.secrets.rng.fill_bytes(&mut connection.binding.challenge);
+    connection.peer = Peer::Greeted;
+    Ok(Reply::Answer(ServerMessage::Ready {
+        version: PROTOCOL_VERSION,
+        features: Vec::new(),
+        relay_key: core.secrets.identity.public(),
+        challenge: connection.binding.challenge,
+        signature: core.secrets.identity.sign_ready(&connection.binding, PROTOCOL_VERSION),
+        now_ms: here.now.wall_ms,
+    }))
+}
+
+/// Who wants to register.
+pub(super) struct Application {
+    pub(super) name: UserName,
+    pub(super) request: ByteBuf,
+    pub(super) invite: Option<String>,
+}
+
+pub(super) fn register1<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    application: Application,
+) -> Result<Reply, Refuse> {
+    let Application { name, request, invite } = application;
+    connection.peer = Peer::Greeted;
+    if let Origin::Address(address) = connection.origin {
+        core.gates.registrations.take(address, here.now.uptime_ms)?;
+    }
+    let mode = core.config.registration;
+    let invite = accounts::admit(&mut core.store, mode, invite.as_deref(), here.now.wall_ms)?;
+    accounts::name_is_free(&mut core.store, &name)?;
+    let relay = core.secrets.identity.id();
+    let response = accounts::answer_registration(&core.secrets.login, &relay, &name, &request)?;
+    connection.peer = Peer::Registering { name, invite };
+    Ok(Reply::Answer(ServerMessage::Register1Reply { response: ByteBuf::from(response) }))
+}
+
+/// What ends a registration.
+pub(super) struct Enrolment {
+    pub(super) name: UserName,
+    pub(super) record: ByteBuf,
+    pub(super) kp: u8,
+    pub(super) list: ByteBuf,
+    pub(super) vault: ByteBuf,
+    pub(super) boot: BootId,
+}
+
+pub(super) fn register2<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    enrolment: Enrolment,
+) -> Result<Reply, Refuse> {
+    let Peer::Registering { name, invite } = &connection.peer else {
+        return Err(RefusalKind::OutOfPlace.into());
+    };
+    if *name != enrolment.name {
+        return Err(RefusalKind::OutOfPlace.into());
+    }
+    let (relay, invite) = (core.secrets.identity.id(), *invite);
+    let list = devices::first_list(&relay, &enrolment.name, &enrolment.list, &enrolment.vault)?;
+    devices::keys_are_own(&mut core.store, &list)?;
+    let Some(device) = list.devices.first().map(|d| DeviceAddress { account: list.account, device: d.id }) else {
+        return Err(RefusalKind::BadList.into());
+    };
+    let account = accounts::new_account(list.account, enrolment.name, enrolment.record.into_vec(), enrolment.kp)?;
+    let new = NewAccount { account, list, created_ms: here.now.wall_ms, invite };
+    let batch = vec![Write::AddAccount(Box::new(new)), Write::PutBoot(device, enrolment.boot)];
+    core.apply(&batch).map_err(|error| match error {
+        // Between Register1 and now somebody else took the name, or used the invite up.
+        StorageError::Conflict => RefusalKind::NameTaken.into(),
+        other => Refuse::Storage(other),
+    })?;
+    core.rosters.forget(&device.account);
+    log_in(core, here, connection, device)
+}
+
+pub(super) fn ke1<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (name, ke1): (UserName, &[u8]),
+) -> Result<Reply, Refuse> {
+    connection.peer = Peer::Greeted;
+    core.gates.try_password(&name, connection.origin, here.now)?;
+    let exporter = connection.binding.exporter;
+    let gate = PasswordGate { secrets: &core.secrets.login, relay: core.secrets.identity.id(), exporter: &exporter };
+    let (login, ke2) = accounts::start_password(&mut core.store, &gate, name, ke1, &mut *core.secrets.rng)?;
+    connection.peer = Peer::AwaitingKe3(Box::new(login));
+    Ok(Reply::Answer(ServerMessage::Ke2 { ke2: ByteBuf::from(ke2.bytes), kp: ke2.kp }))
+}
+
+pub(super) fn ke3<S: Storage>(core: &mut Core<S>, connection: &mut Connection, ke3: &[u8]) -> Result<Reply, Refuse> {
+    let Peer::AwaitingKe3(login) = std::mem::replace(&mut connection.peer, Peer::Greeted) else {
+        return Err(RefusalKind::OutOfPlace.into());
+    };
+    let name = login.name.clone();
+    let account = accounts::finish_password(*login, ke3)?;
+    core.gates.password_was_right(&name, connection.origin);
+    let (list, vault) = account_data(core, &account)?;
+    connection.peer = Peer::PasswordProven(account);
+    Ok(Reply::Answer(ServerMessage::PasswordOk { account, list, vault }))
+}
+
+fn account_data<S: Storage>(core: &mut Core<S>, account: &AccountId) -> Result<(ByteBuf, ByteBuf), Refuse> {
+    let stored = core.store.account(account)?.ok_or(RefusalKind::BadCredentials)?;
+    if stored.disabled {
+        return Err(RefusalKind::Forbidden.into());
+    }
+    let list = core.store.current_list(account)?.ok_or(RefusalKind::Unavailable)?;
+    let vault = core.store.vault(account)?.ok_or(RefusalKind::Unavailable)?;
+    Ok((ByteBuf::from(list.to_vec()), ByteBuf::from(vault.to_vec())))
+}
+
+/// Who a connection says it is.
+pub(super) struct Claim {
+    pub(super) device: DeviceAddress,
+    pub(super) incarnation: u32,
+    pub(super) signature: Signature,
+}
+
+pub(super) fn proof<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    claim: Claim,
+) -> Result<Reply, Refuse> {
+    let roster = core.rosters.get(&mut core.store, &claim.device.account)?;
+    let proof = DeviceProof {
+        relay: core.secrets.identity.id(),
+        binding: &connection.binding,
+        device: claim.device,
+        incarnation: claim.incarnation,
+        signature: &claim.signature,
+    };
+    accounts::check_proof(roster.as_deref(), &proof)?;
+    log_in(core, here, connection, claim.device)
+}
+
+/// The connection is the device's from now on; an older one of the same device ends.
+fn log_in<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    device: DeviceAddress,
+) -> Result<Reply, Refuse> {
+    core.settle_acknowledgements()?;
+    let roster = core.rosters.get(&mut core.store, &device.account)?.ok_or(RefusalKind::Unavailable)?;
+    let incarnation = core.store.incarnation(&device)?;
+    let pairs_left = core.store.pairs_left(&device)?;
+    let last_seq = core.mailboxes.last_seq(&mut core.store, &device)?;
+    if let Some(before) = core.logins.insert(device, here.connection) {
+        core.round.dismissals.push((before, LogoutReason::Replaced));
+    }
+    let login = Login { device, window: Window::new(last_seq), step: incarnation.step, dozing: false };
+    connection.peer = Peer::LoggedIn(Box::new(login));
+    let news = core.presence.arrive(&device, here.connection, here.now.wall_ms);
+    core.spread(news);
+    core.round.to_pump.insert(here.connection);
+    core.round.stage(Rests::OnStorage, Output::LoggedIn(here.connection));
+    Ok(Reply::Answer(ServerMessage::LoggedIn {
+        device,
+        boot: incarnation.boot,
+        step: incarnation.step,
+        pairs_left,
+        list_seq: roster.list_seq,
+        now_ms: here.now.wall_ms,
+    }))
+}

@@ -1,0 +1,224 @@
+//! Mail: sends, ephemeral packets, acknowledgements, and what flows to a connected device.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use chat_wire::error::RefusalKind;
+use chat_wire::frame::Frame;
+use chat_wire::ids::{AccountId, DeviceAddress, RequestKey};
+use chat_wire::limits::{PACKET_BYTES_MAX, PACKETS_PER_SEND_MAX};
+use chat_wire::message::{ListState, PacketHead, ServerMessage};
+use serde_bytes::ByteBuf;
+
+use super::reply::{Here, Reply};
+use crate::core::Core;
+use crate::limits::{ACCOUNTS_PER_SEND_MAX, EPHEMERAL_BYTES_MAX};
+use crate::peer::{Connection, Login};
+use crate::refuse::Refuse;
+use crate::round::{ConnectionId, Output, Rests};
+use crate::service::mailboxes::{Letter, Load};
+use crate::storage::{Answered, Batch, Entry, Log, Storage, StorageError, Write};
+
+/// A send as it came.
+pub(super) struct Send {
+    pub(super) key: RequestKey,
+    pub(super) step: u64,
+    pub(super) lists: Vec<ListState>,
+    pub(super) packets: Vec<PacketHead>,
+    pub(super) body: Bytes,
+}
+
+pub(super) fn send<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    send: Send,
+) -> Result<Reply, Refuse> {
+    let login = connection.peer.login().ok_or(RefusalKind::OutOfPlace)?;
+    let from = login.device;
+    if let Some(answered) = core.store.answered(&from, &send.key)? {
+        return Ok(Reply::Answer(ServerMessage::Accepted { now_ms: answered.accepted_ms, step: login.step }));
+    }
+    core.gates.sends.take(from, here.now.uptime_ms)?;
+    let packets = cut(&send.packets, send.body, PACKET_BYTES_MAX).ok_or(RefusalKind::Malformed)?;
+    check_shape(from, &send.lists, &packets)?;
+    let stale = stale_lists(core, from, &send.lists, &packets)?;
+    if !stale.is_empty() {
+        return Ok(Reply::Answer(ServerMessage::StaleDevices { lists: stale }));
+    }
+    let packets = with_room(core, from, packets)?;
+    let accepted_ms = here.now.wall_ms;
+    let mut batch = Batch::with_capacity(packets.len().saturating_add(1));
+    for (to, body) in packets {
+        let entry = core.mailboxes.place(&mut core.store, &to, Letter { from, accepted_ms, body })?;
+        batch.push(Write::Append(Log::Mailbox(to), entry));
+    }
+    batch.push(Write::Answer(from, send.key, Answered { accepted_ms }, send.step));
+    append(core, batch)?;
+    login.step = login.step.max(send.step);
+    Ok(Reply::Answer(ServerMessage::Accepted { now_ms: accepted_ms, step: login.step }))
+}
+
+/// Writes the entries, and keeps them at hand for readers that are connected.
+fn append<S: Storage>(core: &mut Core<S>, batch: Batch) -> Result<(), StorageError> {
+    let result = core.apply(&batch);
+    for write in batch {
+        let Write::Append(Log::Mailbox(to), entry) = write else { continue };
+        if result.is_err() {
+            core.mailboxes.forget(&to);
+        } else if let Some(connection) = core.logins.get(&to) {
+            core.round.to_pump.insert(*connection);
+            core.round.fresh.entry(to).or_default().push(entry);
+        }
+    }
+    result
+}
+
+/// Cuts a body into its packets; none when lengths and body do not agree.
+fn cut(heads: &[PacketHead], mut body: Bytes, bytes_max: usize) -> Option<Vec<(DeviceAddress, Bytes)>> {
+    let mut packets = Vec::with_capacity(heads.len().min(PACKETS_PER_SEND_MAX));
+    for head in heads {
+        let len = usize::try_from(head.len).ok().filter(|len| *len <= bytes_max && *len <= body.len())?;
+        packets.push((head.to, body.split_to(len)));
+    }
+    body.is_empty().then_some(packets)
+}
+
+/// Not for the own device, and of at most two accounts. One device may get several packets: they
+/// keep their order.
+fn check_shape(from: DeviceAddress, lists: &[ListState], packets: &[(DeviceAddress, Bytes)]) -> Result<(), Refuse> {
+    if packets.iter().any(|(to, _)| *to == from) {
+        return Err(RefusalKind::Malformed.into());
+    }
+    let accounts: HashSet<&AccountId> = packets.iter().map(|(to, _)| &to.account).collect();
+    let too_many = packets.len() > PACKETS_PER_SEND_MAX
+        || accounts.len() > ACCOUNTS_PER_SEND_MAX
+        || lists.len() > ACCOUNTS_PER_SEND_MAX;
+    if too_many { Err(RefusalKind::TooLarge.into()) } else { Ok(()) }
+}
+
+/// The current lists of accounts whose devices the packets do not fit. An account that the send names
+/// a list of must get a packet for each device that can be reached; packets for single devices (a
+/// resend, a probe) name no list, and need only be for devices that exist.
+fn stale_lists<S: Storage>(
+    core: &mut Core<S>,
+    from: DeviceAddress,
+    lists: &[ListState],
+    packets: &[(DeviceAddress, Bytes)],
+) -> Result<Vec<ByteBuf>, Refuse> {
+    let mut accounts: Vec<AccountId> = lists.iter().map(|l| l.account).collect();
+    accounts.extend(packets.iter().map(|(to, _)| to.account));
+    accounts.sort_unstable();
+    accounts.dedup();
+    let mut stale = Vec::new();
+    for account in accounts {
+        let roster = core.rosters.get(&mut core.store, &account)?;
+        let roster = roster.filter(|r| !r.disabled).ok_or(RefusalKind::UnknownUser)?;
+        let sent_to = |id| packets.iter().any(|(to, _)| to.account == account && to.device == id);
+        let outdated = lists.iter().any(|l| l.account == account && l.seq < roster.list_seq);
+        let named = lists.iter().any(|l| l.account == account);
+        let missing = named
+            && roster
+                .devices
+                .iter()
+                .any(|d| d.reachable && DeviceAddress { account, device: d.id } != from && !sent_to(d.id));
+        let unknown = packets.iter().any(|(to, _)| to.account == account && roster.device(to.device).is_none());
+        if outdated || missing || unknown {
+            let list = core.store.current_list(&account)?.ok_or(RefusalKind::Unavailable)?;
+            stale.push(ByteBuf::from(list.to_vec()));
+        }
+    }
+    Ok(stale)
+}
+
+/// Leaves out the packets for full mailboxes. Refused only when some account would get nothing: a
+/// device that somebody has not opened for weeks must not keep mail from the person's others.
+fn with_room<S: Storage>(
+    core: &mut Core<S>,
+    from: DeviceAddress,
+    packets: Vec<(DeviceAddress, Bytes)>,
+) -> Result<Vec<(DeviceAddress, Bytes)>, Refuse> {
+    let mut wanted: HashMap<DeviceAddress, Load> = HashMap::new();
+    for (to, body) in &packets {
+        wanted.entry(*to).or_default().add(body.len());
+    }
+    let mut full = HashSet::new();
+    for (to, load) in &wanted {
+        if !core.mailboxes.has_room(&mut core.store, to, *load, &core.config.limits)? {
+            full.insert(*to);
+        }
+    }
+    let reached = |account: AccountId| wanted.keys().any(|to| to.account == account && !full.contains(to));
+    if full.iter().any(|to| to.account != from.account && !reached(to.account)) {
+        return Err(RefusalKind::MailboxFull.into());
+    }
+    Ok(packets.into_iter().filter(|(to, _)| !full.contains(to)).collect())
+}
+
+/// Passes packets to devices that are connected, between people who have each other as contacts, or
+/// to own devices. Never stored, never answered: a stranger learns nothing and disturbs nobody.
+pub(super) fn ephemeral<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    from: DeviceAddress,
+    (heads, body): (&[PacketHead], Bytes),
+) -> Reply {
+    if heads.len() > PACKETS_PER_SEND_MAX || core.gates.ephemerals.take(from, here.now.uptime_ms).is_err() {
+        return Reply::Silence;
+    }
+    for (to, packet) in cut(heads, body, EPHEMERAL_BYTES_MAX).unwrap_or_default() {
+        let may = to.account == from.account || core.presence.are_mutual(&from.account, &to.account);
+        if let Some(connection) = core.logins.get(&to).filter(|_| may && to != from) {
+            let message = ServerMessage::DeliverEphemeral { from: Some(from) };
+            core.round.stage(Rests::OnMemory, Output::Send(*connection, Frame::with_body(0, message, packet)));
+        }
+    }
+    Reply::Silence
+}
+
+pub(super) fn acknowledge<S: Storage>(core: &mut Core<S>, here: Here, connection: &mut Connection, seq: u64) -> Reply {
+    if let Some(login) = connection.peer.login() {
+        let (up_to, released) = login.window.acknowledge(seq);
+        if released.entries > 0 {
+            core.mailboxes.acknowledge(login.device, up_to, released);
+            core.round.to_pump.insert(here.connection);
+        }
+    }
+    Reply::Silence
+}
+
+/// Fills a connection's window: with what was just appended when it had everything before, else from
+/// the log. Called after the sync, so that nothing is seen that a power cut could take back.
+pub(crate) fn pump<S: Storage>(
+    core: &mut Core<S>,
+    to: (ConnectionId, &mut Login),
+    fresh: Option<Vec<Entry>>,
+    outputs: &mut Vec<Output>,
+) -> Result<(), StorageError> {
+    let (connection, login) = to;
+    for entry in fresh.into_iter().flatten() {
+        if !login.window.is_caught_up() || login.window.portion().is_none() {
+            login.window.set_caught_up(false);
+            break;
+        }
+        deliver(connection, login, entry, outputs);
+    }
+    while !login.window.is_caught_up() {
+        let Some(portion) = login.window.portion() else { break };
+        let entries = core.store.log_entries(&Log::Mailbox(login.device), login.window.delivered(), portion)?;
+        login.window.set_caught_up(entries.is_empty());
+        for entry in entries {
+            deliver(connection, login, entry, outputs);
+        }
+    }
+    if login.window.drained_now() {
+        outputs.push(Output::Send(connection, Frame::new(0, ServerMessage::Drained {})));
+    }
+    Ok(())
+}
+
+fn deliver(connection: ConnectionId, login: &mut Login, entry: Entry, outputs: &mut Vec<Output>) {
+    login.window.sent(&entry);
+    let message = ServerMessage::Deliver { seq: entry.seq, from: Some(entry.from), sent_ms: entry.accepted_ms };
+    outputs.push(Output::Send(connection, Frame::with_body(0, message, entry.body)));
+}

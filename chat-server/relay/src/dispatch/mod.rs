@@ -1,0 +1,126 @@
+//! From a message in a state to a service, and back. Handlers are files by theme; this page says what
+//! is due when, and routes.
+
+mod account;
+mod login;
+mod mail;
+mod people;
+mod reply;
+mod table;
+
+use chat_wire::error::RefusalKind;
+use chat_wire::frame::ClientFrame;
+use chat_wire::ids::{AccountId, DeviceAddress};
+use chat_wire::message::{ClientMessage, ServerMessage};
+
+use crate::core::Core;
+use crate::peer::{Connection, Stage};
+use crate::refuse::Refuse;
+use crate::round::Rests;
+use crate::storage::Storage;
+
+pub(crate) use mail::pump;
+pub(crate) use reply::{Here, Reply};
+pub(crate) use table::{Kind, is_due};
+
+/// What a message's answer rests on.
+pub(crate) fn rests(kind: Kind) -> Rests {
+    match kind {
+        Kind::Hello | Kind::Heartbeat | Kind::Ephemeral | Kind::SetPresence | Kind::SetContacts | Kind::Ack => {
+            Rests::OnMemory
+        }
+        _ => Rests::OnStorage,
+    }
+}
+
+/// Does what a message asks, in the state that the connection is in.
+pub(crate) fn dispatch<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    frame: ClientFrame,
+) -> Result<Reply, Refuse> {
+    let (kind, stage) = (Kind::of(&frame.message), connection.peer.stage());
+    if !is_due(kind, stage) {
+        // Whoever does not even greet does not speak this protocol.
+        let refuse = if stage == Stage::Fresh { Refuse::Closing } else { Refuse::Of };
+        return Err(refuse(RefusalKind::OutOfPlace));
+    }
+    if let Some(device) = connection.peer.device() {
+        return as_device(core, here, (connection, device), frame);
+    }
+    match frame.message {
+        ClientMessage::Hello { versions, .. } => login::hello(core, here, connection, &versions),
+        ClientMessage::Register1 { name, request, invite } => {
+            login::register1(core, here, connection, login::Application { name, request, invite })
+        }
+        ClientMessage::Register2 { name, record, kp, list, vault, boot, .. } => {
+            let enrolment = login::Enrolment { name, record, kp, list, vault, boot };
+            login::register2(core, here, connection, enrolment)
+        }
+        ClientMessage::Ke1 { name, ke1 } => login::ke1(core, here, connection, (name, &ke1)),
+        ClientMessage::Ke3 { ke3 } => login::ke3(core, connection, &ke3),
+        ClientMessage::Proof { device, incarnation, signature } => {
+            login::proof(core, here, connection, login::Claim { device, incarnation, signature })
+        }
+        ClientMessage::Heartbeat {} => Ok(Reply::Answer(ServerMessage::Heartbeat {})),
+        message => match connection.peer.account() {
+            Some(account) => as_account(core, here, account, message),
+            None => Err(RefusalKind::OutOfPlace.into()),
+        },
+    }
+}
+
+/// Messages that a proven password is enough for.
+fn as_account<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    account: AccountId,
+    message: ClientMessage,
+) -> Result<Reply, Refuse> {
+    match message {
+        ClientMessage::PutDeviceList { list, vault } => {
+            account::put_device_list(core, here, account, (&list, vault.as_deref().map(|v| &v[..])))
+        }
+        ClientMessage::FetchLists { account: of, after_seq } => {
+            account::fetch_lists(core, here, account, (of, after_seq))
+        }
+        ClientMessage::GetRecord {} => account::get_record(core, account),
+        ClientMessage::GetVault {} => account::get_vault(core, account),
+        ClientMessage::Logout {} => Ok(Reply::Last(ServerMessage::Done {})),
+        _ => Err(RefusalKind::OutOfPlace.into()),
+    }
+}
+
+/// Messages of a logged-in device.
+fn as_device<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    (connection, device): (&mut Connection, DeviceAddress),
+    frame: ClientFrame,
+) -> Result<Reply, Refuse> {
+    match frame.message {
+        ClientMessage::Send { key, step, lists, packets } => {
+            let send = mail::Send { key, step, lists, packets, body: frame.body };
+            mail::send(core, here, connection, send)
+        }
+        ClientMessage::Ephemeral { packets } => Ok(mail::ephemeral(core, here, device, (&packets, frame.body))),
+        ClientMessage::Ack { seq } => Ok(mail::acknowledge(core, here, connection, seq)),
+        ClientMessage::Heartbeat {} => Ok(Reply::Answer(ServerMessage::Heartbeat {})),
+        ClientMessage::PutBoot { expected, new } => account::put_boot(core, here, device, (expected, new)),
+        ClientMessage::PutRecord { expected, version } => {
+            let offer = account::RecordOffer { expected, version, body: frame.body };
+            account::put_record(core, here, device.account, offer)
+        }
+        ClientMessage::PutPreKeys { signed, last_resort, pairs } => {
+            account::put_prekeys(core, here, connection, (signed, last_resort, pairs))
+        }
+        ClientMessage::Claim { account, name, devices } => {
+            people::claim(core, here, device, people::Wanted { account, name, devices })
+        }
+        ClientMessage::Find { query, limit } => people::find(core, here, device.account, (&query, limit)),
+        ClientMessage::SetPresence { status } => people::set_presence(core, here, device, status),
+        ClientMessage::SetContacts { accounts } => people::set_contacts(core, here, device.account, accounts),
+        message => as_account(core, here, device.account, message),
+    }
+}

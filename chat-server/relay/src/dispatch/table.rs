@@ -1,0 +1,90 @@
+//! What is due in which state, as one table.
+
+use chat_wire::message::ClientMessage;
+
+use crate::peer::Stage;
+
+/// The kinds of client messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Hello,
+    Register1,
+    Register2,
+    Ke1,
+    Ke3,
+    Proof,
+    PutBoot,
+    PutDeviceList,
+    FetchLists,
+    PutPreKeys,
+    Claim,
+    Send,
+    Ephemeral,
+    Ack,
+    Heartbeat,
+    SetPresence,
+    SetContacts,
+    Find,
+    GetRecord,
+    PutRecord,
+    GetVault,
+    Logout,
+}
+
+impl Kind {
+    pub(crate) fn of(message: &ClientMessage) -> Self {
+        match message {
+            ClientMessage::Hello { .. } => Self::Hello,
+            ClientMessage::Register1 { .. } => Self::Register1,
+            ClientMessage::Register2 { .. } => Self::Register2,
+            ClientMessage::Ke1 { .. } => Self::Ke1,
+            ClientMessage::Ke3 { .. } => Self::Ke3,
+            ClientMessage::Proof { .. } => Self::Proof,
+            ClientMessage::PutBoot { .. } => Self::PutBoot,
+            ClientMessage::PutDeviceList { .. } => Self::PutDeviceList,
+            ClientMessage::FetchLists { .. } => Self::FetchLists,
+            ClientMessage::PutPreKeys { .. } => Self::PutPreKeys,
+            ClientMessage::Claim { .. } => Self::Claim,
+            ClientMessage::Send { .. } => Self::Send,
+            ClientMessage::Ephemeral { .. } => Self::Ephemeral,
+            ClientMessage::Ack { .. } => Self::Ack,
+            ClientMessage::Heartbeat {} => Self::Heartbeat,
+            ClientMessage::SetPresence { .. } => Self::SetPresence,
+            ClientMessage::SetContacts { .. } => Self::SetContacts,
+            ClientMessage::Find { .. } => Self::Find,
+            ClientMessage::GetRecord {} => Self::GetRecord,
+            ClientMessage::PutRecord { .. } => Self::PutRecord,
+            ClientMessage::GetVault {} => Self::GetVault,
+            ClientMessage::Logout {} => Self::Logout,
+        }
+    }
+}
+
+/// Whether a message is due in a state.
+pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
+    use Stage::{AwaitingKe3, Greeted, LoggedIn, PasswordProven, Registering};
+    let due: &[Stage] = match kind {
+        Kind::Hello => &[Stage::Fresh],
+        // A name that is taken, or a mistyped password, is followed by another try.
+        Kind::Register1 | Kind::Ke1 => &[Greeted, Registering, AwaitingKe3],
+        Kind::Register2 => &[Registering],
+        Kind::Ke3 => &[AwaitingKe3],
+        Kind::Proof => &[Greeted, Registering, AwaitingKe3, PasswordProven],
+        Kind::PutDeviceList | Kind::FetchLists | Kind::GetRecord | Kind::GetVault | Kind::Logout => {
+            &[PasswordProven, LoggedIn]
+        }
+        // Stretching a password takes a while: a waiting client may show that it lives.
+        Kind::Heartbeat => &[Greeted, Registering, AwaitingKe3, PasswordProven, LoggedIn],
+        Kind::PutBoot
+        | Kind::PutPreKeys
+        | Kind::Claim
+        | Kind::Send
+        | Kind::Ephemeral
+        | Kind::Ack
+        | Kind::SetPresence
+        | Kind::SetContacts
+        | Kind::Find
+        | Kind::PutRecord => &[LoggedIn],
+    };
+    due.contains(&stage)
+}

@@ -1,0 +1,55 @@
+//! The relay's own key: it signs the greeting, and its hash is the relay's id (SPEC 3.2). It lies
+//! outside the database and its backups.
+
+use std::fmt;
+
+use chat_wire::domain::{RELAY_ID, SIG_READY, labelled, labelled_hash};
+use chat_wire::ids::RelayId;
+use chat_wire::keys::{Signature, VerifyKey};
+use chat_wire::message::{ChannelBinding, ready_bytes};
+use ed25519_dalek::{Signer as _, SigningKey};
+
+/// The relay's Ed25519 key.
+pub struct RelayIdentity {
+    signing: SigningKey,
+    public: VerifyKey,
+    id: RelayId,
+}
+
+impl RelayIdentity {
+    /// Bytes of the seed that a shell keeps.
+    pub const SEED_BYTES: usize = 32;
+
+    /// From the seed that the shell drew at random once.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; Self::SEED_BYTES]) -> Self {
+        let signing = SigningKey::from_bytes(seed);
+        let public = VerifyKey(signing.verifying_key().to_bytes());
+        let id = RelayId(labelled_hash(RELAY_ID, &[&public.0]));
+        Self { signing, public, id }
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public(&self) -> VerifyKey {
+        self.public
+    }
+
+    /// `H(L("relay") ‖ key)`.
+    #[must_use]
+    pub fn id(&self) -> RelayId {
+        self.id
+    }
+
+    /// Signs the greeting of one connection.
+    pub(crate) fn sign_ready(&self, binding: &ChannelBinding, version: u16) -> Signature {
+        let bytes = labelled(SIG_READY, &[&ready_bytes(binding, version)]);
+        Signature(self.signing.sign(&bytes).to_bytes())
+    }
+}
+
+impl fmt::Debug for RelayIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayIdentity")
+    }
+}

@@ -1,0 +1,126 @@
+//! Every limit of the relay, with its unit and its reason. What an operator may want to change stands
+//! in [`Limits`], with the constants as defaults.
+
+/// A token bucket as data: `burst` at once, then one more each `refill_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests that may come at once.
+    pub burst: u32,
+    /// Milliseconds until one more is allowed.
+    pub refill_ms: u64,
+}
+
+impl Allowance {
+    /// `burst` at once, then `per_minute`.
+    #[must_use]
+    pub const fn per_minute(burst: u32, per_minute: u32) -> Self {
+        let per_minute = if per_minute == 0 { 1 } else { per_minute };
+        #[expect(clippy::arithmetic_side_effects, reason = "the divisor was just made at least 1")]
+        let refill_ms = 60_000 / per_minute as u64;
+        Self { burst, refill_ms: if refill_ms == 0 { 1 } else { refill_ms } }
+    }
+}
+
+/// Limits on what an outsider can make the relay do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Passwords that may be tried for one account name, existing or not. The contract promises at most
+    /// 40; 20 and one a minute leave an online guesser 1,460 a day. Refuses when its table is full.
+    pub password_tries_per_name: Allowance,
+    /// Passwords that may be tried from one address. Refuses when its table is full.
+    pub password_tries_per_address: Allowance,
+    /// Registrations from one address: each costs disk for ever.
+    pub registrations_per_address: Allowance,
+    /// Look-ups by one account; a search that is made while typing asks a few times a name.
+    pub finds: Allowance,
+    /// Claims and list fetches by one account over all targets.
+    pub claims: Allowance,
+    /// Claims and list fetches by one account for one target.
+    pub claims_per_target: Allowance,
+    /// One-time pairs handed out of one account's stock to everybody; over it the last resort serves,
+    /// so that a crowd cannot drain a person, only weaken the start of new sessions.
+    pub one_time_per_target: Allowance,
+    /// Sends of one device: a burst from an outbox that waited, then a steady flow.
+    pub sends: Allowance,
+    /// Ephemeral packets of one device; what is over is dropped.
+    pub ephemerals: Allowance,
+    /// Changes of list, record, prekeys, contacts or presence by one device.
+    pub changes: Allowance,
+    /// Entries in one mailbox.
+    pub mailbox_entries_max: u64,
+    /// Bytes in one mailbox.
+    pub mailbox_bytes_max: u64,
+    /// Milliseconds that an entry, and the memory of an answered request, is kept.
+    pub retention_ms: u64,
+    /// Milliseconds that a connection may take to log in. The promise is 30 s; the rest is the TLS
+    /// handshake's and the sweep's.
+    pub login_ms_max: u64,
+    /// Milliseconds of silence after which a connection is closed: ten heartbeats were missed, so the
+    /// peer is gone without a goodbye. Presence goes much earlier.
+    pub silent_connection_ms_max: u64,
+}
+
+/// 30 days: a month away from every device is common, more is rare.
+pub const RETENTION_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+/// Entries in one mailbox.
+pub const MAILBOX_ENTRIES_MAX: u64 = 10_000;
+/// 64 MiB in one mailbox: 10,000 entries of 6 KiB.
+pub const MAILBOX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Milliseconds until a login must stand.
+pub const LOGIN_MS_MAX: u64 = 21_000;
+/// Milliseconds of silence until the connection is closed.
+pub const SILENT_CONNECTION_MS_MAX: u64 = 30_000;
+
+/// Refusals on one connection before it is logged in, after which it is closed: an honest client needs
+/// none, a person who mistypes a password a few.
+pub const STRIKES_BEFORE_LOGIN_MAX: u32 = 16;
+
+/// Keys that one rate limiter remembers: 65,536 × ~100 B stay under 8 MiB.
+pub const LIMITER_KEYS_MAX: usize = 65_536;
+
+/// Bytes of deliveries under way to one connection without an acknowledgement: bounds what a reader
+/// that takes its time holds in memory, beside the count in `chat_wire::limits`.
+pub const DELIVERY_BYTES_UNDER_WAY_MAX: usize = 2 * 1024 * 1024;
+
+/// Accounts that the packets of one send may name: the recipient's and the own.
+pub const ACCOUNTS_PER_SEND_MAX: usize = 2;
+
+/// Packets in one ephemeral frame, and bytes of each: typing marks are small, and nobody stores them.
+pub const EPHEMERAL_BYTES_MAX: usize = 4 * 1024;
+
+/// Rosters held in memory: 16,384 × ~200 B.
+pub const ROSTERS_CACHED_MAX: usize = 16_384;
+
+/// Mailbox figures held in memory: 65,536 × ~64 B.
+pub const MAILBOXES_CACHED_MAX: usize = 65_536;
+
+/// Entries that one sweep expires, so that it never holds the relay for long.
+pub const EXPIRED_PER_SWEEP_MAX: usize = 1_000;
+
+/// Milliseconds between two sweeps for expired entries.
+pub const EXPIRY_SWEEP_MS: u64 = 60_000;
+
+/// Characters of an invite code.
+pub const INVITE_CHARS_MAX: usize = 64;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            password_tries_per_name: Allowance::per_minute(20, 1),
+            password_tries_per_address: Allowance::per_minute(40, 10),
+            registrations_per_address: Allowance::per_minute(20, 2),
+            finds: Allowance::per_minute(60, 20),
+            claims: Allowance::per_minute(200, 60),
+            claims_per_target: Allowance::per_minute(20, 2),
+            one_time_per_target: Allowance::per_minute(100, 2),
+            sends: Allowance::per_minute(5_000, 3_000),
+            ephemerals: Allowance::per_minute(60, 120),
+            changes: Allowance::per_minute(200, 120),
+            mailbox_entries_max: MAILBOX_ENTRIES_MAX,
+            mailbox_bytes_max: MAILBOX_BYTES_MAX,
+            retention_ms: RETENTION_MS,
+            login_ms_max: LOGIN_MS_MAX,
+            silent_connection_ms_max: SILENT_CONNECTION_MS_MAX,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The state of one connection.
+//!
+//! ```text
+//!            Hello            Register1             Register2
+//!   Fresh ─────────▶ Greeted ─────────▶ Registering ─────────▶ LoggedIn
+//!                    │  ▲ │                                       ▲
+//!                Ke1 │  │ └──────────────── Proof ────────────────┤
+//!                    ▼  │ wrong                                   │
+//!                  AwaitingKe3 ── Ke3 ──▶ PasswordProven ─ Proof ─┘      Closing: from anywhere
+//! ```
+
+use chat_wire::ids::{AccountId, DeviceAddress, UserName};
+use chat_wire::message::ChannelBinding;
+
+use crate::service::accounts::PasswordLogin;
+use crate::service::mailboxes::Window;
+use crate::storage::InviteHash;
+
+/// An address that limits count by: an IPv4 address or an IPv6 /64, padded with zeros.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AddressKey(pub [u8; 8]);
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// This machine, or a shell that limits addresses itself.
+    Trusted,
+    /// Somewhere; limits count by address.
+    Address(AddressKey),
+}
+
+/// What a connection has got to.
+pub(crate) enum Peer {
+    /// Nothing was said.
+    Fresh,
+    /// Version agreed, challenge given.
+    Greeted,
+    /// A name was asked for.
+    Registering { name: UserName, invite: Option<InviteHash> },
+    /// KE2 is out.
+    AwaitingKe3(Box<PasswordLogin>),
+    /// The password was right; not a device yet.
+    PasswordProven(AccountId),
+    /// A device.
+    LoggedIn(Box<Login>),
+    /// Nothing more is read.
+    Closing,
+}
+
+/// The name of a state without what it holds: for the table of what is due when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
+    Fresh,
+    Greeted,
+    Registering,
+    AwaitingKe3,
+    PasswordProven,
+    LoggedIn,
+    Closing,
+}
+
+/// A logged-in device's connection.
+pub(crate) struct Login {
+    pub(crate) device: DeviceAddress,
+    pub(crate) window: Window,
+    /// Highest step that was accepted from it.
+    pub(crate) step: u64,
+    /// Presence takes it for silent.
+    pub(crate) dozing: bool,
+}
+
+impl Peer {
+    pub(crate) fn stage(&self) -> Stage {
+        match self {
+            Self::Fresh => Stage::Fresh,
+            Self::Greeted => Stage::Greeted,
+            Self::Registering { .. } => Stage::Registering,
+            Self::AwaitingKe3(_) => Stage::AwaitingKe3,
+            Self::PasswordProven(_) => Stage::PasswordProven,
+            Self::LoggedIn(_) => Stage::LoggedIn,
+            Self::Closing => Stage::Closing,
+        }
+    }
+
+    pub(crate) fn login(&mut self) -> Option<&mut Login> {
+        match self {
+            Self::LoggedIn(login) => Some(login),
+            _ => None,
+        }
+    }
+
+    /// The account whose data the connection may change.
+    pub(crate) fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::PasswordProven(account) => Some(*account),
+            Self::LoggedIn(login) => Some(login.device.account),
+            _ => None,
+        }
+    }
+
+    /// The device that the connection is.
+    pub(crate) fn device(&self) -> Option<DeviceAddress> {
+        match self {
+            Self::LoggedIn(login) => Some(login.device),
+            _ => None,
+        }
+    }
+}
+
+/// A connection.
+pub(crate) struct Connection {
+    pub(crate) peer: Peer,
+    pub(crate) binding: ChannelBinding,
+    pub(crate) origin: Origin,
+    pub(crate) opened_ms: u64,
+    pub(crate) heard_ms: u64,
+    pub(crate) strikes: u32,
+}
+
+impl Connection {
+    pub(crate) fn new(exporter: [u8; 32], origin: Origin, uptime_ms: u64) -> Self {
+        let binding = ChannelBinding { challenge: [0; 32], exporter };
+        Self { peer: Peer::Fresh, binding, origin, opened_ms: uptime_ms, heard_ms: uptime_ms, strikes: 0 }
+    }
+}

@@ -1,0 +1,219 @@
+//! The relay's data directory: 0700, locked by one relay at a time, with everything secret in files
+//! of their own beside the database, so that a copied or backed-up database opens nothing.
+//!
+//! ```text
+//! DATA/lock            held while a relay runs
+//! DATA/relay.db        accounts, public keys, sealed packets
+//! DATA/keys/relay.key  Ed25519 seed: loses clients' trust when lost
+//! DATA/keys/login.key  OPAQUE secrets: lock everybody out of login by password when lost
+//! DATA/keys/tls.key, tls.crt   made once when no certificate is configured
+//! ```
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use chat_login::server::ServerSecrets;
+use chat_relay::RelayIdentity;
+use getrandom::SysRng;
+use getrandom::rand_core::UnwrapErr;
+
+/// Why a data directory can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataDirError {
+    /// Reading or writing failed.
+    #[error("the data directory can't be used")]
+    Io(#[from] io::Error),
+    /// Another relay runs on it.
+    #[error("another relay runs on this data directory")]
+    InUse,
+    /// A key file does not hold what it should.
+    #[error("the key file {0} is damaged")]
+    DamagedKey(&'static str),
+}
+
+/// A data directory, locked until dropped.
+#[derive(Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+    temporary: bool,
+}
+
+const RELAY_KEY: &str = "relay.key";
+const LOGIN_KEY: &str = "login.key";
+
+impl DataDir {
+    /// Opens or makes a directory and locks it.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
+        make_private_dir(path)?;
+        make_private_dir(&path.join("keys"))?;
+        let lock = private_file().create(true).truncate(false).open(path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock, temporary: false }),
+            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// A directory that is removed when dropped.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub(crate) fn temporary() -> Result<Self, DataDirError> {
+        let path = std::env::temp_dir().join(format!("chat-relay-{:016x}", random_number()?));
+        let mut dir = Self::open(&path)?;
+        dir.temporary = true;
+        Ok(dir)
+    }
+
+    /// Where the database lies.
+    #[must_use]
+    pub(crate) fn database(&self) -> PathBuf {
+        database_in(&self.path)
+    }
+
+    /// Where a certificate made by the relay lies: key and certificate.
+    #[must_use]
+    pub(crate) fn certificate(&self) -> (PathBuf, PathBuf) {
+        (self.path.join("keys").join("tls.key"), self.path.join("keys").join("tls.crt"))
+    }
+
+    /// The relay's identity, made at the first start.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub(crate) fn identity(&self) -> Result<RelayIdentity, DataDirError> {
+        let seed = self.key_file(RELAY_KEY, || {
+            let mut seed = [0; RelayIdentity::SEED_BYTES];
+            getrandom::fill(&mut seed).map_err(io::Error::other)?;
+            Ok(seed.to_vec())
+        })?;
+        let seed = seed.as_slice().try_into().map_err(|_| DataDirError::DamagedKey(RELAY_KEY))?;
+        Ok(RelayIdentity::from_seed(seed))
+    }
+
+    /// OPAQUE's secrets, made at the first start.
+    ///
+    /// # Errors
+    /// [`DataDirError`].
+    pub(crate) fn login_secrets(&self) -> Result<ServerSecrets, DataDirError> {
+        let bytes =
+            self.key_file(LOGIN_KEY, || Ok(ServerSecrets::generate(&mut UnwrapErr(SysRng)).to_bytes().to_vec()))?;
+        ServerSecrets::from_bytes(&bytes).map_err(|_| DataDirError::DamagedKey(LOGIN_KEY))
+    }
+
+    fn key_file(
+        &self,
+        name: &'static str,
+        make: impl FnOnce() -> io::Result<Vec<u8>>,
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, DataDirError> {
+        let path = self.path.join("keys").join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(zeroize::Zeroizing::new(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let bytes = zeroize::Zeroizing::new(make()?);
+                write_private(&path, &bytes)?;
+                Ok(bytes)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if self.temporary {
+            // Nobody can act on a failure here, and the system clears its temporary files.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Where the database of a data directory lies.
+#[must_use]
+pub(crate) fn database_in(path: &Path) -> PathBuf {
+    path.join("relay.db")
+}
+
+/// Writes a new 0600 file whole: under another name first, so that a crash leaves no half of a key.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = private_file().create(true).truncate(true).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    match path.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+fn private_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    options
+}
+
+fn make_private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // An older directory may have been made with another mode.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+fn random_number() -> io::Result<u64> {
+    getrandom::u64().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_a_restart_and_lie_in_private_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let first = DataDir::open(&path).unwrap();
+        let (id, secrets) = (first.identity().unwrap().id(), first.login_secrets().unwrap().to_bytes());
+        drop(first);
+        let second = DataDir::open(&path).unwrap();
+        assert_eq!(second.identity().unwrap().id(), id);
+        assert_eq!(*second.login_secrets().unwrap().to_bytes(), *secrets);
+        for (name, mode) in [("", 0o700), ("keys", 0o700), ("keys/relay.key", 0o600), ("keys/login.key", 0o600)] {
+            let found = fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, mode, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_relay_on_the_same_directory_is_refused_until_the_first_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::open(dir.path()).unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::InUse)));
+        drop(first);
+        assert!(DataDir::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_damaged_key_is_reported_and_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        fs::write(dir.path().join("keys/relay.key"), b"short").unwrap();
+        assert!(matches!(data.identity(), Err(DataDirError::DamagedKey("relay.key"))));
+        assert_eq!(fs::read(dir.path().join("keys/relay.key")).unwrap(), b"short");
+    }
+
+    #[test]
+    fn a_temporary_directory_is_gone_afterwards() {
+        let dir = DataDir::temporary().unwrap();
+        let path = dir.path.clone();
+        assert!(path.exists());
+        drop(dir);
+        assert!(!path.exists());
+    }
+}

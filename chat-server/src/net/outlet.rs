@@ -1,0 +1,106 @@
+//! The way from the worker to one connection: a queue that the worker never waits for. Its size is
+//! known to both ends: a connection reads no further request while much waits to be written, and one
+//! that does not read what it is sent is cut.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use chat_wire::frame::ServerFrame;
+use tokio::sync::{Notify, mpsc};
+
+/// Bytes queued for one connection above which it is cut: four delivery windows.
+pub(crate) const QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes queued for one connection above which nothing more is read from it.
+const READING_STOPS_BYTES: usize = 1024 * 1024;
+
+/// What a queued frame counts beside its body: head and bookkeeping.
+const FRAME_OVERHEAD_BYTES: usize = 256;
+
+/// For the connection's writer.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames: a box would cost each an allocation")]
+pub(crate) enum Outgoing {
+    Frame(ServerFrame),
+    /// Write what was queued before, then close.
+    Close,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    queued: AtomicUsize,
+    logged_in: AtomicBool,
+    drained: Notify,
+}
+
+/// The worker's end.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    queue: mpsc::UnboundedSender<Outgoing>,
+    shared: Arc<Shared>,
+}
+
+/// The connection's end.
+#[derive(Debug)]
+pub(crate) struct Inlet {
+    pub(crate) queue: mpsc::UnboundedReceiver<Outgoing>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// The reader of the connection is too slow; its queue is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooSlow;
+
+pub(crate) fn pair() -> (Outlet, Inlet) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared::default());
+    (Outlet { queue: sender, shared: Arc::clone(&shared) }, Inlet { queue: receiver, shared })
+}
+
+impl Outlet {
+    /// Queues a frame. A connection that is gone takes it silently: the worker hears of it soon.
+    pub(crate) fn send(&self, frame: ServerFrame) -> Result<(), TooSlow> {
+        let bytes = weight(&frame);
+        if self.shared.queued.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > QUEUED_BYTES_MAX {
+            return Err(TooSlow);
+        }
+        let _ = self.queue.send(Outgoing::Frame(frame));
+        Ok(())
+    }
+
+    /// Closes the connection after what is queued.
+    pub(crate) fn close(&self) {
+        let _ = self.queue.send(Outgoing::Close);
+    }
+
+    /// Lifts the frame limit, before the answer that says so is queued.
+    pub(crate) fn logged_in(&self) {
+        self.shared.logged_in.store(true, Ordering::Release);
+    }
+}
+
+impl Shared {
+    pub(crate) fn is_logged_in(&self) -> bool {
+        self.logged_in.load(Ordering::Acquire)
+    }
+
+    /// A frame was written.
+    pub(crate) fn written(&self, frame: &ServerFrame) {
+        let bytes = weight(frame);
+        let before = self.queued.fetch_sub(bytes, Ordering::Relaxed);
+        if before > READING_STOPS_BYTES && before.saturating_sub(bytes) <= READING_STOPS_BYTES {
+            self.drained.notify_one();
+        }
+    }
+
+    /// Waits until little enough is queued to read on.
+    pub(crate) async fn until_drained(&self) {
+        while self.queued.load(Ordering::Relaxed) > READING_STOPS_BYTES {
+            self.drained.notified().await;
+        }
+    }
+}
+
+fn weight(frame: &ServerFrame) -> usize {
+    frame.body.len().saturating_add(FRAME_OVERHEAD_BYTES)
+}
