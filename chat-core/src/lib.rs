@@ -4,9 +4,13 @@
 
 mod crypto;
 pub mod engine;
+pub mod handshake;
 pub mod identity;
 mod labels;
 pub mod limits;
+pub mod prekey;
+mod ratchet;
 pub mod secret;
+pub mod session;
 pub mod store;
 pub mod time;

@@ -31,10 +31,13 @@ impl KemSeed {
         KemKey(*mlkem1024::generate_key_pair(*self.expose()).pk())
     }
 
-    /// The shared secret of a ciphertext. A wrong ciphertext gives another secret, never an error.
-    pub(crate) fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_BYTES]) -> Secret<32> {
+    /// Its public key, and the shared secret of a ciphertext for it. A wrong ciphertext gives another
+    /// secret, never an error.
+    pub(crate) fn decapsulate(&self, ciphertext: &[u8; CIPHERTEXT_BYTES]) -> (KemKey, Secret<32>) {
         let pair = mlkem1024::generate_key_pair(*self.expose());
-        Secret::fill(|out| out.copy_from_slice(&mlkem1024::decapsulate(pair.private_key(), &ciphertext.into())))
+        let shared =
+            Secret::fill(|out| out.copy_from_slice(&mlkem1024::decapsulate(pair.private_key(), &ciphertext.into())));
+        (KemKey(*pair.pk()), shared)
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod aead;
 pub(crate) mod dh;
 pub(crate) mod hkdf;
 pub(crate) mod kem;
+pub(crate) mod kem_parts;
 pub(crate) mod mac;
 pub(crate) mod random;
 pub(crate) mod seal;

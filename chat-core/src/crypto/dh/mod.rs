@@ -32,6 +32,11 @@ impl DhSecret {
         Self(random::secret(rng))
     }
 
+    /// A second copy, where a prekey becomes a session's first ratchet key.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self(Secret::fill(|out| out.copy_from_slice(self.expose())))
+    }
+
     /// Its public key.
     pub(crate) fn public(&self) -> DhKey {
         DhKey(backend::public(self.expose()))

@@ -23,7 +23,6 @@ mod tests;
 
 pub(crate) use auth::EpochKey;
 pub(crate) use part::{BraidPart, PartKind};
-pub(crate) use record::BadBraidRecord;
 
 use std::sync::Arc;
 
@@ -51,7 +50,12 @@ pub(crate) struct Emitted {
     pub(crate) part: BraidPart,
     /// Epoch and key to add to the chains.
     pub(crate) key: Option<(u64, EpochKey)>,
+    /// Whether more changed than the [`Braid::cursor`].
+    pub(crate) stepped: bool,
 }
+
+/// The next state, and the epoch key if a part completed one.
+pub(crate) type Received = (Braid, Option<(u64, EpochKey)>);
 
 /// An authenticated peer broke the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +103,7 @@ impl Braid {
     pub(crate) fn send(&mut self, room: usize, rng: &mut dyn CryptoRng) -> Emitted {
         let epoch = self.epoch;
         let mut key = None;
+        let mut stepped = true;
         match &self.state {
             State::KeysUnsampled => {
                 let side = KeySide::sample(rng, |header| self.auth.header_tag(epoch, header));
@@ -111,9 +116,9 @@ impl Braid {
                     key = Some((epoch, made));
                 }
             }
-            _ => {}
+            _ => stepped = false,
         }
-        Emitted { part: BraidPart { epoch, ..self.state.emit(room) }, key }
+        Emitted { part: BraidPart { epoch, ..self.state.emit(room) }, key, stepped }
     }
 
     fn encapsulate(&self, header: &[u8; HEADER_BYTES], rng: &mut dyn CryptoRng) -> Option<(CtSide, EpochKey)> {
@@ -121,50 +126,58 @@ impl Braid {
         Some((side, EpochKey::derive(&self.sid, self.epoch, header, &shared)))
     }
 
-    /// The next state after a part of an opened message, and the epoch key if it completed one.
+    /// What changes with every sending: the next chunk of the stream under way. It is stored apart, so
+    /// that a message in chain does not write the whole Braid.
+    pub(crate) fn cursor(&self) -> u16 {
+        self.state.cursor()
+    }
+
+    /// Puts the cursor back.
+    pub(crate) fn set_cursor(&mut self, cursor: u16) {
+        self.state.set_cursor(cursor);
+    }
+
+    /// The next state after a part of an opened message, and the epoch key if it completed one; nothing
+    /// when the part was late, repeated or empty.
     ///
     /// # Errors
     /// [`BraidError`]: the peer broke the protocol; nothing is changed, the session is to be given up.
-    pub(crate) fn receive(&self, part: &BraidPart) -> Result<(Self, Option<(u64, EpochKey)>), BraidError> {
+    pub(crate) fn receive(&self, part: &BraidPart) -> Result<Option<Received>, BraidError> {
         if part.epoch < self.epoch {
-            return Ok((self.clone(), None));
+            return Ok(None);
         }
         if part.epoch > self.epoch {
             let next = self.epoch.checked_add(1) == Some(part.epoch);
             return match self.state {
-                State::Ct2Sampled { .. } if next => Ok((self.moved(part.epoch, State::KeysUnsampled), None)),
+                State::Ct2Sampled { .. } if next => Ok(Some((self.moved(part.epoch, State::KeysUnsampled), None))),
                 _ => Err(BraidError::EpochOutOfRange { got: part.epoch, at: self.epoch }),
             };
         }
         match self.state.take(part) {
-            Advance::Same => Ok((self.clone(), None)),
-            Advance::To(state) => Ok((self.moved(self.epoch, state), None)),
+            Advance::Same => Ok(None),
+            Advance::To(state) => Ok(Some((self.moved(self.epoch, state), None))),
             Advance::Header { header, tag } => {
                 if !self.auth.header_tag_is(self.epoch, &header, &tag) {
                     return Err(BraidError::HeaderTag);
                 }
-                Ok((self.moved(self.epoch, State::HeaderReceived { header }), None))
+                Ok(Some((self.moved(self.epoch, State::HeaderReceived { header }), None)))
             }
             Advance::Vector { side, vector } => {
                 if !side.vector_fits(&vector) {
                     return Err(BraidError::Key);
                 }
                 let vector = Arc::new(*vector);
-                Ok((self.moved(self.epoch, State::EkReceivedCt1Sampled { side, vector }), None))
+                Ok(Some((self.moved(self.epoch, State::EkReceivedCt1Sampled { side, vector }), None)))
             }
             Advance::Second { side, vector } => self.second(&side, &vector),
             Advance::Decapsulate { side, first, second, tag } => self.finish(&side, &first, &second, &tag),
         }
     }
 
-    fn second(
-        &self,
-        side: &CtSide,
-        vector: &[u8; state::EK_BYTES],
-    ) -> Result<(Self, Option<(u64, EpochKey)>), BraidError> {
+    fn second(&self, side: &CtSide, vector: &[u8; state::EK_BYTES]) -> Result<Option<Received>, BraidError> {
         let second = side.second(vector).ok_or(BraidError::Key)?;
         let tag = self.auth.ciphertext_tag(self.epoch, side.first(), &second);
-        Ok((self.moved(self.epoch, State::ct2(&second, &tag)), None))
+        Ok(Some((self.moved(self.epoch, State::ct2(&second, &tag)), None)))
     }
 
     fn finish(
@@ -173,7 +186,7 @@ impl Braid {
         first: &[u8; state::CT1_BYTES],
         second: &[u8; state::CT2_BYTES],
         tag: &[u8; 32],
-    ) -> Result<(Self, Option<(u64, EpochKey)>), BraidError> {
+    ) -> Result<Option<Received>, BraidError> {
         let shared = side.decapsulate(first, second);
         let key = EpochKey::derive(&self.sid, self.epoch, side.header(), &shared);
         let auth = self.auth.update(&self.sid, self.epoch, &key);
@@ -182,7 +195,7 @@ impl Braid {
         }
         let epoch = self.epoch;
         let next = Self { auth, ..self.moved(epoch.saturating_add(1), no_header()) };
-        Ok((next, Some((epoch, key))))
+        Ok(Some((next, Some((epoch, key)))))
     }
 
     fn moved(&self, epoch: u64, state: State) -> Self {

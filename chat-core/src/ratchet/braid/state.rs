@@ -183,6 +183,28 @@ impl State {
         }
     }
 
+    /// The next chunk of the stream under way; 0 where there is none.
+    pub(super) fn cursor(&self) -> u16 {
+        match self {
+            Self::KeysSampled { side } | Self::HeaderSent { side, .. } | Self::Ct1Received { side, .. } => side.next,
+            Self::Ct1Sampled { side, .. } | Self::EkReceivedCt1Sampled { side, .. } => side.next,
+            Self::Ct2Sampled { next, .. } => *next,
+            _ => 0,
+        }
+    }
+
+    /// Puts [`State::cursor`] back.
+    pub(super) fn set_cursor(&mut self, cursor: u16) {
+        match self {
+            Self::KeysSampled { side } | Self::HeaderSent { side, .. } | Self::Ct1Received { side, .. } => {
+                side.next = cursor;
+            }
+            Self::Ct1Sampled { side, .. } | Self::EkReceivedCt1Sampled { side, .. } => side.next = cursor,
+            Self::Ct2Sampled { next, .. } => *next = cursor,
+            _ => {}
+        }
+    }
+
     /// What a part of the same epoch leads to. Parts that are not due are late or repeated: ignored.
     pub(super) fn take(&self, part: &BraidPart) -> Advance {
         use PartKind::{Ct1, Ct1Ack, Ct2, Ek, EkCt1Ack, Header};

@@ -60,7 +60,7 @@ impl World {
     }
 
     fn deliver(&mut self, to: usize, part: &BraidPart) {
-        let (next, key) = self.sides[to].receive(part).unwrap();
+        let Some((next, key)) = self.sides[to].receive(part).unwrap() else { return };
         self.keys[to].extend(key.map(|(epoch, key)| (epoch, *key.expose())));
         // Every state goes through its record.
         self.sides[to] = Braid::decode(&next.encode()).unwrap();

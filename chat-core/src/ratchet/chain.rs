@@ -1,0 +1,39 @@
+//! Symmetric chains (key-schedule B): each step gives one message's half of a key and the next chain
+//! key, and there is no way back.
+
+use crate::crypto::mac;
+use crate::secret::secret_role;
+
+secret_role!(
+    /// CK of the Double Ratchet.
+    pub(crate) ChainKey, 32
+);
+secret_role!(
+    /// `seed_N`: the classical half of a message key.
+    pub(crate) MessageSeed, 32
+);
+secret_role!(
+    /// C of the post-quantum ratchet.
+    pub(crate) PqChainKey, 32
+);
+secret_role!(
+    /// `pqk`: the post-quantum half of a message key.
+    pub(crate) PqMessageKey, 32
+);
+
+impl ChainKey {
+    /// `seed_N = HMAC(CK, 0x01)`, `CK' = HMAC(CK, 0x02)`.
+    pub(crate) fn step(&self) -> (Self, MessageSeed) {
+        let next = mac::derive(self.expose(), &[&[0x02]]);
+        (Self(next), MessageSeed::new(mac::derive(self.expose(), &[&[0x01]])))
+    }
+}
+
+impl PqChainKey {
+    /// `pqk = HMAC(C, 0x01 ‖ ctr u32)`, `C' = HMAC(C, 0x02 ‖ ctr)`.
+    pub(crate) fn step(&self, counter: u32) -> (Self, PqMessageKey) {
+        let counter = counter.to_be_bytes();
+        let next = mac::derive(self.expose(), &[&[0x02], &counter]);
+        (Self(next), PqMessageKey::new(mac::derive(self.expose(), &[&[0x01], &counter])))
+    }
+}

@@ -1,0 +1,134 @@
+//! The body of a message and its keys (key-schedule C).
+
+use std::sync::Arc;
+
+use chat_wire::codec::{Malformed, Reader, Writer};
+use chat_wire::domain::plain_hash;
+use zeroize::Zeroizing;
+
+use super::padding::padded;
+use crate::crypto::aead::{self, TAG_BYTES};
+use crate::crypto::hkdf::Prk;
+use crate::labels;
+use crate::limits::{CHUNKS_PER_MESSAGE_MAX, CONTENT_BYTES_MAX};
+use crate::ratchet::braid::{BraidPart, PartKind};
+use crate::ratchet::chain::{MessageSeed, PqMessageKey};
+use crate::ratchet::erasure::CHUNK_BYTES;
+use crate::ratchet::header::{RANDOM_BYTES, SEALED_HEADER_BYTES};
+use crate::secret::Secret;
+
+/// Bytes of a body beside content, chunks and zeros.
+const BODY_HEAD_BYTES: usize = 4 + 1 + 1 + 2;
+/// Bytes of the commitment.
+pub(super) const COMMITMENT_BYTES: usize = 16;
+
+/// How many chunks fit beside a content without making it longer on the wire.
+pub(super) fn room_for_chunks(content: &[u8]) -> usize {
+    let used = content.len().saturating_add(BODY_HEAD_BYTES);
+    (padded(used).saturating_sub(used) / CHUNK_BYTES).min(CHUNKS_PER_MESSAGE_MAX)
+}
+
+/// `P`.
+pub(super) fn body(content: &[u8], part: &BraidPart) -> Zeroizing<Vec<u8>> {
+    let size = padded(content.len().saturating_add(BODY_HEAD_BYTES));
+    let mut out = Writer::with_capacity(size.saturating_add(TAG_BYTES));
+    out.u32(u32::try_from(content.len()).unwrap_or(u32::MAX)).put(content);
+    out.u8(part.kind as u8).u8(u8::try_from(part.chunks.len()).unwrap_or(u8::MAX)).u16(part.first);
+    for chunk in &part.chunks {
+        out.put(chunk);
+    }
+    let mut body = Zeroizing::new(out.finish());
+    body.resize(size, 0);
+    body
+}
+
+/// Takes `P` apart, strictly; `epoch` is the header's.
+pub(super) fn read_body(body: &[u8], epoch: u64) -> Result<(Vec<u8>, BraidPart), Malformed> {
+    let mut reader = Reader::new(body);
+    let len = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+    if len > CONTENT_BYTES_MAX {
+        return Err(Malformed);
+    }
+    let content = reader.take(len)?;
+    let (kind, count, first) = (reader.u8()?, reader.u8()?, reader.u16()?);
+    if usize::from(count) > CHUNKS_PER_MESSAGE_MAX {
+        return Err(Malformed);
+    }
+    let chunks = (0..count).map(|_| reader.array()).collect::<Result<_, _>>()?;
+    let part = BraidPart { epoch, kind: PartKind::of(kind).ok_or(Malformed)?, first, chunks };
+    if !part.is_well_formed() || reader.rest().iter().any(|byte| *byte != 0) {
+        return Err(Malformed);
+    }
+    Ok((content.to_vec(), part))
+}
+
+/// `M`: both halves of a message's key together. Never stored.
+pub(super) struct MessageKey(Prk);
+
+/// What the keys of one message depend on beside `M`.
+#[derive(Clone, Copy)]
+pub(super) struct Clear<'a> {
+    pub(super) associated: &'a [u8; 32],
+    pub(super) kind: u8,
+    pub(super) random: &'a [u8; RANDOM_BYTES],
+    pub(super) header: &'a [u8; SEALED_HEADER_BYTES],
+}
+
+/// `key 32 | nonce 12 | com 16`.
+pub(super) struct BodyKeys(Secret<60>);
+
+impl Clear<'_> {
+    /// `AD_d ‖ type ‖ r ‖ EH`.
+    fn associated_data(&self) -> Vec<u8> {
+        [&self.associated[..], &[self.kind], self.random, self.header].concat()
+    }
+}
+
+impl MessageKey {
+    /// `M = Ext(salt = pqk, IKM = seed_N)`.
+    pub(super) fn join(seed: &Arc<MessageSeed>, pq: &Arc<PqMessageKey>) -> Self {
+        Self(Prk::extract(pq.expose(), &[seed.expose()]))
+    }
+
+    /// `r = Exp(M, L("dm/r") ‖ rnd 32 ‖ H(P), 16)`: another body gives another value even when chance
+    /// repeats itself, as after a clone or a rollback.
+    pub(super) fn hedged(&self, random: &Secret<32>, body: &[u8]) -> [u8; RANDOM_BYTES] {
+        let mut r = [0; RANDOM_BYTES];
+        self.0.expand_public(&[labels::DM_RANDOM, random.expose(), &plain_hash(&[body])], &mut r);
+        r
+    }
+
+    /// `Exp(M, L("dm/mk") ‖ AD_d ‖ type ‖ r ‖ EH, 60)`.
+    pub(super) fn body_keys(self, clear: &Clear<'_>) -> BodyKeys {
+        BodyKeys(self.0.expand(&[labels::DM_MESSAGE, clear.associated, &[clear.kind], clear.random, clear.header]))
+    }
+}
+
+impl BodyKeys {
+    fn parts(&self) -> (Secret<32>, [u8; 12], [u8; COMMITMENT_BYTES]) {
+        let mut reader = Reader::new(self.0.expose());
+        // 32 + 12 + 16 = 60: there is enough for each.
+        let key = Secret::fill(|out| out.copy_from_slice(reader.take(32).unwrap_or(&[0; 32])));
+        (key, reader.array().unwrap_or_default(), reader.array().unwrap_or_default())
+    }
+
+    /// Encrypts the body in place; commitment and tag.
+    pub(super) fn seal(self, clear: &Clear<'_>, body: &mut [u8]) -> ([u8; COMMITMENT_BYTES], [u8; TAG_BYTES]) {
+        let (key, nonce, commitment) = self.parts();
+        let tag = aead::seal(&key, &nonce, &clear.associated_data(), body);
+        (commitment, tag)
+    }
+
+    /// Decrypts the body in place, when the commitment and then the tag are right.
+    pub(super) fn open(
+        self,
+        clear: &Clear<'_>,
+        commitment: &[u8; COMMITMENT_BYTES],
+        body: &mut [u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> bool {
+        use subtle::ConstantTimeEq;
+        let (key, nonce, expected) = self.parts();
+        bool::from(expected.ct_eq(commitment)) && aead::open(&key, &nonce, &clear.associated_data(), body, tag).is_ok()
+    }
+}

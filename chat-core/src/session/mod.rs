@@ -1,0 +1,207 @@
+//! A session between two devices: handshake and both ratchets put together into packets (key-schedule C,
+//! SPEC 9).
+//!
+//! ```text
+//! packet = type 1 ‖ [initiation, type 2 only] ‖ r 16 ‖ EH 61 ‖ com 16 ‖ AEAD(P)
+//! P = clen u32 ‖ content ‖ braid type u8 ‖ k u8 ‖ first index u16 ‖ k·32 chunk bytes ‖ zeros
+//! ```
+//!
+//! Opening never changes the session that opens: it gives the next one, which the caller stores before
+//! anybody sees the content. A refused packet leaves nothing behind. Whoever drops the old value has
+//! then dropped the used keys with it.
+//!
+//! Absent on purpose: a clock, randomness of its own, callbacks, a public `Clone` (two copies of a
+//! session would seal at the same positions).
+
+mod inbound;
+mod message;
+mod outbound;
+mod padding;
+mod race;
+mod record;
+
+use std::sync::Arc;
+
+use chat_wire::ids::RelayId;
+use rand_core::CryptoRng;
+
+pub use self::inbound::{
+    Accept, AcceptError, IncomingInitiation, OpenError, Opened, Refusal, UsedPreKeys, is_initiation,
+};
+pub use self::outbound::{SealError, Sealed};
+use self::record::Dirty;
+pub use self::record::{BadSession, RowChange};
+use crate::handshake::initiate::Initiation;
+pub use crate::handshake::{HandshakeError, InitiationHead, InitiationId, PreKeyPair, Psk, Sid};
+use crate::identity::{DeviceKeys, Party};
+use crate::prekey::VerifiedBundle;
+use crate::ratchet::double::{DoubleRatchet, Start};
+use crate::ratchet::pq::PqRatchet;
+use crate::secret::Secret;
+use crate::time::Timestamp;
+
+/// One session with one device.
+#[derive(Debug)]
+pub struct Session {
+    fixed: Arc<Fixed>,
+    stage: Stage,
+    ec: DoubleRatchet,
+    pq: PqRatchet,
+    dirty: Dirty,
+}
+
+/// What never changes.
+#[derive(Debug)]
+struct Fixed {
+    sid: Sid,
+    initiated_by_us: bool,
+    session_no: u32,
+    created: Timestamp,
+    peer: Party,
+    initiation_id: InitiationId,
+    /// AD of what we seal, AD of what we open.
+    associated: [[u8; 32]; 2],
+    exporter: Secret<32>,
+}
+
+/// Whether the peer is known to have the session.
+#[derive(Debug, Clone)]
+enum Stage {
+    /// Every packet carries the initiation until the first reply.
+    Unacknowledged { initiation: Arc<Vec<u8>> },
+    /// A message of the peer was opened.
+    Acknowledged,
+}
+
+/// What it takes to open a session with a device.
+#[derive(Debug)]
+pub struct Initiate<'a> {
+    /// Own keys.
+    pub me: &'a DeviceKeys,
+    /// Own party, from the list that the peer will find.
+    pub my: &'a Party,
+    /// Relay that both live on.
+    pub relay: RelayId,
+    /// The peer's prekeys, and with them its party.
+    pub bundle: VerifiedBundle,
+    /// Above every number that was used with this device before.
+    pub session_no: u32,
+    /// [`Session::psk`] of the session that this one replaces, when there is one.
+    pub psk: Option<Psk>,
+    /// Now.
+    pub now: Timestamp,
+}
+
+impl Session {
+    /// Opens a session; the first sealed packet brings it to the peer.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] when a party or a key of the bundle can't be used.
+    pub fn initiate(with: Initiate<'_>, rng: &mut dyn CryptoRng) -> Result<Self, HandshakeError> {
+        let Initiate { me, my, relay, bundle, session_no, psk, now } = with;
+        let run = Initiation { me, my, relay, bundle: &bundle, session_no, psk: psk.as_ref() }.run(rng)?;
+        let [associated_out, associated_in] = run.agreed.associated;
+        let fixed = Fixed {
+            sid: run.agreed.sid,
+            initiated_by_us: true,
+            session_no,
+            created: now,
+            peer: bundle.owner,
+            initiation_id: run.id,
+            associated: [associated_out, associated_in],
+            exporter: run.agreed.exporter,
+        };
+        let start = Start { sk_ec: run.agreed.sk_ec, hk_a: run.agreed.hk_a, nhk_b: run.agreed.nhk_b };
+        Ok(Self {
+            stage: Stage::Unacknowledged { initiation: Arc::new(run.initiation) },
+            ec: DoubleRatchet::initiator(start, run.signed),
+            pq: PqRatchet::start(true, &run.agreed.sk_pq, &fixed.sid.0),
+            dirty: Dirty::everything(),
+            fixed: Arc::new(fixed),
+        })
+    }
+
+    /// A second value of the same state, of which one will be dropped.
+    fn fork(&self) -> Self {
+        Self {
+            fixed: Arc::clone(&self.fixed),
+            stage: self.stage.clone(),
+            ec: self.ec.clone(),
+            pq: self.pq.clone(),
+            dirty: self.dirty,
+        }
+    }
+
+    /// Drops skipped keys and old chains that are over their age. Store [`Session::take_changes`].
+    pub fn expire(&mut self, now: Timestamp) {
+        self.dirty.root |= self.ec.expire(now);
+        self.dirty.pq |= self.pq.expire(self.ec.waits_for_late(), now);
+    }
+
+    /// The session's name, the same on both sides, never on the wire.
+    #[must_use]
+    pub fn sid(&self) -> &Sid {
+        &self.fixed.sid
+    }
+
+    /// The device on the other side, as its list was when the session began.
+    #[must_use]
+    pub fn peer(&self) -> &Party {
+        &self.fixed.peer
+    }
+
+    /// Whether the peer is known to have this session.
+    #[must_use]
+    pub fn acknowledged(&self) -> bool {
+        matches!(self.stage, Stage::Acknowledged)
+    }
+
+    /// Whether this side began it.
+    #[must_use]
+    pub fn initiated_by_us(&self) -> bool {
+        self.fixed.initiated_by_us
+    }
+
+    /// The initiator's number of it.
+    #[must_use]
+    pub fn session_no(&self) -> u32 {
+        self.fixed.session_no
+    }
+
+    /// When it began on this device.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        self.fixed.created
+    }
+
+    /// The initiation that it came from. A packet with the same id is for this session.
+    #[must_use]
+    pub fn initiation_id(&self) -> &InitiationId {
+        &self.fixed.initiation_id
+    }
+
+    /// What a session that replaces this one mixes in, so that only whoever has this one can replace it.
+    #[must_use]
+    pub fn psk(&self) -> Psk {
+        Psk::of_exporter(&self.fixed.exporter)
+    }
+
+    /// Whether it can seal: always, except between acceptance and the first opened message.
+    #[must_use]
+    pub fn can_seal(&self) -> bool {
+        self.ec.can_send()
+    }
+
+    /// Messages of the peer since it last had a new key of ours: after 50, or a day, an accepted device
+    /// answers with an empty message (DESIGN §5).
+    #[must_use]
+    pub fn unanswered(&self) -> u32 {
+        self.ec.unanswered()
+    }
+
+    /// Messages of ours since the last new key of the peer.
+    #[must_use]
+    pub fn sent_in_row(&self) -> u32 {
+        self.ec.sent_in_row()
+    }
+}

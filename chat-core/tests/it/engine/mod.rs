@@ -1,0 +1,10 @@
+//! Whole engines against a relay in memory: what people see, what survives, what a hostile relay can't do.
+
+mod accounts;
+mod hostile;
+mod messages;
+mod presence;
+mod relay;
+mod requests;
+mod restarts;
+mod world;
