@@ -85,7 +85,7 @@ pub(super) fn register2<S: Storage>(
         return Err(RefusalKind::OutOfPlace.into());
     };
     if *name != enrolment.name {
-        return Err(RefusalKind::OutOfPlace.into());
+        return Err(RefusalKind::Malformed.into());
     }
     let (relay, invite) = (core.secrets.identity.id(), *invite);
     let list = devices::first_list(&relay, &enrolment.name, &enrolment.list, &enrolment.vault)?;

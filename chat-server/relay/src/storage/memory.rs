@@ -73,17 +73,27 @@ impl MemoryStorage {
         true
     }
 
-    fn check(&self, write: &Write) -> Result<(), StorageError> {
+    /// Whether a write may follow what is stored and the writes before it in its batch.
+    fn check(&self, write: &Write, before: &[Write]) -> Result<(), StorageError> {
+        let added =
+            |account: &AccountId| before.iter().any(|w| matches!(w, Write::AddAccount(n) if n.account.id == *account));
         let ok = match write {
             Write::AddAccount(new) => {
-                let invite_ok = new.invite.is_none_or(|hash| self.invites.get(&hash).is_some_and(|i| i.uses_left > 0));
-                !self.accounts.contains_key(&new.account.id) && !self.names.contains_key(&new.account.name) && invite_ok
+                let same_name = |w: &Write| matches!(w, Write::AddAccount(n) if n.account.name == new.account.name);
+                let invited = |hash| self.invites.get(&hash).is_some_and(|i| i.uses_left > 0);
+                let known = self.accounts.contains_key(&new.account.id) || added(&new.account.id);
+                let taken = self.names.contains_key(&new.account.name) || before.iter().any(same_name);
+                !known && !taken && new.invite.is_none_or(invited)
             }
-            Write::PutList(change) => {
-                self.accounts.get(&change.account).is_some_and(|h| !h.lists.contains_key(&change.seq))
+            Write::PutList(change) => match self.accounts.get(&change.account) {
+                Some(holding) => !holding.lists.contains_key(&change.seq),
+                None => added(&change.account),
+            },
+            Write::PutRecord(account, _) => self.accounts.contains_key(account) || added(account),
+            Write::Append(log, entry) => {
+                let earlier = |w: &Write| matches!(w, Write::Append(l, e) if l == log && e.seq >= entry.seq);
+                self.logs.get(log).is_none_or(|l| l.last_seq < entry.seq) && !before.iter().any(earlier)
             }
-            Write::PutRecord(account, _) => self.accounts.contains_key(account),
-            Write::Append(log, entry) => self.logs.get(log).is_none_or(|l| l.last_seq < entry.seq),
             _ => true,
         };
         if ok { Ok(()) } else { Err(StorageError::Conflict) }
@@ -284,8 +294,8 @@ impl Storage for MemoryStorage {
     }
 
     fn apply(&mut self, batch: &[Write]) -> Result<(), StorageError> {
-        for write in batch {
-            self.check(write)?;
+        for (at, write) in batch.iter().enumerate() {
+            self.check(write, batch.get(..at).unwrap_or_default())?;
         }
         for write in batch {
             self.write(write);
