@@ -1,5 +1,5 @@
 //! The handshake: a PQXDH profile with a full transcript and an encrypted initiator identity
-//! (key-schedule A, SPEC 7; PQXDH rev 3 §3).
+//! (key-schedule A, SPEC 8.1; PQXDH rev 3 §3).
 //!
 //! ```text
 //! initiator                                   responder

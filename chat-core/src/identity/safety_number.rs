@@ -1,5 +1,5 @@
 //! The safety number: 60 digits over both account ids and keys, the same on both sides and stable
-//! across device changes (SPEC 5.7; protocol-specs §6 with own version, id and key).
+//! across device changes (SPEC 5.6; protocol-specs §6 with own version, id and key).
 //!
 //! ```text
 //! h_0 = SHA-512(version u16 ‖ key ‖ id ‖ key)      h_i = SHA-512(h_(i-1) ‖ key), i < 5200

@@ -1,5 +1,5 @@
 //! Chunks of which any `k` rebuild a message of `k × 32` bytes: Reed–Solomon over GF(2¹⁶)
-//! (SPEC 8.3), so that the Braid loses nothing when packets are lost or come in another order.
+//! (SPEC 8.5), so that the Braid loses nothing when packets are lost or come in another order.
 //!
 //! A chunk is 16 field elements, one of each of 16 polynomials. Chunks `0..k` are the message itself
 //! in slices of 32 bytes; a later chunk `x` is every polynomial's value at `x`. Nothing here is secret

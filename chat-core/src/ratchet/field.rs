@@ -1,4 +1,4 @@
-//! GF(2¹⁶) with the polynomial x¹⁶ + x¹² + x³ + x + 1 (SPEC 8.3). Addition is exclusive or.
+//! GF(2¹⁶) with the polynomial x¹⁶ + x¹² + x³ + x + 1 (SPEC 8.5). Addition is exclusive or.
 
 /// The polynomial without its highest term.
 const REDUCTION: u16 = 0x100B;

@@ -1,4 +1,4 @@
-//! The ratchets in a session's rows (SPEC 9.6). What changes with every message in chain stands apart
+//! The ratchets in a session's rows. What changes with every message in chain stands apart
 //! from what changes with a step, so that most messages write two short chains only.
 //!
 //! ```text

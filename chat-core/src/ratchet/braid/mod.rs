@@ -1,4 +1,4 @@
-//! The ML-KEM Braid (SPEC 8): both sides agree on a new post-quantum epoch key again and again, in
+//! The ML-KEM Braid (SPEC 8.5): both sides agree on a new post-quantum epoch key again and again, in
 //! chunks that ride inside ordinary messages.
 //!
 //! ```text

@@ -3,7 +3,7 @@
 use crate::limits::CHUNKS_PER_MESSAGE_MAX;
 use crate::ratchet::erasure::Chunk;
 
-/// Which stream the chunks are of (SPEC 8.4).
+/// Which stream the chunks are of (SPEC 8.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum PartKind {
