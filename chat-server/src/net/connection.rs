@@ -92,7 +92,6 @@ async fn read_frames(reader: &mut (impl AsyncRead + Unpin), shared: &Shared, mou
     let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
     let mut chunk = READ_BYTES_IDLE;
     loop {
-        shared.until_drained().await;
         let buffer = deframer.buffer_mut();
         if buffer.capacity() == buffer.len() {
             buffer.reserve(chunk);
@@ -104,6 +103,7 @@ async fn read_frames(reader: &mut (impl AsyncRead + Unpin), shared: &Shared, mou
         chunk = if read >= chunk { READ_BYTES_BUSY.min(chunk.saturating_mul(4)) } else { READ_BYTES_IDLE };
         if let Err(stop) = pass_on(&mut deframer, shared, mouth).await {
             if let Stop::Unreadable(error) = stop {
+                shared.one_more().await;
                 let _ = mouth.inbox.send(Event::Unreadable(mouth.connection, error)).await;
             }
             // The worker's last word is in the queue or will be: the writer ends the connection.
@@ -130,6 +130,7 @@ async fn pass_on(deframer: &mut Deframer, shared: &Shared, mouth: &mut Mouth) ->
             Err(error @ FrameError::Unknown { .. }) => Event::Unreadable(mouth.connection, error),
             Err(error) => return Err(Stop::Unreadable(error)),
         };
+        shared.one_more().await;
         mouth.inbox.send(event).await.map_err(|_| Stop::WorkerGone)?;
     }
 }

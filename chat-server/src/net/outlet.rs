@@ -1,6 +1,6 @@
 //! The way from the worker to one connection: a queue that the worker never waits for. Its size is
-//! known to both ends: a connection reads no further request while much waits to be written, and one
-//! that does not read what it is sent is cut.
+//! known to both ends: a connection reads no further request while much waits to be written or many
+//! requests wait for the worker, and one that does not read what is pushed to it is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,8 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use chat_wire::frame::ServerFrame;
 use tokio::sync::{Notify, mpsc};
 
-/// Bytes queued for one connection above which it is cut: four delivery windows.
-pub(crate) const QUEUED_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes queued for one connection above which it is cut. Answers alone never reach it: reading stops
+/// at 1 MiB, and the requests under way then are answered with at most 16 × 0.5 MiB.
+pub(crate) const QUEUED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Frames of one connection that may wait for the worker. A round takes them all, so that one sender
+/// still fills 16 places of each sync.
+const UNDER_WAY_MAX: usize = 16;
 
 /// Bytes queued for one connection above which nothing more is read from it.
 const READING_STOPS_BYTES: usize = 1024 * 1024;
@@ -29,8 +34,9 @@ pub(crate) enum Outgoing {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     queued: AtomicUsize,
+    under_way: AtomicUsize,
     logged_in: AtomicBool,
-    drained: Notify,
+    progress: Notify,
 }
 
 /// The worker's end.
@@ -73,6 +79,13 @@ impl Outlet {
         let _ = self.queue.send(Outgoing::Close);
     }
 
+    /// A frame of this connection was dealt with, and its answer queued.
+    pub(crate) fn taken(&self) {
+        if self.shared.under_way.fetch_sub(1, Ordering::AcqRel) == UNDER_WAY_MAX {
+            self.shared.progress.notify_one();
+        }
+    }
+
     /// Lifts the frame limit, before the answer that says so is queued.
     pub(crate) fn logged_in(&self) {
         self.shared.logged_in.store(true, Ordering::Release);
@@ -89,15 +102,20 @@ impl Shared {
         let bytes = weight(frame);
         let before = self.queued.fetch_sub(bytes, Ordering::Relaxed);
         if before > READING_STOPS_BYTES && before.saturating_sub(bytes) <= READING_STOPS_BYTES {
-            self.drained.notify_one();
+            self.progress.notify_one();
         }
     }
 
-    /// Waits until little enough is queued to read on.
-    pub(crate) async fn until_drained(&self) {
-        while self.queued.load(Ordering::Relaxed) > READING_STOPS_BYTES {
-            self.drained.notified().await;
+    /// Waits until little enough is queued and under way for one more frame, and counts it.
+    pub(crate) async fn one_more(&self) {
+        let is_full = || {
+            self.queued.load(Ordering::Relaxed) > READING_STOPS_BYTES
+                || self.under_way.load(Ordering::Acquire) >= UNDER_WAY_MAX
+        };
+        while is_full() {
+            self.progress.notified().await;
         }
+        self.under_way.fetch_add(1, Ordering::AcqRel);
     }
 }
 

@@ -46,6 +46,8 @@ pub(crate) type Inbox = mpsc::Sender<Event>;
 struct Worker<S> {
     relay: Relay<S>,
     outlets: HashMap<ConnectionId, Outlet>,
+    /// Whose frames this round took.
+    taken: Vec<ConnectionId>,
     start: Instant,
     trouble_logged: Option<Instant>,
 }
@@ -56,7 +58,8 @@ pub(crate) fn start<S: Storage + Send + 'static>(
     on_end: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<Inbox> {
     let (inbox, events) = mpsc::channel(EVENTS_QUEUED_MAX);
-    let worker = Worker { relay, outlets: HashMap::new(), start: Instant::now(), trouble_logged: None };
+    let worker =
+        Worker { relay, outlets: HashMap::new(), taken: Vec::new(), start: Instant::now(), trouble_logged: None };
     std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
         worker.run(events);
         on_end();
@@ -106,8 +109,14 @@ impl<S: Storage> Worker<S> {
                 self.outlets.insert(connection, outlet);
                 Input::Opened { connection, exporter, origin }
             }
-            Event::Frame(connection, frame) => Input::Frame(connection, *frame),
-            Event::Unreadable(connection, error) => Input::Unreadable(connection, error),
+            Event::Frame(connection, frame) => {
+                self.taken.push(connection);
+                Input::Frame(connection, *frame)
+            }
+            Event::Unreadable(connection, error) => {
+                self.taken.push(connection);
+                Input::Unreadable(connection, error)
+            }
             Event::Closed(connection) => {
                 self.outlets.remove(&connection);
                 Input::Closed(connection)
@@ -138,6 +147,9 @@ impl<S: Storage> Worker<S> {
                 }
                 Output::Trouble(error) => self.log_trouble(error),
             }
+        }
+        for connection in self.taken.drain(..) {
+            self.outlets.get(&connection).into_iter().for_each(Outlet::taken);
         }
     }
 

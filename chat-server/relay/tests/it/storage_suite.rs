@@ -307,3 +307,19 @@ fn expiry_takes_the_oldest_and_tells_which_logs(store: &mut impl Storage) {
     assert_eq!(places(store, &one), Vec::<u64>::new());
     assert_eq!(places(store, &two), [1]);
 }
+
+/// Writes a little of everything and syncs it; then something that is not synced.
+#[allow(dead_code, reason = "for storages that last")]
+pub(crate) fn fill<S: Storage>(store: &mut S) {
+    let log = Log::Mailbox(device("alice", 1));
+    with(store, vec![new_account("alice"), Write::Append(log, entry(1, 10, b"kept"))]);
+    store.apply(&[Write::Append(log, entry(2, 11, b"not synced"))]).unwrap();
+}
+
+/// What [`fill`] has synced is there, and nothing else.
+#[allow(dead_code, reason = "for storages that last")]
+pub(crate) fn is_filled<S: Storage>(store: &mut S) {
+    assert!(store.account(&account("alice")).unwrap().is_some());
+    let entries = store.log_entries(&Log::Mailbox(device("alice", 1)), 0, ALL).unwrap();
+    assert_eq!(entries, [entry(1, 10, b"kept")]);
+}
