@@ -2,6 +2,7 @@
 //! and meanings follow the JSON-RPC contract, so that every shell is thin.
 
 use bytes::Bytes;
+use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::{ClientFrame, ServerFrame};
 use chat_wire::ids::{AccountId, BootId, DeviceId, MessageId, RelayId, UserName};
 use chat_wire::message::PresenceStatus;
@@ -35,6 +36,7 @@ pub enum Input {
 
 /// What comes out of the engine once the step's batch is stored.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "short-lived, a few a step; most of them are frames anyway")]
 pub enum Output {
     /// Send this frame.
     Transmit(Route, ClientFrame),
@@ -399,6 +401,25 @@ impl Failure {
     #[must_use]
     pub fn of(kind: FailureKind) -> Self {
         Self { kind, unmet: Vec::new(), retry_after_ms: None }
+    }
+}
+
+impl From<&Refusal> for Failure {
+    fn from(refusal: &Refusal) -> Self {
+        let kind = match refusal.kind {
+            RefusalKind::BadCredentials => FailureKind::BadCredentials,
+            RefusalKind::NotEnrolled | RefusalKind::Forbidden => FailureKind::Forbidden,
+            RefusalKind::NameTaken => FailureKind::UsernameTaken,
+            RefusalKind::RegistrationClosed | RefusalKind::BadInvite => FailureKind::RegistrationClosed,
+            RefusalKind::UnknownUser => FailureKind::UnknownUser,
+            RefusalKind::TooLarge => FailureKind::TooLarge,
+            RefusalKind::RateLimited | RefusalKind::MailboxFull => FailureKind::RateLimited,
+            // The relay is there but can't do its work at the moment.
+            RefusalKind::Unavailable => FailureKind::Offline,
+            _ => FailureKind::Internal,
+        };
+        let retry_after_ms = (refusal.retry_ms > 0).then_some(refusal.retry_ms);
+        Self { kind, unmet: Vec::new(), retry_after_ms }
     }
 }
 

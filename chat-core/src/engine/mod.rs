@@ -1,5 +1,386 @@
-//! The engine: values in, values out.
+//! The engine: values in, values out (DESIGN §3). It speaks the whole protocol but OPAQUE, knows no
+//! socket, clock, disk or chance of its own, and decides everything; the shell around it carries.
+//!
+//! One call takes one [`Input`] and returns one [`Step`]: a change of the store as a value, and outputs
+//! that can be reached only by storing it. So nothing is acknowledged that could be lost, nothing is
+//! shown twice, and the engine may be dropped at any moment and opened again from its records.
+//!
+//! ```text
+//! Input ─▶ Engine::handle ─▶ Step ─apply (store)─▶ Released ─▶ outputs (act)
+//!              │ route
+//!   handle/    ▼   connect · enroll · outbox · inbox · receipts · …   (what an input means)
+//!   memory/        people · lists · sessions · queue · streams · …    (what is known)
+//! ```
+//!
+//! Absent on purpose: sockets, clocks, files, global randomness, SQL, OPAQUE.
 
+use chat_wire::frame::ServerFrame;
+use chat_wire::message::ServerMessage;
+
+mod content;
+mod context;
+mod error;
+mod handle;
 mod io;
+mod limits;
+mod memory;
+mod step;
 
+pub use context::Context;
+pub use error::{Bug, EngineError};
 pub use io::*;
+pub use step::{Released, Step};
+
+use content::Content;
+use context::Work;
+use handle::{
+    connect, enroll, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve, search, timers,
+};
+use memory::asks::Ask;
+use memory::names::{Draft, Want};
+use memory::{Entry, Parcel, State};
+
+use crate::secret::burn_stack;
+use crate::store::Records;
+use crate::time::Timestamp;
+
+/// One device of one account, or a profile that is about to become one.
+pub struct Engine {
+    state: State,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// Opens the engine from its records.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] when a record is damaged.
+    pub fn open(now: Timestamp, boot: Boot, cx: &mut Context<'_>) -> Result<(Self, Step), EngineError> {
+        let mut engine = Self { state: State::load(boot.id, cx.records)? };
+        let work = Work::new(now, cx);
+        receipts::overdue(&mut engine.state, &work)?;
+        Ok((engine, work.finish()))
+    }
+
+    /// Takes one input. What comes back must be applied before the next input.
+    ///
+    /// # Errors
+    /// [`EngineError`] when records are damaged or a rule of ours was broken: drop the engine. Nothing
+    /// that the relay or a peer sends leads here.
+    pub fn handle(&mut self, now: Timestamp, input: Input, cx: &mut Context<'_>) -> Result<Step, EngineError> {
+        let mut work = Work::new(now, cx);
+        self.route(&mut work, input)?;
+        self.open_parcels(&mut work)?;
+        outbox::pump(&mut self.state, &mut work)?;
+        timers::arm(&mut self.state, &mut work);
+        let step = work.finish();
+        burn_stack();
+        Ok(step)
+    }
+
+    /// Answers a question from what is known.
+    #[must_use]
+    pub fn query(&self, _now: Timestamp, query: &Query, _records: &dyn Records) -> Answer {
+        queries::answer(&self.state, query)
+    }
+
+    fn route(&mut self, work: &mut Work<'_>, input: Input) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match input {
+            Input::Command(id, command) => self.command(work, id, command),
+            Input::Connected(route, exporter) => connect::connected(state, work, route, exporter),
+            Input::Lost(route) => connect::lost(state, work, route),
+            Input::Frame(route, frame) if state.link.as_ref().is_some_and(|link| link.route == route) => {
+                timers::heard(state, work.now);
+                self.frame(work, frame)
+            }
+            // A connection that was given up may still have something in its pipe.
+            Input::Frame(..) => Ok(()),
+            Input::Wake => self.wake(work),
+        }
+    }
+
+    fn command(&mut self, work: &mut Work<'_>, id: CommandId, command: Command) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match command {
+            Command::Enroll(enrollment) => enroll::enroll(state, work, id, *enrollment),
+            Command::Resume(resumption) => {
+                if enroll::resume(state, work, id, &resumption)? {
+                    connect::prove(state, work, Some(id));
+                }
+                Ok(())
+            }
+            Command::Logout { forget: false } => {
+                if leave::log_out(state, work, id)? {
+                    connect::close(state, work)?;
+                }
+                Ok(())
+            }
+            Command::Logout { forget: true } => leave::forget(state, work, id),
+            Command::SetProfile { display_name } => presence::set_profile(state, work, id, display_name),
+            Command::SetPresence { status } => presence::set_status(state, work, id, status),
+            Command::Search { query, limit } => {
+                search::search(state, work, id, (&query, limit));
+                Ok(())
+            }
+            Command::AcceptRequest(name) => requests::accept(state, work, id, &name),
+            Command::DeclineRequest(name) => requests::decline(state, work, id, &name),
+            Command::Block(name) => {
+                if requests::block(state, work, id, &name)?.is_none() {
+                    resolve::look_up(state, work, name, Want::Block(id));
+                }
+                Ok(())
+            }
+            Command::Unblock(name) => requests::unblock(state, work, id, &name),
+            Command::Send { to, text, reply_to, idempotency_key } => {
+                outbox::send(state, work, id, &to, Draft { text, reply_to, idempotency_key })
+            }
+            Command::Typing { to, active } => presence::type_to(state, work, id, (&to, active)),
+            Command::MarkRead { with, id: message } => receipts::mark_read(state, work, id, (&with, message)),
+        }
+    }
+
+    fn frame(&mut self, work: &mut Work<'_>, frame: ServerFrame) -> Result<(), EngineError> {
+        if frame.request == 0 {
+            return self.push(work, frame);
+        }
+        match self.state.asks.close(frame.request) {
+            Some(ask) => self.answer(work, ask, frame.message),
+            // The answer to something that was given up.
+            None => Ok(()),
+        }
+    }
+
+    fn push(&mut self, work: &mut Work<'_>, frame: ServerFrame) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match frame.message {
+            ServerMessage::Deliver { seq, from, sent_ms } => {
+                let parcel = Parcel { seq: Some(seq), from, sent_ms, packet: frame.body };
+                self.receive(work, parcel)
+            }
+            ServerMessage::DeliverEphemeral { from } => {
+                let parcel = Parcel { seq: None, from, sent_ms: work.now.as_ms(), packet: frame.body };
+                self.receive(work, parcel)
+            }
+            ServerMessage::Drained {} => {
+                prekeys::drained(state, work)?;
+                timers::clean_up(state, work)
+            }
+            ServerMessage::Presence { account, online, status, at_ms } => {
+                presence::changed(state, work, account, (online.then_some(status), at_ms))
+            }
+            ServerMessage::PreKeysLow { left } if state.is_online() => prekeys::upkeep(state, work, Some(left), None),
+            ServerMessage::LoggedOut { reason } => match state.asks.take_forget() {
+                Some(command) => self.forgotten(work, command),
+                None => connect::logged_out(state, work, reason),
+            },
+            // A push of a later version.
+            _ => Ok(()),
+        }
+    }
+
+    fn receive(&mut self, work: &mut Work<'_>, parcel: Parcel) -> Result<(), EngineError> {
+        if !self.state.is_logged_in() {
+            return Ok(());
+        }
+        if inbox::receive(&mut self.state, parcel) {
+            return Ok(());
+        }
+        connect::refuse(&mut self.state, work, Trouble::RelayBroken)
+    }
+
+    fn answer(&mut self, work: &mut Work<'_>, ask: Ask, message: ServerMessage) -> Result<(), EngineError> {
+        if let ServerMessage::Refused(refusal) = &message {
+            return self.refused(work, ask, refusal);
+        }
+        let state = &mut self.state;
+        match (ask, message) {
+            (Ask::Hello, ServerMessage::Ready { version, relay_key, challenge, signature, .. }) => {
+                connect::greeted(state, work, &connect::Greeting { version, relay_key, challenge, signature })
+            }
+            (Ask::Register(command), ServerMessage::LoggedIn { pairs_left, .. }) => {
+                enroll::registered(state, work)?;
+                prekeys::upkeep(state, work, Some(pairs_left), Some(command))
+            }
+            (Ask::Proof(command), ServerMessage::LoggedIn { device, boot, step, pairs_left, list_seq, .. }) => {
+                let entry = Entry { device, boot, step, pairs_left, list_seq };
+                if connect::entered(state, work, entry, command)? { self.online(work) } else { Ok(()) }
+            }
+            (Ask::Boot, ServerMessage::Done {}) => self.online(work),
+            (Ask::PreKeys { rotated, command }, ServerMessage::PreKeysStored { pairs_left }) => {
+                prekeys::stored(state, work, (pairs_left, rotated), command)
+            }
+            (Ask::ClaimName(name), ServerMessage::Claimed { list, bundles }) => {
+                let resolved = resolve::name_claimed(state, work, &name, (&list, &bundles))?;
+                self.resolved(work, resolved)
+            }
+            (Ask::FindName(name), ServerMessage::Found { users }) => {
+                resolve::name_found(state, work, &name, &users);
+                Ok(())
+            }
+            (Ask::Lists(account), ServerMessage::Lists { lists }) => {
+                let resolved = resolve::lists_came(state, work, account, &lists)?;
+                self.resolved(work, resolved)
+            }
+            (Ask::Claim { lane, of }, ServerMessage::Claimed { list, bundles }) => {
+                resolve::claimed(state, work, (lane, of), (&list, &bundles))
+            }
+            (Ask::Send { flight, .. }, ServerMessage::Accepted { .. }) => outbox::accepted(state, work, flight),
+            (Ask::Send { flight, .. }, ServerMessage::StaleDevices { lists }) => {
+                outbox::stale(state, work, flight, &lists)
+            }
+            (Ask::Search(command), ServerMessage::Found { users }) => search::found(state, work, command, users),
+            (Ask::Presence(command), ServerMessage::Done {}) => {
+                command.into_iter().for_each(|command| work.reply(command, Reply::Done));
+                Ok(())
+            }
+            (Ask::Logout(command), ServerMessage::Done {}) => {
+                work.reply(command, Reply::Done);
+                connect::close(state, work)
+            }
+            (Ask::Forget(command), ServerMessage::Done {}) => self.forgotten(work, command),
+            (Ask::Contacts, ServerMessage::Done {}) | (Ask::Heartbeat, ServerMessage::Heartbeat {}) => Ok(()),
+            // An answer that does not belong to its question.
+            (ask, _) => {
+                self.give_up(work, ask);
+                connect::refuse(&mut self.state, work, Trouble::RelayBroken)
+            }
+        }
+    }
+
+    fn refused(
+        &mut self,
+        work: &mut Work<'_>,
+        ask: Ask,
+        refusal: &chat_wire::error::Refusal,
+    ) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match ask {
+            Ask::Register(command) => {
+                enroll::refused(state, work, command, refusal);
+                Ok(())
+            }
+            Ask::Proof(command) => connect::not_let_in(state, work, command, refusal),
+            Ask::Hello | Ask::Boot => connect::close(state, work),
+            Ask::ClaimName(name) | Ask::FindName(name) => {
+                resolve::name_refused(state, work, &name, refusal);
+                Ok(())
+            }
+            Ask::Lists(account) => {
+                let resolved = resolve::lists_refused(state, work, account, refusal)?;
+                self.resolved(work, resolved)
+            }
+            Ask::Claim { lane, .. } => {
+                resolve::claim_refused(state, work, lane, refusal);
+                Ok(())
+            }
+            Ask::Send { flight, .. } => outbox::refused(state, work, flight, refusal),
+            Ask::Search(command) | Ask::Presence(Some(command)) | Ask::Forget(command) => {
+                work.fail_with(command, Failure::from(refusal));
+                Ok(())
+            }
+            Ask::Logout(command) => {
+                work.reply(command, Reply::Done);
+                connect::close(state, work)
+            }
+            Ask::PreKeys { command: Some(command), .. } => {
+                state.enrolled(work, command);
+                Ok(())
+            }
+            Ask::PreKeys { .. } | Ask::Contacts | Ask::Presence(None) | Ask::Heartbeat => Ok(()),
+        }
+    }
+
+    /// The boot id stands: everything flows.
+    fn online(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        connect::online(&mut self.state, work)?;
+        let pairs_left = self.state.link.as_ref().and_then(|link| link.entry).map(|entry| entry.pairs_left);
+        prekeys::upkeep(&mut self.state, work, pairs_left, None)
+    }
+
+    /// Commands that waited for a name go on.
+    fn resolved(&mut self, work: &mut Work<'_>, resolved: Option<resolve::Resolved>) -> Result<(), EngineError> {
+        let Some(resolve::Resolved { account, wants }) = resolved else { return Ok(()) };
+        for want in wants {
+            match want {
+                Want::Send(command, draft) => outbox::write(&mut self.state, work, command, account, draft)?,
+                Want::Block(command) => requests::block_account(&mut self.state, work, command, account)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn forgotten(&mut self, work: &mut Work<'_>, command: CommandId) -> Result<(), EngineError> {
+        leave::forgotten(&mut self.state, work, command);
+        connect::close(&mut self.state, work)
+    }
+
+    /// Whoever waits for an answer that makes no sense gets none.
+    fn give_up(&mut self, work: &mut Work<'_>, ask: Ask) {
+        timers::timed_out(&mut self.state, work, ask);
+    }
+
+    fn wake(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        let due = timers::wake(&mut self.state, work);
+        let mut broken = due.relay_silent;
+        for ask in due.late {
+            broken |= timers::timed_out(&mut self.state, work, ask);
+        }
+        if broken {
+            return connect::close(&mut self.state, work);
+        }
+        if due.chores {
+            prekeys::upkeep(&mut self.state, work, None, None)?;
+            timers::clean_up(&mut self.state, work)?;
+        }
+        outbox::retry(&mut self.state, work)
+    }
+
+    /// Opens what lies in the mailbox and acknowledges it with this very step.
+    fn open_parcels(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        while let Some(received) = inbox::next(&mut self.state, work)? {
+            self.content(work, received)?;
+        }
+        inbox::acknowledge(&mut self.state, work);
+        Ok(())
+    }
+
+    fn content(&mut self, work: &mut Work<'_>, received: inbox::Received) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        if let Some(inbox::NameTaken(name)) = inbox::meet(state, work, &received)? {
+            return search::alarm(state, work, &name);
+        }
+        let from = received.author.account;
+        let content = received.body.content();
+        if state.me.as_ref().is_some_and(|me| me.account() == from) {
+            return match content {
+                Content::Sync(sync) => inbox::synced(state, work, &received, sync),
+                _ => Ok(()),
+            };
+        }
+        inbox::note_place(state, work, &received)?;
+        let is_typing = matches!(content, Content::Typing(_));
+        let blocked = state.people.get(&from).is_none_or(|person| person.blocked);
+        // Typing comes beside the mailbox, and nothing else does.
+        if blocked || is_typing != received.ephemeral {
+            return Ok(());
+        }
+        match content {
+            Content::Text(text) => inbox::message(state, work, received, Some(text)),
+            Content::Unknown => inbox::message(state, work, received, None),
+            Content::Receipt(receipt) => receipts::apply(state, work, from, &receipt),
+            Content::Typing(typing) => {
+                presence::typed(state, work, from, &typing);
+                Ok(())
+            }
+            Content::Accepted => requests::accepted(state, work, from),
+            Content::Profile(profile) => presence::learned(state, work, from, profile),
+            Content::Empty | Content::Sync(_) => Ok(()),
+        }
+    }
+}

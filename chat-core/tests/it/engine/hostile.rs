@@ -99,9 +99,7 @@ fn a_contacts_name_that_leads_elsewhere_is_an_alarm_and_blocks_sending() {
     let mallory = world.relay.names[&name("mallory")];
     world.relay.names.insert(name("bob"), mallory);
     world.ok("alice", Command::Search { query: "bob".into(), limit: 5 });
-    let alarm = |kind: &NoticeKind| {
-        matches!(kind, NoticeKind::IdentityChanged { username, reason: IdentityChange::Name } if *username == name("bob"))
-    };
+    let alarm = |kind: &NoticeKind| matches!(kind, NoticeKind::IdentityChanged { username, reason: IdentityChange::Name } if *username == name("bob"));
     assert_eq!(world.notices("alice", alarm), 1);
     assert_eq!(world.refused("alice", send("bob", "secret")), FailureKind::KeyChanged);
     world.pass(5_000);

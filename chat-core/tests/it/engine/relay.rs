@@ -295,7 +295,14 @@ impl FakeRelay {
                 done
             }
             ClientMessage::SetContacts { accounts } => {
-                self.accounts.get_mut(&me.account).unwrap().allowed = accounts.into_iter().collect();
+                let now: BTreeSet<AccountId> = accounts.into_iter().collect();
+                let before = std::mem::replace(&mut self.accounts.get_mut(&me.account).unwrap().allowed, now);
+                let dropped: Vec<AccountId> = before.difference(&self.accounts[&me.account].allowed).copied().collect();
+                for account in dropped {
+                    for connection in self.connections_of_account(account) {
+                        self.say_presence(connection, me.account, account);
+                    }
+                }
                 done
             }
             ClientMessage::Find { query, limit } => {
@@ -404,6 +411,11 @@ impl FakeRelay {
 
     fn connections_of(&self, device: DeviceAddress) -> Vec<u64> {
         self.connections.iter().filter(|(_, c)| c.device == Some(device)).map(|(n, _)| *n).collect()
+    }
+
+    fn connections_of_account(&self, account: AccountId) -> Vec<u64> {
+        let of = |connection: &Connection| connection.device.is_some_and(|device| device.account == account);
+        self.connections.iter().filter(|(_, c)| of(c)).map(|(n, _)| *n).collect()
     }
 
     fn is_here(&self, account: AccountId) -> bool {

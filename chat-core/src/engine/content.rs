@@ -1,0 +1,313 @@
+//! What is sealed (key-schedule C): an envelope of list states around a body, and inside the body its
+//! place in the sender's stream and one content. CBOR maps with short keys; unknown keys are dropped,
+//! unknown kinds stay raw. The author is the session, never a field.
+
+use chat_wire::device_list::DeviceList;
+use chat_wire::domain::{labelled_hash, plain_hash};
+use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RequestKey};
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+
+use super::context::{Work, encode};
+use super::error::EngineError;
+
+/// Label of message ids.
+const MESSAGE_ID: &str = "msg-id";
+
+/// Which version of a device list somebody works with: gossip that makes a withheld list visible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ListGossip {
+    /// Sequence number; 0 for none.
+    #[serde(rename = "q")]
+    pub(super) seq: u64,
+    /// First half of the list's hash.
+    #[serde(rename = "h")]
+    pub(super) hash: ByteArray<16>,
+}
+
+impl ListGossip {
+    pub(super) fn of(list: Option<&DeviceList>) -> Self {
+        match list {
+            Some(list) => Self { seq: list.body().seq, hash: ByteArray::new(first_half(&list.hash().0)) },
+            None => Self { seq: 0, hash: ByteArray::new([0; 16]) },
+        }
+    }
+}
+
+/// The sealed bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Envelope {
+    #[serde(rename = "i")]
+    pub(super) id: MessageId,
+    /// Goes into the id, so that equal contents have different ids.
+    #[serde(rename = "n")]
+    pub(super) nonce: RequestKey,
+    /// The sender's own list.
+    #[serde(rename = "o")]
+    pub(super) own_list: ListGossip,
+    /// The recipient's list as the sender last saw it.
+    #[serde(rename = "p")]
+    pub(super) peer_list: ListGossip,
+    /// A [`Body`]: bytes, because its hash goes into the id.
+    #[serde(rename = "b")]
+    pub(super) body: ByteBuf,
+}
+
+/// What a message id is made of and names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identified {
+    #[serde(rename = "i")]
+    pub(super) id: MessageId,
+    #[serde(rename = "n")]
+    pub(super) nonce: RequestKey,
+    #[serde(rename = "b")]
+    pub(super) body: ByteBuf,
+}
+
+/// A content and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Body {
+    /// Sender's time, milliseconds since the Unix epoch.
+    #[serde(rename = "t")]
+    pub(super) time_ms: u64,
+    /// Place in the stream of this device in this conversation, from 1. Contents that are not part of
+    /// the stream (receipts, typing) carry the place of the last one that is.
+    #[serde(rename = "c")]
+    pub(super) counter: u64,
+    /// First half of the hash of the body before in the stream, zero in the first.
+    #[serde(rename = "h")]
+    pub(super) previous: ByteArray<16>,
+    /// Number of the kind.
+    #[serde(rename = "k")]
+    pub(super) kind: u32,
+    /// The content, by kind.
+    #[serde(rename = "d")]
+    pub(super) data: ByteBuf,
+}
+
+/// Contents by kind. The numbers are part of the protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    Text(Text),
+    Receipt(Receipt),
+    Typing(Typing),
+    /// The sender accepted the recipient's request.
+    Accepted,
+    Profile(Profile),
+    /// Says nothing: turns the ratchet.
+    Empty,
+    /// From one own device to another: what it sent elsewhere.
+    Sync(Sync),
+    /// A kind that this version does not know, or one of its own that does not fit its shape.
+    Unknown,
+}
+
+const KIND_TEXT: u32 = 1;
+const KIND_RECEIPT: u32 = 2;
+const KIND_TYPING: u32 = 3;
+const KIND_ACCEPTED: u32 = 4;
+const KIND_PROFILE: u32 = 5;
+const KIND_EMPTY: u32 = 6;
+const KIND_SYNC: u32 = 7;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Text {
+    #[serde(rename = "t")]
+    pub(super) text: String,
+    #[serde(rename = "r", default)]
+    pub(super) reply_to: Option<MessageId>,
+}
+
+/// How far the sender got with the recipient's streams. Cumulative: a lost one is made up for by the
+/// next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Receipt {
+    #[serde(rename = "s")]
+    pub(super) streams: Vec<StreamMark>,
+}
+
+/// How far one stream was received and read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StreamMark {
+    /// The device whose stream it is.
+    #[serde(rename = "d")]
+    pub(super) device: u32,
+    /// Everything up to here is stored, but for the gaps.
+    #[serde(rename = "c")]
+    pub(super) delivered: u64,
+    /// Everything up to here was read, but for the gaps.
+    #[serde(rename = "r")]
+    pub(super) read: u64,
+    /// Ranges that are not there, both ends included.
+    #[serde(rename = "g", default)]
+    pub(super) gaps: Vec<(u64, u64)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Typing {
+    #[serde(rename = "a")]
+    pub(super) active: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Profile {
+    #[serde(rename = "n", default)]
+    pub(super) display_name: Option<String>,
+}
+
+/// A content of an own other device in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Sync {
+    /// The other side of the conversation.
+    #[serde(rename = "a")]
+    pub(super) with: AccountId,
+    /// What was sent there.
+    #[serde(rename = "m")]
+    pub(super) message: Identified,
+}
+
+impl Content {
+    /// Whether this content is part of the stream that receipts count.
+    pub(super) fn is_in_stream(&self) -> bool {
+        !matches!(self, Self::Receipt(_) | Self::Typing(_) | Self::Empty | Self::Sync(_))
+    }
+
+    /// Number of the kind and the encoded content.
+    pub(super) fn encode(&self) -> Result<(u32, ByteBuf), EngineError> {
+        let (kind, data) = match self {
+            Self::Text(text) => (KIND_TEXT, encode(text)?),
+            Self::Receipt(receipt) => (KIND_RECEIPT, encode(receipt)?),
+            Self::Typing(typing) => (KIND_TYPING, encode(typing)?),
+            Self::Accepted => (KIND_ACCEPTED, Vec::new()),
+            Self::Profile(profile) => (KIND_PROFILE, encode(profile)?),
+            Self::Empty | Self::Unknown => (KIND_EMPTY, Vec::new()),
+            Self::Sync(sync) => (KIND_SYNC, encode(sync)?),
+        };
+        Ok((kind, ByteBuf::from(data)))
+    }
+}
+
+impl Body {
+    /// The content, by its kind.
+    pub(super) fn content(&self) -> Content {
+        fn read<'de, T: Deserialize<'de>>(data: &'de [u8], make: impl FnOnce(T) -> Content) -> Content {
+            minicbor_serde::from_slice(data).map_or(Content::Unknown, make)
+        }
+        match self.kind {
+            KIND_TEXT => read(&self.data, Content::Text),
+            KIND_RECEIPT => read(&self.data, Content::Receipt),
+            KIND_TYPING => read(&self.data, Content::Typing),
+            KIND_ACCEPTED => Content::Accepted,
+            KIND_PROFILE => read(&self.data, Content::Profile),
+            KIND_EMPTY => Content::Empty,
+            KIND_SYNC => read(&self.data, Content::Sync),
+            _ => Content::Unknown,
+        }
+    }
+}
+
+impl Identified {
+    /// Encodes a body and gives it its id (key-schedule C).
+    pub(super) fn new(author: &DeviceAddress, body: &Body, work: &mut Work<'_>) -> Result<Self, EngineError> {
+        let body = encode(body)?;
+        let nonce = RequestKey(work.random());
+        Ok(Self { id: message_id(author, &nonce, &body), nonce, body: ByteBuf::from(body) })
+    }
+
+    /// The body, if the id belongs to it and to this author: nobody can make a content under the id of
+    /// somebody else's.
+    pub(super) fn verified_body(&self, author: &DeviceAddress) -> Option<Body> {
+        if message_id(author, &self.nonce, &self.body) != self.id {
+            return None;
+        }
+        minicbor_serde::from_slice(&self.body).ok()
+    }
+}
+
+impl Envelope {
+    pub(super) fn new(message: Identified, own_list: ListGossip, peer_list: ListGossip) -> Self {
+        Self { id: message.id, nonce: message.nonce, own_list, peer_list, body: message.body }
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        minicbor_serde::from_slice(bytes).ok()
+    }
+
+    pub(super) fn into_identified(self) -> Identified {
+        Identified { id: self.id, nonce: self.nonce, body: self.body }
+    }
+}
+
+/// `H(L("msg-id") ‖ account ‖ device ‖ nonce 16 ‖ H(body))[..16]` (key-schedule C).
+fn message_id(author: &DeviceAddress, nonce: &RequestKey, body: &[u8]) -> MessageId {
+    let body_hash = plain_hash(&[body]);
+    let parts = [&author.account.0[..], &author.device.0.to_be_bytes(), &nonce.0, &body_hash];
+    MessageId(first_half(&labelled_hash(MESSAGE_ID, &parts)))
+}
+
+/// What the next body of a stream names as the one before.
+pub(super) fn chain_hash(body: &[u8]) -> [u8; 16] {
+    first_half(&plain_hash(&[body]))
+}
+
+fn first_half(hash: &[u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    for (to, from) in half.iter_mut().zip(hash) {
+        *to = *from;
+    }
+    half
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_wire::ids::DeviceId;
+
+    fn author(n: u8) -> DeviceAddress {
+        DeviceAddress { account: AccountId([n; 32]), device: DeviceId(7) }
+    }
+
+    fn body(kind: u32, data: &[u8]) -> Body {
+        let previous = ByteArray::new([0; 16]);
+        Body { time_ms: 1, counter: 1, previous, kind, data: ByteBuf::from(data.to_vec()) }
+    }
+
+    #[test]
+    fn an_id_belongs_to_one_author_and_one_body() {
+        let bytes = encode(&body(KIND_EMPTY, b"")).unwrap();
+        let nonce = RequestKey([3; 16]);
+        let message = Identified { id: message_id(&author(1), &nonce, &bytes), nonce, body: ByteBuf::from(bytes) };
+        assert!(message.verified_body(&author(1)).is_some());
+        assert!(message.verified_body(&author(2)).is_none());
+        let mut changed = message;
+        changed.body.push(0);
+        assert!(changed.verified_body(&author(1)).is_none());
+    }
+
+    #[test]
+    fn a_kind_of_a_later_version_and_a_misshapen_one_read_as_unknown() {
+        assert_eq!(body(999, b"whatever").content(), Content::Unknown);
+        assert_eq!(body(KIND_TEXT, b"\xff").content(), Content::Unknown);
+    }
+
+    #[test]
+    fn every_kind_reads_back() {
+        let mark = StreamMark { device: 1, delivered: 9, read: 4, gaps: vec![(2, 3)] };
+        let message = Identified { id: MessageId([1; 16]), nonce: RequestKey([2; 16]), body: ByteBuf::from(vec![1]) };
+        let contents = [
+            Content::Text(Text { text: "grüße".into(), reply_to: Some(MessageId([9; 16])) }),
+            Content::Receipt(Receipt { streams: vec![mark] }),
+            Content::Typing(Typing { active: true }),
+            Content::Accepted,
+            Content::Profile(Profile { display_name: None }),
+            Content::Empty,
+            Content::Sync(Sync { with: AccountId([4; 32]), message }),
+        ];
+        for content in contents {
+            let (kind, data) = content.encode().unwrap();
+            let previous = ByteArray::new([0; 16]);
+            let read = encode(&Body { time_ms: 0, counter: 0, previous, kind, data }).unwrap();
+            assert_eq!(minicbor_serde::from_slice::<Body>(&read).unwrap().content(), content);
+        }
+    }
+}

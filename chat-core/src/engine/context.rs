@@ -1,0 +1,214 @@
+//! What a step reads from and collects into: the records with the step's own changes laid over them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use rand_core::CryptoRng;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::error::{Bug, EngineError};
+use super::io::{CommandId, Event, Failure, FailureKind, Notice, NoticeKind, Output, Reply, Trouble};
+use super::step::Step;
+use crate::store::{HistoryChange, Records, Table, Write, WriteBatch};
+use crate::time::Timestamp;
+
+/// What the engine is lent for one call: the records as they are stored, and randomness.
+pub struct Context<'a> {
+    /// The records, with every earlier step applied.
+    pub records: &'a dyn Records,
+    /// Cryptographic randomness.
+    pub rng: &'a mut dyn CryptoRng,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Context")
+    }
+}
+
+/// A step in the making.
+pub(super) struct Work<'a> {
+    pub(super) now: Timestamp,
+    pub(super) rng: &'a mut dyn CryptoRng,
+    records: &'a dyn Records,
+    /// Every key once, the last write wins: a step that touches a session five times stores it once.
+    changes: BTreeMap<(Table, Vec<u8>), Option<Vec<u8>>>,
+    history: Vec<HistoryChange>,
+    notices: Vec<Notice>,
+    erase: bool,
+    outputs: Vec<Output>,
+}
+
+/// Key of the counter that numbers notices and orders messages.
+const ORDER_KEY: &[u8] = b"order";
+
+impl<'a> Work<'a> {
+    pub(super) fn new(now: Timestamp, cx: &'a mut Context<'_>) -> Self {
+        Self {
+            now,
+            rng: &mut *cx.rng,
+            records: cx.records,
+            changes: BTreeMap::new(),
+            history: Vec::new(),
+            notices: Vec::new(),
+            erase: false,
+            outputs: Vec::new(),
+        }
+    }
+
+    pub(super) fn finish(self) -> Step {
+        let writes = self
+            .changes
+            .into_iter()
+            .map(|((table, key), value)| match value {
+                Some(value) => Write::Put { table, key, value },
+                None => Write::Delete { table, key },
+            })
+            .collect();
+        let batch = WriteBatch { writes, history: self.history, notices: self.notices, erase: self.erase };
+        Step::new(batch, self.outputs)
+    }
+
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        if let Some(change) = self.changes.get(&(table, key.to_vec())) {
+            return change.clone();
+        }
+        if self.erase { None } else { self.records.get(table, key) }
+    }
+
+    pub(super) fn put(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.changes.insert((table, key.to_vec()), Some(value));
+    }
+
+    pub(super) fn delete(&mut self, table: Table, key: &[u8]) {
+        self.changes.insert((table, key.to_vec()), None);
+    }
+
+    /// Up to `limit` entries under a prefix, ascending, this step's changes included.
+    pub(super) fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded((table, after.to_vec())),
+            _ => Bound::Included((table, prefix.to_vec())),
+        };
+        let changed: Vec<_> = self
+            .changes
+            .range((from, Bound::Unbounded))
+            .take_while(|((t, key), _)| *t == table && key.starts_with(prefix))
+            .collect();
+        // Deleted entries may hide stored ones: ask for as many more.
+        let stored = if self.erase {
+            Vec::new()
+        } else {
+            self.records.scan(table, prefix, after, limit.saturating_add(changed.len()))
+        };
+        if changed.is_empty() {
+            return stored;
+        }
+        let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
+        for ((_, key), value) in changed {
+            match value {
+                Some(value) => merged.insert(key.clone(), value.clone()),
+                None => merged.remove(key),
+            };
+        }
+        merged.into_iter().take(limit).collect()
+    }
+
+    /// Reads a typed record.
+    pub(super) fn load<T: DeserializeOwned>(&self, table: Table, key: &[u8]) -> Result<Option<T>, EngineError> {
+        self.get(table, key).map(|bytes| decode(table, &bytes)).transpose()
+    }
+
+    /// Writes a typed record.
+    pub(super) fn save<T: Serialize>(&mut self, table: Table, key: &[u8], value: &T) -> Result<(), EngineError> {
+        let bytes = encode(value)?;
+        self.put(table, key, bytes);
+        Ok(())
+    }
+
+    /// Erases the whole store before anything else of this step is written.
+    pub(super) fn erase(&mut self) {
+        self.changes.clear();
+        self.history.clear();
+        self.notices.clear();
+        self.erase = true;
+    }
+
+    pub(super) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+
+    /// The next number of this device: notices carry it, and messages are ordered by it.
+    pub(super) fn next_order(&mut self) -> Result<u64, EngineError> {
+        let last = self.last_order()?;
+        let next = last.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))?;
+        self.put(Table::Meta, ORDER_KEY, next.to_be_bytes().to_vec());
+        Ok(next)
+    }
+
+    fn last_order(&self) -> Result<u64, EngineError> {
+        read_u64(Table::Meta, self.get(Table::Meta, ORDER_KEY))
+    }
+
+    /// Stores a notice and announces it after the commit.
+    pub(super) fn notice(&mut self, kind: NoticeKind) -> Result<u64, EngineError> {
+        let seq = self.next_order()?;
+        let notice = Notice { seq, kind };
+        self.notices.push(notice.clone());
+        self.outputs.push(Output::Notice(notice));
+        Ok(seq)
+    }
+
+    pub(super) fn history(&mut self, change: HistoryChange) {
+        self.history.push(change);
+    }
+
+    pub(super) fn output(&mut self, output: Output) {
+        self.outputs.push(output);
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.outputs.push(Output::Event(event));
+    }
+
+    pub(super) fn trouble(&mut self, trouble: Trouble) {
+        self.event(Event::Trouble(trouble));
+    }
+
+    pub(super) fn reply(&mut self, command: CommandId, reply: Reply) {
+        self.outputs.push(Output::Reply(command, Ok(reply)));
+    }
+
+    pub(super) fn fail(&mut self, command: CommandId, kind: FailureKind) {
+        self.fail_with(command, Failure::of(kind));
+    }
+
+    pub(super) fn fail_with(&mut self, command: CommandId, failure: Failure) {
+        self.outputs.push(Output::Reply(command, Err(failure)));
+    }
+}
+
+/// Encodes a record or a content.
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, EngineError> {
+    minicbor_serde::to_vec(value).map_err(|_| EngineError::Broken(Bug::Encoding))
+}
+
+/// Decodes a record of a table.
+pub(super) fn decode<T: DeserializeOwned>(table: Table, bytes: &[u8]) -> Result<T, EngineError> {
+    minicbor_serde::from_slice(bytes).map_err(|_| EngineError::Store { table })
+}
+
+/// Reads a counter; an absent one is 0.
+pub(super) fn read_u64(table: Table, value: Option<Vec<u8>>) -> Result<u64, EngineError> {
+    let Some(bytes) = value else { return Ok(0) };
+    let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| EngineError::Store { table })?;
+    Ok(u64::from_be_bytes(bytes))
+}

@@ -1,0 +1,356 @@
+//! The mailbox: packets are opened in their order, each in one step with everything it changes, and
+//! acknowledged only then. What can't be opened is counted, dropped and acknowledged as well, so that
+//! nothing wedges; what lacks a device list waits for it, and everything behind it too.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat_wire::device_list::DeviceList;
+use chat_wire::ids::{AccountId, DeviceAddress, PreKeyId};
+use chat_wire::message::ClientMessage;
+
+use crate::engine::content::{Body, Envelope, Identified, ListGossip, Sync, Text, chain_hash};
+use crate::engine::context::Work;
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::Trouble;
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, INITIATIONS_PER_MINUTE_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
+use crate::engine::memory::arrivals::{Arrival, seen_key};
+use crate::engine::memory::people::Standing;
+use crate::engine::memory::sessions::{Sessions, Trial, replay_key};
+use crate::engine::memory::streams::PeerStream;
+use crate::engine::memory::{Parcel, State};
+use crate::identity::Party;
+use crate::prekey::PrivatePreKey;
+use crate::session::{Accept, AcceptError, IncomingInitiation, InitiationHead, Opened, PreKeyPair, is_initiation};
+use crate::store::Table;
+
+/// A content of a verified device.
+#[derive(Debug)]
+pub(in crate::engine) struct Received {
+    /// The session's peer: the only source of an author.
+    pub(in crate::engine) author: DeviceAddress,
+    pub(in crate::engine) message: Identified,
+    pub(in crate::engine) body: Body,
+    pub(in crate::engine) ephemeral: bool,
+    sent_ms: u64,
+    own_list: ListGossip,
+    peer_list: ListGossip,
+}
+
+/// What became of a packet.
+enum Outcome {
+    Opened(DeviceAddress, Vec<u8>),
+    Dropped(Trouble),
+    /// Lists of this account after this sequence number are needed.
+    Needs(AccountId, u64),
+}
+
+/// Puts a packet at the end of the line. `false` when the line is full: the relay is out of order.
+pub(in crate::engine) fn receive(state: &mut State, parcel: Parcel) -> bool {
+    if state.parcels.queue.len() >= PARCELS_MAX {
+        return false;
+    }
+    state.parcels.queue.push_back(parcel);
+    true
+}
+
+/// Opens packets until one holds a content, or the line is empty or waits.
+pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<Option<Received>, EngineError> {
+    while state.parcels.waits_for.is_none() {
+        let Some(parcel) = state.parcels.queue.front().cloned() else { return Ok(None) };
+        let outcome = match open(state, work, &parcel)? {
+            Outcome::Needs(account, after_seq) if !state.parcels.fetched => {
+                state.parcels.waits_for = Some(account);
+                state.fetch_lists(work, account, after_seq);
+                return Ok(None);
+            }
+            // The lists came and don't have what the packet claims.
+            Outcome::Needs(..) => Outcome::Dropped(Trouble::Undecryptable),
+            outcome => outcome,
+        };
+        state.parcels.queue.pop_front();
+        state.parcels.fetched = false;
+        state.parcels.done = parcel.seq.or(state.parcels.done);
+        match outcome {
+            Outcome::Opened(author, content) => match read(author, &content, &parcel) {
+                Some(received) => return Ok(Some(received)),
+                None => work.trouble(Trouble::Undecryptable),
+            },
+            Outcome::Dropped(trouble) => work.trouble(trouble),
+            Outcome::Needs(..) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Tells the relay up to where everything is durable: released with the step that made it so.
+pub(in crate::engine) fn acknowledge(state: &mut State, work: &mut Work<'_>) {
+    if let Some(seq) = state.parcels.done.take() {
+        state.tell(work, ClientMessage::Ack { seq }, Bytes::new());
+    }
+}
+
+/// Everything that a content must be: an envelope whose id belongs to its body and its author.
+fn read(author: DeviceAddress, content: &[u8], parcel: &Parcel) -> Option<Received> {
+    let envelope = Envelope::decode(content)?;
+    let (own_list, peer_list) = (envelope.own_list, envelope.peer_list);
+    let message = envelope.into_identified();
+    let body = message.verified_body(&author)?;
+    let (sent_ms, ephemeral) = (parcel.sent_ms, parcel.seq.is_none());
+    Some(Received { author, message, body, ephemeral, sent_ms, own_list, peer_list })
+}
+
+fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outcome, EngineError> {
+    let packet = &parcel.packet;
+    let candidates = match parcel.from {
+        Some(from) => vec![from],
+        None => Sessions::devices(work, TRIAL_DEVICES_MAX),
+    };
+    for from in candidates {
+        match state.sessions.open(work, &from, packet)? {
+            Trial::Opened(content) => return known_device(state, work, from, content),
+            Trial::Duplicate => return Ok(Outcome::Dropped(Trouble::Duplicate)),
+            Trial::Refused => return Ok(Outcome::Dropped(Trouble::Undecryptable)),
+            Trial::Unknown => {}
+        }
+    }
+    if is_initiation(packet) && parcel.seq.is_some() {
+        return initiation(state, work, packet);
+    }
+    Ok(Outcome::Dropped(Trouble::Undecryptable))
+}
+
+/// A session speaks for a device only as long as the device is listed.
+fn known_device(
+    state: &mut State,
+    work: &Work<'_>,
+    author: DeviceAddress,
+    content: Vec<u8>,
+) -> Result<Outcome, EngineError> {
+    let known = state.list_of(work, &author.account)?;
+    let listed = known.is_some_and(|known| known.list.body().device(author.device).is_some());
+    Ok(if listed { Outcome::Opened(author, content) } else { Outcome::Dropped(Trouble::Undecryptable) })
+}
+
+/// The first packets of a session that somebody starts with us.
+fn initiation(state: &mut State, work: &mut Work<'_>, packet: &[u8]) -> Result<Outcome, EngineError> {
+    const UNDECRYPTABLE: Outcome = Outcome::Dropped(Trouble::Undecryptable);
+    let Ok(head) = InitiationHead::parse(packet) else { return Ok(UNDECRYPTABLE) };
+    if head.last_resort() && work.get(Table::Replays, &replay_key(&head.kem(), head.id().as_bytes())).is_some() {
+        return Ok(Outcome::Dropped(Trouble::Duplicate));
+    }
+    let kem_key = if head.last_resort() { Some(head.kem()) } else { head.one_time() };
+    let signed = private(work, &head.signed())?;
+    let kem = kem_key.map(|id| private(work, &id)).transpose()?.flatten();
+    let (Some(signed), Some(kem)) = (signed, kem) else { return Ok(UNDECRYPTABLE) };
+    let me = state.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
+    let (own, relay) = (me.address(), me.relay);
+    let pair = PreKeyPair { signed: &signed, kem: &kem };
+    let Ok(incoming) = IncomingInitiation::open(packet, &me.keys, &pair) else { return Ok(UNDECRYPTABLE) };
+    let claimed = incoming.claimed();
+    let (from, seq, hash) = (claimed.address(), claimed.list_seq(), claimed.list_hash());
+    let number = (claimed.incarnation(), incoming.session_no());
+    if from == own || !state.sessions.is_new(work, &from, number)? {
+        return Ok(Outcome::Dropped(Trouble::Duplicate));
+    }
+    // The claim counts only where the account's own verified list says the same.
+    let Some(list) = state.lists.version(work, &from.account, seq)?.filter(|list| list.hash() == hash) else {
+        return Ok(Outcome::Needs(from.account, fetch_from(state, work, &from.account, seq)?));
+    };
+    let still_listed = state.list_of(work, &from.account)?.is_some_and(|k| k.list.body().device(from.device).is_some());
+    let (my_seq, my_hash) = incoming.my_list();
+    let my_list = state.lists.version(work, &own.account, my_seq)?.filter(|list| list.hash() == my_hash);
+    let parties = my_list.and_then(|mine| Some((Party::of(&mine, own.device)?, Party::of(&list, from.device)?)));
+    let Some((my, peer)) = parties.filter(|_| still_listed) else { return Ok(UNDECRYPTABLE) };
+    if !within_rate(state, work, from.account) {
+        return Ok(Outcome::Dropped(Trouble::Overflow));
+    }
+    let psks = if incoming.uses_psk() {
+        state.sessions.psks(work, &from)?.into_iter().map(Some).collect()
+    } else {
+        vec![None]
+    };
+    for psk in psks {
+        let accept = Accept { my: &my, peer: &peer, relay, psk, now: work.now };
+        match incoming.complete(accept) {
+            Ok((Opened { content, session }, used)) => {
+                state.sessions.adopt(work, &from, session, number)?;
+                spend(state, work, used.one_time, used.last_resort.map(|id| replay_key(&id, head.id().as_bytes())))?;
+                return Ok(Outcome::Opened(from, content));
+            }
+            Err(AcceptError::Psk) => {}
+            Err(_) => return Ok(UNDECRYPTABLE),
+        }
+    }
+    Ok(UNDECRYPTABLE)
+}
+
+/// From where lists have to be fetched so that a certain version is among them.
+fn fetch_from(state: &mut State, work: &Work<'_>, account: &AccountId, seq: u64) -> Result<u64, EngineError> {
+    let known = state.list_of(work, account)?.map(|known| known.list.body().seq);
+    // A newer one continues what is known; an older one must lead up to it.
+    Ok(known.map_or(0, |known| known.min(seq.saturating_sub(1))))
+}
+
+/// One-time keys are gone with their first use; a last-resort key remembers who used it.
+fn spend(
+    state: &mut State,
+    work: &mut Work<'_>,
+    one_time: Option<PreKeyId>,
+    replay: Option<Vec<u8>>,
+) -> Result<(), EngineError> {
+    if let Some(id) = one_time {
+        work.delete(Table::PreKeys, &id.0);
+    }
+    let Some(replay) = replay else { return Ok(()) };
+    let used = state.prekeys.last_resort.iter_mut().find(|key| replay.starts_with(&key.id.0));
+    if let Some(key) = used {
+        key.uses = key.uses.saturating_add(1);
+        state.prekeys.save(work)?;
+    }
+    work.put(Table::Replays, &replay, Vec::new());
+    Ok(())
+}
+
+fn private(work: &Work<'_>, id: &PreKeyId) -> Result<Option<PrivatePreKey>, EngineError> {
+    let bytes = work.get(Table::PreKeys, &id.0).map(zeroize::Zeroizing::new);
+    let read = |bytes: zeroize::Zeroizing<Vec<u8>>| PrivatePreKey::decode(&bytes);
+    bytes.map(read).transpose().map_err(|_| EngineError::Store { table: Table::PreKeys })
+}
+
+fn within_rate(state: &mut State, work: &Work<'_>, account: AccountId) -> bool {
+    let minute = |since: crate::time::Timestamp| work.now.ms_since(since) < 60_000;
+    let counts = &mut state.parcels.initiations;
+    counts.retain(|_, (since, _)| minute(*since));
+    let (_, count) = counts.entry(account).or_insert((work.now, 0));
+    *count = count.saturating_add(1);
+    *count <= INITIATIONS_PER_MINUTE_MAX
+}
+
+/// Makes sure that the author is somebody we know, and follows its gossip about lists. `false` when
+/// the author's name belongs to somebody else here.
+pub(in crate::engine) fn meet(
+    state: &mut State,
+    work: &mut Work<'_>,
+    received: &Received,
+) -> Result<Option<NameTaken>, EngineError> {
+    let (account, own) = (received.author.account, state.own_address()?.account);
+    let theirs: Option<Arc<DeviceList>> = state.list_of(work, &account)?.map(|known| known.list);
+    let Some(theirs) = theirs else { return Err(EngineError::Missing { table: Table::DeviceLists }) };
+    if received.own_list.seq > theirs.body().seq {
+        state.fetch_lists(work, account, theirs.body().seq);
+    }
+    let ours = state.list_of(work, &own)?.map_or(0, |known| known.list.body().seq);
+    if received.peer_list.seq > ours {
+        state.fetch_lists(work, own, ours);
+    }
+    if account == own || state.people.meet(work, account, &theirs.body().name)? {
+        return Ok(None);
+    }
+    Ok(Some(NameTaken(theirs.body().name.clone())))
+}
+
+/// An author's list bears a name that we know as somebody else's.
+#[derive(Debug)]
+pub(in crate::engine) struct NameTaken(pub(in crate::engine) chat_wire::ids::UserName);
+
+/// Notes where in its author's stream a content stands. Contents outside of the stream pass.
+pub(in crate::engine) fn note_place(
+    state: &State,
+    work: &mut Work<'_>,
+    received: &Received,
+) -> Result<(), EngineError> {
+    if !received.body.content().is_in_stream() {
+        return Ok(());
+    }
+    let account = received.author.account;
+    let mut stream = PeerStream::load(work, &account, &received.author)?;
+    let person = state.people.get(&account);
+    let welcome = person.is_some_and(|person| !person.blocked && person.standing != Standing::Declined);
+    if welcome {
+        stream.take(received.body.counter, chain_hash(&received.message.body));
+    } else {
+        stream.skip(received.body.counter);
+    }
+    stream.save(work, &account, &received.author)
+}
+
+/// A message: shown, held back, or dropped, as its author stands with us.
+pub(in crate::engine) fn message(
+    state: &mut State,
+    work: &mut Work<'_>,
+    received: Received,
+    text: Option<Text>,
+) -> Result<(), EngineError> {
+    let account = received.author.account;
+    let arrival = arrival(&received.said(), account, received.author, text);
+    let seen = seen_key(&account, &account, &arrival.id);
+    if work.get(Table::Seen, &seen).is_some() {
+        work.trouble(Trouble::Duplicate);
+        return Ok(());
+    }
+    let standing = state.people.get(&account).map(|person| person.standing).unwrap_or_default();
+    // Whoever writes accepts.
+    state.people.change(work, account, |person| person.accepts_us = true)?;
+    match standing {
+        Standing::Accepted => {
+            state.show(work, arrival)?;
+            state.schedule_receipt(work, account);
+            Ok(())
+        }
+        Standing::Stranger => state.hold(work, &arrival),
+        Standing::Declined => Ok(()),
+    }
+}
+
+/// What an own other device sent somewhere.
+pub(in crate::engine) fn synced(
+    state: &mut State,
+    work: &mut Work<'_>,
+    received: &Received,
+    sync: Sync,
+) -> Result<(), EngineError> {
+    let own = state.own_address()?.account;
+    let Some(body) = sync.message.verified_body(&received.author) else { return Ok(()) };
+    let known = sync.with == own || state.people.get(&sync.with).is_some();
+    let seen = seen_key(&sync.with, &own, &sync.message.id);
+    if !known || work.get(Table::Seen, &seen).is_some() {
+        return Ok(());
+    }
+    let crate::engine::content::Content::Text(text) = body.content() else { return Ok(()) };
+    // Writing to somebody accepts, from whichever device.
+    state.accept(work, sync.with)?;
+    let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
+    let arrival = arrival(&said, sync.with, received.author, Some(text));
+    state.show(work, arrival)
+}
+
+impl Received {
+    fn said(&self) -> Said<'_> {
+        Said { message: &self.message, body: &self.body, sent_ms: self.sent_ms }
+    }
+}
+
+/// A content and when the relay took it.
+struct Said<'a> {
+    message: &'a Identified,
+    body: &'a Body,
+    sent_ms: u64,
+}
+
+fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, text: Option<Text>) -> Arrival {
+    let earliest = said.sent_ms.saturating_sub(CLOCK_SKEW_MS_MAX);
+    let latest = said.sent_ms.saturating_add(CLOCK_SKEW_MS_MAX);
+    let unknown = text.is_none().then(|| said.body.data.clone());
+    let (text, reply_to) = text.map_or((None, None), |text| (Some(text.text), text.reply_to));
+    Arrival {
+        conversation,
+        author,
+        id: said.message.id,
+        counter: said.body.counter,
+        time_ms: said.body.time_ms.clamp(earliest, latest),
+        text,
+        unknown,
+        reply_to,
+    }
+}

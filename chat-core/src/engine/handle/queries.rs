@@ -1,0 +1,74 @@
+//! Questions that are answered from what is known.
+
+use chat_wire::ids::UserName;
+use chat_wire::message::PresenceStatus;
+
+use crate::engine::io::{Answer, Contact, Conversation, Query, Request, Status};
+use crate::engine::memory::State;
+use crate::engine::memory::people::Standing;
+
+pub(in crate::engine) fn answer(state: &State, query: &Query) -> Answer {
+    match query {
+        Query::Status => Answer::Status(status(state)),
+        Query::Contacts => Answer::Contacts(contacts(state)),
+        Query::Requests => Answer::Requests(requests(state)),
+        Query::Conversation(name) => Answer::Conversation(conversation(state, name)),
+    }
+}
+
+fn status(state: &State) -> Status {
+    let me = state.me.as_ref();
+    Status {
+        enrolled: me.is_some(),
+        logged_in: state.is_logged_in(),
+        online: state.is_online(),
+        account: me.map(|me| me.account()),
+        username: me.map(|me| me.name.clone()),
+        display_name: state.profile.display_name.clone().filter(|_| me.is_some()),
+        device: me.map(|me| me.address().device),
+        outbox: u64::try_from(state.queue.waiting()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Whoever was accepted, and whoever is blocked, by name.
+fn contacts(state: &State) -> Vec<Contact> {
+    let listed = state.people.iter().filter(|(_, person)| person.standing == Standing::Accepted || person.blocked);
+    let mut contacts: Vec<Contact> = listed
+        .map(|(account, person)| {
+            let shown = state.presence_of(account);
+            Contact {
+                account: *account,
+                username: person.name.clone(),
+                display_name: person.display_name.clone(),
+                online: shown.is_some(),
+                status: shown.unwrap_or(PresenceStatus::Invisible),
+                last_seen_ms: person.last_seen_ms,
+                verified: person.verified,
+                blocked: person.blocked,
+                mutual: person.is_mutual(),
+            }
+        })
+        .collect();
+    contacts.sort_by(|a, b| a.username.cmp(&b.username));
+    contacts
+}
+
+fn requests(state: &State) -> Vec<Request> {
+    let mut open: Vec<_> = state
+        .people
+        .iter()
+        .filter_map(|(_, person)| person.request.as_ref().map(|card| (card, &person.name)))
+        .collect();
+    open.sort_by_key(|(card, _)| card.order);
+    let request = |(card, name): (&crate::engine::memory::people::RequestCard, &UserName)| Request {
+        username: name.clone(),
+        preview: card.preview.clone(),
+        timestamp_ms: card.timestamp_ms,
+    };
+    open.into_iter().map(request).collect()
+}
+
+fn conversation(state: &State, name: &UserName) -> Option<Conversation> {
+    let own = state.me.as_ref().filter(|me| me.name == *name).map(|me| me.account());
+    own.or_else(|| state.people.account_of(name)).map(Conversation::Direct)
+}

@@ -1,0 +1,210 @@
+//! Answers that say whom a name means or which devices an account has.
+//!
+//! A relay can forge one binding only: which account a name leads to, at first sight. So the name must
+//! stand in the account's own signed list, and from then on the account is pinned.
+
+use std::collections::BTreeSet;
+
+use chat_wire::bundle::PreKeyBundle;
+use chat_wire::device_list::DeviceList;
+use chat_wire::error::{Refusal, RefusalKind};
+use chat_wire::ids::{AccountId, UserName};
+use chat_wire::message::{ClientMessage, FoundUser};
+use serde_bytes::ByteBuf;
+
+use crate::engine::context::Work;
+use crate::engine::error::EngineError;
+use crate::engine::io::{Failure, FailureKind, Trouble};
+use crate::engine::memory::State;
+use crate::engine::memory::asks::Ask;
+use crate::engine::memory::lists::Offer;
+use crate::engine::memory::names::Want;
+use crate::identity::Party;
+use crate::prekey::VerifiedBundle;
+
+/// A name is known now: whom it means, and the commands that waited for it.
+pub(in crate::engine) struct Resolved {
+    pub(in crate::engine) account: AccountId,
+    pub(in crate::engine) wants: Vec<Want>,
+}
+
+/// Bundles of a name came.
+pub(in crate::engine) fn name_claimed(
+    state: &mut State,
+    work: &mut Work<'_>,
+    name: &UserName,
+    (list, bundles): (&[u8], &[PreKeyBundle]),
+) -> Result<Option<Resolved>, EngineError> {
+    let account = match DeviceList::decode(list) {
+        // The relay may answer with whatever it likes; only a list that itself bears the name counts.
+        Ok(read) if read.body().name == *name => read.body().account_id,
+        _ => return Ok(fail(state, work, name, &Failure::of(FailureKind::Integrity))),
+    };
+    match state.take_list(work, &account, list)? {
+        Offer::Refused => Ok(fail(state, work, name, &Failure::of(FailureKind::Integrity))),
+        Offer::Gap { after_seq } => {
+            state.names.fetch(account, name.clone());
+            state.fetch_lists(work, account, after_seq);
+            Ok(None)
+        }
+        Offer::Same | Offer::Older | Offer::First | Offer::Newer(_) => {
+            keep_bundles(state, work, &account, bundles)?;
+            settle(state, work, account, name)
+        }
+    }
+}
+
+/// A search for whom a name leads to came back: its lists decide.
+pub(in crate::engine) fn name_found(state: &mut State, work: &mut Work<'_>, name: &UserName, users: &[FoundUser]) {
+    match users.iter().find(|user| user.name == *name) {
+        Some(user) => {
+            state.names.fetch(user.account, name.clone());
+            state.fetch_lists(work, user.account, 0);
+        }
+        None => {
+            fail(state, work, name, &Failure::of(FailureKind::UnknownUser));
+        }
+    }
+}
+
+/// A name could not be looked up.
+pub(in crate::engine) fn name_refused(state: &mut State, work: &mut Work<'_>, name: &UserName, refusal: &Refusal) {
+    fail(state, work, name, &Failure::from(refusal));
+}
+
+/// Lists of an account came.
+pub(in crate::engine) fn lists_came(
+    state: &mut State,
+    work: &mut Work<'_>,
+    account: AccountId,
+    lists: &[ByteBuf],
+) -> Result<Option<Resolved>, EngineError> {
+    let sound = state.take_lists(work, &account, lists)?;
+    after_lists(state, work, account, sound)
+}
+
+/// Lists of an account did not come.
+pub(in crate::engine) fn lists_refused(
+    state: &mut State,
+    work: &mut Work<'_>,
+    account: AccountId,
+    refusal: &Refusal,
+) -> Result<Option<Resolved>, EngineError> {
+    if let Some(name) = state.names.fetched(&account) {
+        fail(state, work, &name, &Failure::from(refusal));
+    }
+    after_lists(state, work, account, false)
+}
+
+/// Whoever waits for an account's lists looks again.
+fn after_lists(
+    state: &mut State,
+    work: &mut Work<'_>,
+    account: AccountId,
+    sound: bool,
+) -> Result<Option<Resolved>, EngineError> {
+    let now = work.now;
+    if state.parcels.waits_for.take_if(|waits_for| *waits_for == account).is_some() {
+        state.parcels.fetched = true;
+    }
+    state.queue.release_asking();
+    if !sound && state.queue.peek(&account).is_some() {
+        state.queue.lane(account).back_off(now, 0);
+    }
+    let Some(name) = state.names.fetched(&account) else { return Ok(None) };
+    let bears = state.list_of(work, &account)?.is_some_and(|known| known.list.body().name == name);
+    if sound && bears {
+        settle(state, work, account, &name)
+    } else {
+        Ok(fail(state, work, &name, &Failure::of(FailureKind::Integrity)))
+    }
+}
+
+fn settle(
+    state: &mut State,
+    work: &mut Work<'_>,
+    account: AccountId,
+    name: &UserName,
+) -> Result<Option<Resolved>, EngineError> {
+    if !state.people.meet(work, account, name)? {
+        return Ok(fail(state, work, name, &Failure::of(FailureKind::KeyChanged)));
+    }
+    Ok(Some(Resolved { account, wants: state.names.take(name) }))
+}
+
+fn fail(state: &mut State, work: &mut Work<'_>, name: &UserName, failure: &Failure) -> Option<Resolved> {
+    for want in state.names.take(name) {
+        work.fail_with(want.command(), failure.clone());
+    }
+    None
+}
+
+/// Bundles for a lane came. What is still missing is asked for again later, not at once.
+pub(in crate::engine) fn claimed(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (lane, of): (AccountId, AccountId),
+    (list, bundles): (&[u8], &[PreKeyBundle]),
+) -> Result<(), EngineError> {
+    let now = work.now;
+    let offer = state.take_list(work, &of, list)?;
+    if let Offer::Gap { after_seq } = offer {
+        state.fetch_lists(work, of, after_seq);
+        return Ok(());
+    }
+    keep_bundles(state, work, &of, bundles)?;
+    state.queue.release_asking();
+    let wanted = state.audience(work, &lane)?;
+    let of_missing = match wanted {
+        Some(audience) => state.missing(work, &audience)?.iter().any(|device| device.account == of),
+        None => false,
+    };
+    if of_missing {
+        state.queue.lane(lane).back_off(now, 0);
+    }
+    Ok(())
+}
+
+/// Bundles for a lane did not come.
+pub(in crate::engine) fn claim_refused(state: &mut State, work: &Work<'_>, lane: AccountId, refusal: &Refusal) {
+    state.queue.release_asking();
+    let at_least = if refusal.kind == RefusalKind::RateLimited { refusal.retry_ms } else { 0 };
+    state.queue.lane(lane).back_off(work.now, at_least);
+}
+
+/// Keeps bundles whose device is in the verified list and signed them.
+fn keep_bundles(
+    state: &mut State,
+    work: &mut Work<'_>,
+    account: &AccountId,
+    bundles: &[PreKeyBundle],
+) -> Result<(), EngineError> {
+    let Some(known) = state.list_of(work, account)? else { return Ok(()) };
+    let mut taken = BTreeSet::new();
+    for bundle in bundles {
+        let party = Party::of(&known.list, bundle.owner.device).filter(|party| party.address() == bundle.owner);
+        let verified = party.and_then(|party| VerifiedBundle::verify(bundle, &party).ok());
+        match verified {
+            Some(verified) if taken.insert(bundle.owner) => state.sessions.keep_bundle(bundle.owner, verified),
+            _ => work.trouble(Trouble::BundleRefused(*account)),
+        }
+    }
+    Ok(())
+}
+
+/// Looks up whom a name means without claiming keys.
+pub(in crate::engine) fn look_up(state: &mut State, work: &mut Work<'_>, name: UserName, want: Want) {
+    let command = want.command();
+    if !state.is_online() {
+        let kind = if state.relay_refused { FailureKind::Integrity } else { FailureKind::Offline };
+        return work.fail(command, kind);
+    }
+    match state.names.wait(&name, want) {
+        Some(true) => {
+            let find = ClientMessage::Find { query: name.to_string(), limit: 1 };
+            state.ask(work, Ask::FindName(name), find);
+        }
+        Some(false) => {}
+        None => work.fail(command, FailureKind::RateLimited),
+    }
+}

@@ -1,0 +1,123 @@
+//! One timer for everything: heartbeats, waits and chores. Nothing else wakes an idle engine.
+
+use chat_wire::ids::AccountId;
+use chat_wire::limits::HEARTBEAT_MS;
+use chat_wire::message::ClientMessage;
+
+use crate::engine::context::{Work, decode};
+use crate::engine::error::EngineError;
+use crate::engine::io::{FailureKind, Output, Reply};
+use crate::engine::limits::{CHORES_MS, CLEANUP_ENTRIES, MEMORY_MS_MAX, RELAY_SILENCE_MS_MAX};
+use crate::engine::memory::arrivals::{Seen, unread_key};
+use crate::engine::memory::asks::Ask;
+use crate::engine::memory::{Phase, State};
+use crate::store::Table;
+use crate::time::Timestamp;
+
+/// What a wake-up found that others have to see to.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Due {
+    /// The relay is silent: the connection is to be closed.
+    pub(in crate::engine) relay_silent: bool,
+    /// A name was not looked up in time.
+    pub(in crate::engine) late: Vec<Ask>,
+    /// Old things are to be looked at.
+    pub(in crate::engine) chores: bool,
+}
+
+/// The time has come for something.
+pub(in crate::engine) fn wake(state: &mut State, work: &mut Work<'_>) -> Due {
+    state.wake_at = None;
+    let now = work.now;
+    state.queue.wake_due(now);
+    let late = state.asks.close_overdue(now);
+    let Some(link) = &state.link else { return Due { late, ..Due::default() } };
+    let waited = state.asks.any(|ask| *ask == Ask::Heartbeat);
+    let relay_silent = waited && now.ms_since(link.last_heard) >= RELAY_SILENCE_MS_MAX;
+    if !relay_silent && beats(link.phase) && now.ms_since(link.last_sent) >= HEARTBEAT_MS {
+        state.ask(work, Ask::Heartbeat, ClientMessage::Heartbeat {});
+    }
+    let chores = state.is_online() && state.chores.done_at.is_none_or(|done| now.ms_since(done) >= CHORES_MS);
+    if chores {
+        state.chores.done_at = Some(now);
+    }
+    Due { relay_silent, late, chores }
+}
+
+/// Fails a command whose answer did not come in time; `true` when the connection can't go on without.
+pub(in crate::engine) fn timed_out(state: &mut State, work: &mut Work<'_>, ask: Ask) -> bool {
+    match ask {
+        Ask::Search(command) | Ask::Forget(command) | Ask::Presence(Some(command)) => {
+            work.fail(command, FailureKind::Timeout);
+            false
+        }
+        Ask::ClaimName(name) | Ask::FindName(name) => {
+            for want in state.names.take(&name) {
+                work.fail(want.command(), FailureKind::Timeout);
+            }
+            false
+        }
+        Ask::Register(command) | Ask::Proof(Some(command)) => {
+            work.fail(command, FailureKind::Timeout);
+            true
+        }
+        Ask::PreKeys { command: Some(command), .. } => {
+            state.enrolled(work, command);
+            false
+        }
+        Ask::Logout(command) => {
+            work.reply(command, Reply::Done);
+            true
+        }
+        // Whatever else was asked is part of the connection: it starts again with a new one.
+        _ => true,
+    }
+}
+
+/// Tells the shell when to wake us, if that is earlier than it knows.
+pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
+    let heartbeat =
+        state.link.as_ref().filter(|link| beats(link.phase)).map(|link| link.last_sent.plus_ms(HEARTBEAT_MS));
+    let due = if state.is_online() { state.queue.next_due() } else { None };
+    let Some(next) = heartbeat.into_iter().chain(state.asks.next_deadline()).chain(due).min() else { return };
+    let next = next.max(work.now);
+    // A timer that is set too early costs one look; it is not set again for every frame.
+    if state.wake_at.is_none_or(|armed| next < armed || armed < work.now) {
+        state.wake_at = Some(next);
+        work.output(Output::WakeAt(next));
+    }
+}
+
+/// Forgets ids and results that are older than any mailbox keeps packets, a few at a time.
+pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    let now = work.now;
+    let is_old = |at_ms: u64| now.ms_since(Timestamp::from_ms(at_ms)) >= MEMORY_MS_MAX;
+    let after = state.chores.cleaned_to.take();
+    let entries = work.scan(Table::Seen, &[], after.as_deref(), CLEANUP_ENTRIES);
+    if entries.len() == CLEANUP_ENTRIES {
+        state.chores.cleaned_to = entries.last().map(|(key, _)| key.clone());
+    }
+    for (key, value) in entries {
+        let seen: Seen = decode(Table::Seen, &value)?;
+        let conversation = key.split_first_chunk::<32>().map(|(account, _)| AccountId(*account));
+        // An unread message keeps its place, however old.
+        let unread =
+            conversation.is_some_and(|account| work.get(Table::Received, &unread_key(&account, seen.order)).is_some());
+        if is_old(seen.at_ms) && !unread && seen.order > 0 {
+            work.delete(Table::Seen, &key);
+        }
+    }
+    Ok(())
+}
+
+/// The relay said something.
+pub(in crate::engine) fn heard(state: &mut State, now: Timestamp) {
+    if let Some(link) = &mut state.link {
+        link.last_heard = now;
+    }
+}
+
+/// Connections on which the relay expects to hear from us.
+fn beats(phase: Phase) -> bool {
+    matches!(phase, Phase::Booting | Phase::Online)
+}

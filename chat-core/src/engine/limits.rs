@@ -1,0 +1,91 @@
+//! Limits of the engine, with unit and reason. Those of the wire stand in `chat_wire::limits`, those
+//! of the protocol in `crate::limits`.
+
+/// Bytes of one text (contract: 64 KiB of UTF-8).
+pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Messages of one stranger that are held back (DESIGN §5).
+pub(super) const HELD_MESSAGES_MAX: u16 = 50;
+
+/// Strangers with an open request: 1,000 × 50 held texts bound what outsiders can make us store.
+pub(super) const REQUESTS_MAX: usize = 1_000;
+
+/// Characters of a request's preview: two lines of a terminal.
+pub(super) const PREVIEW_CHARS_MAX: usize = 120;
+
+/// Bytes of a display name: longer ones are cut when they come in, refused when set.
+pub(super) const DISPLAY_NAME_BYTES_MAX: usize = 256;
+
+/// Packets of the mailbox in memory: the relay keeps at most 256 under way, twice that is its bug.
+pub(super) const PARCELS_MAX: usize = 2 * chat_wire::limits::DELIVERIES_UNDER_WAY_MAX;
+
+/// Packets in one `Send`; the wire's limit.
+pub(super) const PACKETS_PER_SEND_MAX: usize = chat_wire::limits::PACKETS_PER_SEND_MAX;
+
+/// Bytes of all packets in one `Send`: half of a frame, the rest is for head and padding.
+pub(super) const SEND_BYTES_MAX: usize = chat_wire::limits::FRAME_BYTES_MAX / 2;
+
+/// Ranges of a stream that are missing; beyond that the oldest counts as received.
+pub(super) const GAPS_MAX: usize = 32;
+
+/// Milliseconds until a request of a command fails with `Timeout`.
+pub(super) const REQUEST_MS_MAX: u64 = 30_000;
+
+/// Milliseconds without a word from the relay, although we sent heartbeats, until the connection
+/// counts as dead: three heartbeats.
+pub(super) const RELAY_SILENCE_MS_MAX: u64 = 4 * chat_wire::limits::HEARTBEAT_MS;
+
+/// Milliseconds between two receipts to one person: the first goes at once, a burst shares the next.
+pub(super) const RECEIPT_GAP_MS: u64 = 1_000;
+
+/// Milliseconds between two equal typing signals to one person.
+pub(super) const TYPING_GAP_MS: u64 = 3_000;
+
+/// Milliseconds after which a contact's list is checked again before something is sent (DESIGN §4).
+pub(super) const LIST_AGE_MS_MAX: u64 = 24 * 3_600_000;
+
+/// Versions of one account's list that are kept: initiations name the versions they were made with.
+pub(super) const LIST_VERSIONS_MAX: usize = 32;
+
+/// Milliseconds that a message's time may lie off the relay's (DESIGN §5).
+pub(super) const CLOCK_SKEW_MS_MAX: u64 = 5 * 60_000;
+
+/// Milliseconds to wait before a person's messages are tried again after a refusal: the first and the
+/// longest wait; each refusal doubles it.
+pub(super) const RETRY_MS_MIN: u64 = 1_000;
+/// The longest wait.
+pub(super) const RETRY_MS_MAX: u64 = 60_000;
+
+/// Milliseconds that ids of messages and results of idempotent commands are kept: as long as a
+/// mailbox keeps packets.
+pub(super) const MEMORY_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// Entries looked at per clean-up, so that one step stays short.
+pub(super) const CLEANUP_ENTRIES: usize = 500;
+
+/// New sessions that one device may start with us in a minute (DESIGN §5).
+pub(super) const INITIATIONS_PER_MINUTE_MAX: u32 = 10;
+
+/// Verified lists kept parsed in memory.
+pub(super) const LISTS_CACHED_MAX: usize = 1_024;
+
+/// Bundles claimed and not yet used that are kept in memory.
+pub(super) const BUNDLES_MAX: usize = 256;
+
+/// Replaced sessions of one device that can still receive, and for how long (DESIGN §5).
+pub(super) const REPLACED_SESSIONS_MAX: usize = 5;
+/// Milliseconds that a replaced session can still receive.
+pub(super) const REPLACED_SESSION_MS_MAX: u64 = 7 * 24 * 3_600_000;
+
+/// Commands waiting for one name to be resolved.
+pub(super) const WAITING_COMMANDS_MAX: usize = 10_000;
+
+/// Devices whose sessions are kept decoded in memory: a few KiB each.
+pub(super) const SESSIONS_CACHED_MAX: usize = 256;
+
+/// Devices whose sessions are tried for a packet that does not say whose it is.
+pub(super) const TRIAL_DEVICES_MAX: usize = 64;
+
+/// Milliseconds between two looks at old prekeys, ids and results on a standing connection: a day's
+/// fraction, so that a week is kept to within hours.
+pub(super) const CHORES_MS: u64 = 6 * 3_600_000;

@@ -1,0 +1,236 @@
+//! From contents to packets: which devices, which sessions, and the sealed `Send`.
+
+use chat_wire::ids::{AccountId, DeviceAddress, RequestKey};
+use chat_wire::message::{ClientMessage, ListState, PacketHead};
+use serde_bytes::ByteBuf;
+
+use super::State;
+use super::asks::Ask;
+use super::me;
+use super::queue::Flight;
+use crate::engine::content::{Content, Envelope, Identified, ListGossip, Sync};
+use crate::engine::context::{Work, encode};
+use crate::engine::error::{Bug, EngineError};
+use crate::identity::Party;
+use crate::session::{Initiate, Session};
+
+/// Everybody a content of one conversation goes to.
+#[derive(Debug)]
+pub(in crate::engine) struct Audience {
+    /// The other side's devices.
+    pub(in crate::engine) peers: Vec<Party>,
+    /// Own devices but this one.
+    pub(in crate::engine) own: Vec<Party>,
+    /// The lists that this was taken from.
+    lists: Vec<ListState>,
+    own_gossip: ListGossip,
+    peer_gossip: ListGossip,
+    /// The other side's list has to be checked first.
+    pub(in crate::engine) outdated: Option<u64>,
+}
+
+impl Audience {
+    pub(in crate::engine) fn devices(&self) -> impl Iterator<Item = &Party> {
+        self.peers.iter().chain(&self.own)
+    }
+
+    pub(in crate::engine) fn is_empty(&self) -> bool {
+        self.peers.is_empty() && self.own.is_empty()
+    }
+}
+
+/// Sealed packets: heads, and all of them one after the other.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Packets {
+    pub(in crate::engine) heads: Vec<PacketHead>,
+    pub(in crate::engine) body: Vec<u8>,
+}
+
+impl State {
+    /// Who gets what is said in a conversation; none when the other side's list is not known.
+    pub(in crate::engine) fn audience(
+        &mut self,
+        work: &Work<'_>,
+        conversation: &AccountId,
+    ) -> Result<Option<Audience>, EngineError> {
+        let me = self.own_address()?;
+        let own_list = self.lists.newest(work, &me.account)?.ok_or(EngineError::Broken(Bug::OwnKeys))?.list;
+        let parties = |list: &chat_wire::device_list::DeviceList| -> Vec<Party> {
+            list.body().live_devices().filter_map(|device| Party::of(list, device.id)).collect()
+        };
+        let own: Vec<Party> = parties(&own_list).into_iter().filter(|party| party.address() != me).collect();
+        let state = |list: &chat_wire::device_list::DeviceList| ListState {
+            account: list.body().account_id,
+            seq: list.body().seq,
+        };
+        let own_state = (!own.is_empty()).then(|| state(&own_list));
+        let own_gossip = ListGossip::of(Some(&own_list));
+        if *conversation == me.account {
+            let lists = own_state.into_iter().collect();
+            return Ok(Some(Audience {
+                peers: Vec::new(),
+                own,
+                lists,
+                own_gossip,
+                peer_gossip: own_gossip,
+                outdated: None,
+            }));
+        }
+        let Some(known) = self.lists.newest(work, conversation)? else { return Ok(None) };
+        let lists = [state(&known.list)].into_iter().chain(own_state).collect();
+        let peer_gossip = ListGossip::of(Some(&known.list));
+        let outdated = known.is_old(work.now).then(|| known.list.body().seq);
+        Ok(Some(Audience { peers: parties(&known.list), own, lists, own_gossip, peer_gossip, outdated }))
+    }
+
+    /// Devices for which there is neither a session nor a bundle to start one with.
+    pub(in crate::engine) fn missing(
+        &mut self,
+        work: &mut Work<'_>,
+        audience: &Audience,
+    ) -> Result<Vec<DeviceAddress>, EngineError> {
+        let mut missing = Vec::new();
+        for party in audience.devices() {
+            let address = party.address();
+            if !self.sessions.can_seal(work, party)? && !self.sessions.has_bundle(&address) {
+                missing.push(address);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Seals contents of a conversation for every device of the audience, in their order. Sessions that
+    /// are not there yet are started with the bundles at hand.
+    pub(in crate::engine) fn seal(
+        &mut self,
+        work: &mut Work<'_>,
+        audience: &Audience,
+        conversation: &AccountId,
+        messages: &[Identified],
+    ) -> Result<Packets, EngineError> {
+        let mut packets = Packets::default();
+        let (own_gossip, peer_gossip) = (audience.own_gossip, audience.peer_gossip);
+        let envelope = |message: &Identified| encode(&Envelope::new(message.clone(), own_gossip, peer_gossip));
+        let for_peers: Vec<Vec<u8>> = messages.iter().map(envelope).collect::<Result<_, _>>()?;
+        for party in &audience.peers {
+            self.seal_for(work, party, &for_peers, &mut packets)?;
+        }
+        if audience.own.is_empty() {
+            return Ok(packets);
+        }
+        let mut for_own = Vec::with_capacity(messages.len());
+        for message in messages {
+            let sync = Content::Sync(Sync { with: *conversation, message: message.clone() });
+            let own_account = self.own_address()?.account;
+            let wrapped = self.compose(work, &own_account, &sync)?;
+            for_own.push(encode(&Envelope::new(wrapped.message, own_gossip, own_gossip))?);
+        }
+        for party in &audience.own {
+            self.seal_for(work, party, &for_own, &mut packets)?;
+        }
+        Ok(packets)
+    }
+
+    fn seal_for(
+        &mut self,
+        work: &mut Work<'_>,
+        party: &Party,
+        contents: &[Vec<u8>],
+        packets: &mut Packets,
+    ) -> Result<(), EngineError> {
+        let to = party.address();
+        if !self.sessions.can_seal(work, party)? {
+            self.initiate(work, party)?;
+        }
+        let session = self.sessions.live(work, &to)?;
+        for content in contents {
+            let sealed = session.seal(content, work.rng).map_err(|_| EngineError::Broken(Bug::NoSession))?;
+            let len = u32::try_from(sealed.packet.len()).map_err(|_| EngineError::Broken(Bug::Encoding))?;
+            packets.heads.push(PacketHead { to, len });
+            packets.body.extend_from_slice(&sealed.packet);
+        }
+        self.sessions.stored(work, &to)
+    }
+
+    /// Starts a session with a device, with a bundle that was claimed for it.
+    fn initiate(&mut self, work: &mut Work<'_>, peer: &Party) -> Result<(), EngineError> {
+        let to = peer.address();
+        let bundle = self.sessions.take_bundle(&to).ok_or(EngineError::Broken(Bug::NoSession))?;
+        let my = self.own_party(work)?;
+        let session_no = me::next_session_no(work)?;
+        let me = self.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
+        let relay = me.relay;
+        let initiate = Initiate { me: &me.keys, my: &my, relay, bundle, session_no, psk: None, now: work.now };
+        let session = Session::initiate(initiate, work.rng).map_err(|_| EngineError::Broken(Bug::NoSession))?;
+        self.sessions.start(work, &to, session)
+    }
+
+    /// Stores a sealed send under the next step, then lets it go.
+    pub(in crate::engine) fn launch(
+        &mut self,
+        work: &mut Work<'_>,
+        conversation: AccountId,
+        audience: &Audience,
+        cargo: Cargo,
+    ) -> Result<(), EngineError> {
+        let flight = Flight {
+            conversation,
+            key: RequestKey(work.random()),
+            step: me::raise_step(work, 0)?,
+            lists: audience.lists.clone(),
+            packets: cargo.packets.heads,
+            covers: cargo.covers,
+            receipts: cargo.receipts,
+            body: ByteBuf::from(cargo.packets.body),
+        };
+        let number = self.queue.launch(work, &flight)?;
+        self.transmit(work, number, flight);
+        Ok(())
+    }
+
+    /// Sends a stored send, again as it is if need be.
+    pub(in crate::engine) fn transmit(&mut self, work: &mut Work<'_>, number: u64, flight: Flight) {
+        let ask = Ask::Send { lane: flight.conversation, flight: number };
+        let Flight { key, step, lists, packets, body, .. } = flight;
+        let message = ClientMessage::Send { key, step, lists, packets };
+        self.ask_with(work, ask, message, bytes::Bytes::from(body.into_vec()));
+    }
+
+    /// Sends everything that is under way once more, oldest first.
+    pub(in crate::engine) fn resend_flights(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        for number in self.queue.flights().into_keys() {
+            let flight = Flight::load(work, number)?;
+            self.transmit(work, number, flight);
+        }
+        Ok(())
+    }
+
+    /// Takes everything that is under way back, to be sealed afresh.
+    pub(in crate::engine) fn recall_flights(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        for number in self.queue.flights().into_keys() {
+            self.recall(work, number)?;
+        }
+        Ok(())
+    }
+
+    /// Takes one send back: its contents are the first of their lane again.
+    pub(in crate::engine) fn recall(&mut self, work: &mut Work<'_>, number: u64) -> Result<Flight, EngineError> {
+        let flight = self.queue.land(work, number)?;
+        let lane = self.queue.lane(flight.conversation);
+        for covered in flight.covers.iter().rev() {
+            lane.waiting.push_front(*covered);
+        }
+        if flight.receipts {
+            self.untell(work, &flight.conversation)?;
+        }
+        Ok(flight)
+    }
+}
+
+/// What a send carries.
+#[derive(Debug)]
+pub(in crate::engine) struct Cargo {
+    pub(in crate::engine) packets: Packets,
+    pub(in crate::engine) covers: Vec<u64>,
+    pub(in crate::engine) receipts: bool,
+}

@@ -1,0 +1,208 @@
+//! Verified device lists: the chain of each account is followed, never its relay's word (DESIGN §4).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chat_wire::device_list::DeviceList;
+use chat_wire::ids::{AccountId, RelayId};
+use serde_bytes::ByteBuf;
+
+use crate::engine::context::{Work, read_u64};
+use crate::engine::error::EngineError;
+use crate::engine::limits::{LIST_AGE_MS_MAX, LIST_VERSIONS_MAX, LISTS_CACHED_MAX};
+use crate::store::Table;
+use crate::time::Timestamp;
+
+/// Milliseconds between two writes of the time of the last check: it only has to be right to a day.
+const CHECK_WRITE_MS: u64 = 3_600_000;
+
+/// The newest verified list of an account.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct Known {
+    pub(in crate::engine) list: Arc<DeviceList>,
+    /// When the relay last said that it is the newest.
+    checked_ms: u64,
+}
+
+impl Known {
+    /// Whether it has to be checked before something is sent.
+    pub(in crate::engine) fn is_old(&self, now: Timestamp) -> bool {
+        now.ms_since(Timestamp::from_ms(self.checked_ms)) > LIST_AGE_MS_MAX
+    }
+}
+
+/// What a list that the relay offered turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum Offer {
+    /// The newest known one.
+    Same,
+    /// An older one: a late answer, or a rollback. Not used.
+    Older,
+    /// The first of this account.
+    First,
+    /// The next of its chain.
+    Newer(Change),
+    /// It may be right, but lists between are missing: fetch those after this sequence number.
+    Gap { after_seq: u64 },
+    /// It contradicts what is verified. Not used.
+    Refused,
+}
+
+/// What a newer list changed for those who talk to its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::engine) struct Change {
+    pub(in crate::engine) key: bool,
+    pub(in crate::engine) device_added: bool,
+}
+
+/// Lists in memory; all of them lie in the records.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Lists {
+    cache: HashMap<AccountId, Known>,
+}
+
+impl Lists {
+    /// The newest verified list of an account.
+    pub(in crate::engine) fn newest(
+        &mut self,
+        work: &Work<'_>,
+        account: &AccountId,
+    ) -> Result<Option<Known>, EngineError> {
+        if let Some(known) = self.cache.get(account) {
+            return Ok(Some(known.clone()));
+        }
+        let versions = work.scan(Table::DeviceLists, &account.0, Some(&account.0), usize::MAX);
+        let Some((_, bytes)) = versions.last() else { return Ok(None) };
+        let checked_ms = read_u64(Table::DeviceLists, work.get(Table::DeviceLists, &account.0))?;
+        let known = Known { list: Arc::new(decode(bytes)?), checked_ms };
+        self.remember(*account, known.clone());
+        Ok(Some(known))
+    }
+
+    /// A certain version of an account's list.
+    pub(in crate::engine) fn version(
+        &mut self,
+        work: &Work<'_>,
+        account: &AccountId,
+        seq: u64,
+    ) -> Result<Option<Arc<DeviceList>>, EngineError> {
+        match self.newest(work, account)? {
+            Some(known) if known.list.body().seq == seq => Ok(Some(known.list)),
+            _ => {
+                let bytes = work.get(Table::DeviceLists, &version_key(account, seq));
+                bytes.map(|bytes| decode(&bytes).map(Arc::new)).transpose()
+            }
+        }
+    }
+
+    /// Checks a list against the chain and takes it over when it continues it. The caller has made
+    /// sure that the list is of the account it asked for.
+    pub(in crate::engine) fn offer(
+        &mut self,
+        work: &mut Work<'_>,
+        relay: &RelayId,
+        list: DeviceList,
+    ) -> Result<Offer, EngineError> {
+        let account = list.body().account_id;
+        if list.body().relay_id != *relay {
+            return Ok(Offer::Refused);
+        }
+        let Some(known) = self.newest(work, &account)? else {
+            return self.offer_first(work, list);
+        };
+        let (old, new) = (&known.list, &list);
+        let (old_seq, new_seq) = (old.body().seq, new.body().seq);
+        if new_seq < old_seq {
+            return Ok(Offer::Older);
+        }
+        if new_seq == old_seq {
+            return Ok(if new.hash() == old.hash() { Offer::Same } else { Offer::Refused });
+        }
+        if old_seq.checked_add(1) != Some(new_seq) {
+            return Ok(Offer::Gap { after_seq: old_seq });
+        }
+        if !new.follows(old) {
+            return Ok(Offer::Refused);
+        }
+        let change = change_between(old, new);
+        self.store(work, list);
+        Ok(Offer::Newer(change))
+    }
+
+    /// A first list certifies itself: its key hashes to the account id and signed it. One that a device
+    /// signed, or that came after a change of the key, is believed only at the end of its chain.
+    fn offer_first(&mut self, work: &mut Work<'_>, list: DeviceList) -> Result<Offer, EngineError> {
+        if list.certifies_itself() {
+            self.store(work, list);
+            return Ok(Offer::First);
+        }
+        Ok(if list.body().seq == 1 { Offer::Refused } else { Offer::Gap { after_seq: 0 } })
+    }
+
+    /// Keeps an older list of an account, fetched because somebody referred to it, if the chain leads
+    /// from it to what is known.
+    pub(in crate::engine) fn offer_history(
+        &mut self,
+        work: &mut Work<'_>,
+        account: &AccountId,
+        lists: &[ByteBuf],
+    ) -> Result<(), EngineError> {
+        let Some(known) = self.newest(work, account)? else { return Ok(()) };
+        let read: Vec<DeviceList> = lists.iter().map_while(|bytes| DeviceList::decode(bytes).ok()).collect();
+        let chained = read.windows(2).all(|pair| matches!(pair, [before, after] if after.follows(before)));
+        let meets = read.iter().any(|list| list.hash() == known.list.hash());
+        if !chained || !meets {
+            return Ok(());
+        }
+        for list in read.iter().filter(|list| list.body().seq < known.list.body().seq) {
+            work.put(Table::DeviceLists, &version_key(account, list.body().seq), list.as_bytes().to_vec());
+        }
+        Ok(())
+    }
+
+    /// The relay confirmed just now that the list is the newest.
+    pub(in crate::engine) fn confirm(&mut self, work: &mut Work<'_>, account: &AccountId) {
+        let now_ms = work.now.as_ms();
+        let Some(known) = self.cache.get_mut(account) else { return };
+        if now_ms.saturating_sub(known.checked_ms) >= CHECK_WRITE_MS {
+            known.checked_ms = now_ms;
+            work.put(Table::DeviceLists, &account.0, now_ms.to_be_bytes().to_vec());
+        }
+    }
+
+    fn store(&mut self, work: &mut Work<'_>, list: DeviceList) {
+        let (account, seq, now_ms) = (list.body().account_id, list.body().seq, work.now.as_ms());
+        work.put(Table::DeviceLists, &version_key(&account, seq), list.as_bytes().to_vec());
+        work.put(Table::DeviceLists, &account.0, now_ms.to_be_bytes().to_vec());
+        let versions = work.scan(Table::DeviceLists, &account.0, Some(&account.0), usize::MAX);
+        let surplus = versions.len().saturating_sub(LIST_VERSIONS_MAX);
+        for (key, _) in versions.iter().take(surplus) {
+            work.delete(Table::DeviceLists, key);
+        }
+        self.remember(account, Known { list: Arc::new(list), checked_ms: now_ms });
+    }
+
+    fn remember(&mut self, account: AccountId, known: Known) {
+        if self.cache.len() >= LISTS_CACHED_MAX {
+            self.cache.clear();
+        }
+        self.cache.insert(account, known);
+    }
+}
+
+fn change_between(old: &DeviceList, new: &DeviceList) -> Change {
+    let key = old.body().account_key != new.body().account_key;
+    let device_added = new.body().live_devices().any(|device| {
+        old.body().device(device.id).is_none_or(|was| (was.sig_key, was.dh_key) != (device.sig_key, device.dh_key))
+    });
+    Change { key, device_added }
+}
+
+/// `account 32 ‖ seq u64`; under the bare account lies the time of the last check.
+fn version_key(account: &AccountId, seq: u64) -> Vec<u8> {
+    [&account.0[..], &seq.to_be_bytes()].concat()
+}
+
+fn decode(bytes: &[u8]) -> Result<DeviceList, EngineError> {
+    DeviceList::decode(bytes).map_err(|_| EngineError::Store { table: Table::DeviceLists })
+}

@@ -1,0 +1,213 @@
+//! What the engine knows between two inputs, and the plain work on it that several handlers need.
+//! Nothing here decides what an input means.
+
+use std::collections::{HashMap, VecDeque};
+
+use bytes::Bytes;
+use chat_wire::frame::Frame;
+use chat_wire::ids::{AccountId, BootId, DeviceAddress};
+use chat_wire::message::{ClientMessage, PresenceStatus};
+
+use super::context::Work;
+use super::error::EngineError;
+use super::io::{Output, Route};
+use super::limits::REQUEST_MS_MAX;
+use crate::store::Records;
+use crate::time::Timestamp;
+
+pub(super) mod arrivals;
+pub(super) mod asks;
+pub(super) mod compose;
+pub(super) mod fanout;
+pub(super) mod lists;
+pub(super) mod me;
+pub(super) mod names;
+pub(super) mod people;
+pub(super) mod queue;
+pub(super) mod sessions;
+pub(super) mod streams;
+pub(super) mod trust;
+
+/// Everything in memory. Whatever must outlive a crash lies in the records as well.
+pub(super) struct State {
+    pub(super) boot: BootId,
+    pub(super) me: Option<me::Me>,
+    pub(super) enrolling: Option<me::Enrolling>,
+    pub(super) profile: me::Profile,
+    pub(super) relay: Option<me::RelayPin>,
+    /// The last greeting was refused: the relay is there, but it is not the one we know.
+    pub(super) relay_refused: bool,
+    pub(super) link: Option<Link>,
+    pub(super) asks: asks::Asks,
+    pub(super) people: people::People,
+    pub(super) lists: lists::Lists,
+    pub(super) sessions: sessions::Sessions,
+    pub(super) queue: queue::Queue,
+    pub(super) names: names::Names,
+    pub(super) parcels: Parcels,
+    /// Who is online, as the relay says.
+    pub(super) online: HashMap<AccountId, PresenceStatus>,
+    /// Last typing signal to a person.
+    pub(super) typing: HashMap<AccountId, (bool, Timestamp)>,
+    /// The time that the shell was told to wake us.
+    pub(super) wake_at: Option<Timestamp>,
+    pub(super) prekeys: me::PreKeyIndex,
+    pub(super) chores: Chores,
+}
+
+/// The connection to the relay.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) route: Route,
+    pub(super) exporter: [u8; 32],
+    /// Of `Ready`; zero before.
+    pub(super) challenge: [u8; 32],
+    pub(super) phase: Phase,
+    pub(super) last_sent: Timestamp,
+    pub(super) last_heard: Timestamp,
+    pub(super) entry: Option<Entry>,
+}
+
+/// What `LoggedIn` says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub(super) device: DeviceAddress,
+    pub(super) boot: Option<BootId>,
+    pub(super) step: u64,
+    pub(super) pairs_left: u32,
+    pub(super) list_seq: u64,
+}
+
+/// How far a connection got.
+///
+/// ```text
+/// Greeting ──Ready──▶ Greeted ──Register2──▶ Entering ──LoggedIn──▶ Online
+///                        └──────Proof──────▶ Entering ──LoggedIn──▶ Booting ──Done──▶ Online
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// `Hello` is out.
+    Greeting,
+    /// The relay proved itself.
+    Greeted,
+    /// A registration or a proof is out.
+    Entering,
+    /// Let in; the boot id is being written. Nothing is sealed before it stands.
+    Booting,
+    /// Everything flows.
+    Online,
+}
+
+/// Work that comes round by itself.
+#[derive(Debug, Default)]
+pub(super) struct Chores {
+    /// When it was last done.
+    pub(super) done_at: Option<Timestamp>,
+    /// How far the clean-up of old ids got.
+    pub(super) cleaned_to: Option<Vec<u8>>,
+}
+
+/// Packets of the mailbox, in order. The first may wait for lists; nothing overtakes it.
+#[derive(Debug, Default)]
+pub(super) struct Parcels {
+    pub(super) queue: VecDeque<Parcel>,
+    /// The first waits for lists of this account.
+    pub(super) waits_for: Option<AccountId>,
+    /// The lists were fetched once for the first: a second miss drops it.
+    pub(super) fetched: bool,
+    /// Everything up to this place is durable and not yet acknowledged.
+    pub(super) done: Option<u64>,
+    /// New sessions by account, in the minute that began then.
+    pub(super) initiations: HashMap<AccountId, (Timestamp, u32)>,
+}
+
+/// One packet of the mailbox.
+#[derive(Debug, Clone)]
+pub(super) struct Parcel {
+    /// Its place in the mailbox; none for ephemeral ones.
+    pub(super) seq: Option<u64>,
+    pub(super) from: Option<DeviceAddress>,
+    pub(super) sent_ms: u64,
+    pub(super) packet: Bytes,
+}
+
+impl State {
+    /// Reads everything that is kept in memory.
+    pub(super) fn load(boot: BootId, records: &dyn Records) -> Result<Self, EngineError> {
+        Ok(Self {
+            boot,
+            me: me::Me::load(records)?,
+            enrolling: None,
+            profile: me::Profile::load(records)?,
+            relay: me::RelayPin::load(records)?,
+            relay_refused: false,
+            link: None,
+            asks: asks::Asks::default(),
+            people: people::People::load(records)?,
+            lists: lists::Lists::default(),
+            sessions: sessions::Sessions::default(),
+            queue: queue::Queue::load(records)?,
+            names: names::Names::default(),
+            parcels: Parcels::default(),
+            online: HashMap::new(),
+            typing: HashMap::new(),
+            wake_at: None,
+            prekeys: me::PreKeyIndex::load(records)?,
+            chores: Chores::default(),
+        })
+    }
+
+    /// Forgets everything but the run itself: the profile is as new.
+    pub(super) fn forget(&mut self, work: &mut Work<'_>) {
+        work.erase();
+        self.me = None;
+        self.enrolling = None;
+        self.profile = me::Profile::default();
+        self.relay = None;
+        self.people = people::People::default();
+        self.lists = lists::Lists::default();
+        self.sessions = sessions::Sessions::default();
+        self.queue = queue::Queue::default();
+        self.names = names::Names::default();
+        self.parcels = Parcels::default();
+        self.online.clear();
+        self.typing.clear();
+        self.prekeys = me::PreKeyIndex::default();
+    }
+
+    /// Enrolled and not logged out.
+    pub(super) fn is_logged_in(&self) -> bool {
+        self.me.is_some() && !self.profile.logged_out
+    }
+
+    /// The relay has let this device in and its boot id stands.
+    pub(super) fn is_online(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.phase == Phase::Online)
+    }
+
+    pub(super) fn set_phase(&mut self, phase: Phase) {
+        if let Some(link) = &mut self.link {
+            link.phase = phase;
+        }
+    }
+
+    /// Asks the relay something; without a connection nothing is asked.
+    pub(super) fn ask(&mut self, work: &mut Work<'_>, ask: asks::Ask, message: ClientMessage) {
+        self.ask_with(work, ask, message, Bytes::new());
+    }
+
+    /// Asks with a body.
+    pub(super) fn ask_with(&mut self, work: &mut Work<'_>, ask: asks::Ask, message: ClientMessage, body: Bytes) {
+        let Some(link) = &mut self.link else { return };
+        let number = self.asks.open(ask, work.now.plus_ms(REQUEST_MS_MAX));
+        link.last_sent = work.now;
+        work.output(Output::Transmit(link.route, Frame::with_body(number, message, body)));
+    }
+
+    /// Tells the relay something that has no answer.
+    pub(super) fn tell(&mut self, work: &mut Work<'_>, message: ClientMessage, body: Bytes) {
+        let Some(link) = &mut self.link else { return };
+        link.last_sent = work.now;
+        work.output(Output::Transmit(link.route, Frame::with_body(0, message, body)));
+    }
+}

@@ -1,0 +1,72 @@
+//! Names that are being looked up, and the commands that wait for them, in their order.
+
+use std::collections::HashMap;
+
+use chat_wire::ids::{AccountId, MessageId, UserName};
+
+use crate::engine::io::CommandId;
+use crate::engine::limits::WAITING_COMMANDS_MAX;
+
+/// A command that needs to know whom a name means.
+#[derive(Debug)]
+pub(in crate::engine) enum Want {
+    Send(CommandId, Draft),
+    Block(CommandId),
+}
+
+impl Want {
+    pub(in crate::engine) fn command(&self) -> CommandId {
+        match self {
+            Self::Send(command, _) | Self::Block(command) => *command,
+        }
+    }
+}
+
+/// A text to be sent.
+#[derive(Debug)]
+pub(in crate::engine) struct Draft {
+    pub(in crate::engine) text: String,
+    pub(in crate::engine) reply_to: Option<MessageId>,
+    pub(in crate::engine) idempotency_key: Option<String>,
+}
+
+/// Names under way.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Names {
+    waiting: HashMap<UserName, Vec<Want>>,
+    /// Accounts whose lists are fetched for a name.
+    fetching: HashMap<AccountId, UserName>,
+}
+
+impl Names {
+    /// Lets a command wait. `Some(true)`: the name is not being looked up yet; `None`: too many wait.
+    pub(in crate::engine) fn wait(&mut self, name: &UserName, want: Want) -> Option<bool> {
+        if self.waiting.values().map(Vec::len).sum::<usize>() >= WAITING_COMMANDS_MAX {
+            return None;
+        }
+        let waiting = self.waiting.entry(name.clone()).or_default();
+        waiting.push(want);
+        Some(waiting.len() == 1)
+    }
+
+    /// The lists of this account decide about that name.
+    pub(in crate::engine) fn fetch(&mut self, account: AccountId, name: UserName) {
+        self.fetching.insert(account, name);
+    }
+
+    /// The name that an account's lists were fetched for.
+    pub(in crate::engine) fn fetched(&mut self, account: &AccountId) -> Option<UserName> {
+        self.fetching.remove(account)
+    }
+
+    /// Takes the commands of a name.
+    pub(in crate::engine) fn take(&mut self, name: &UserName) -> Vec<Want> {
+        self.waiting.remove(name).unwrap_or_default()
+    }
+
+    /// Takes all: the connection is gone.
+    pub(in crate::engine) fn take_all(&mut self) -> Vec<Want> {
+        self.fetching.clear();
+        std::mem::take(&mut self.waiting).into_values().flatten().collect()
+    }
+}

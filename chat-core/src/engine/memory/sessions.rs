@@ -1,0 +1,328 @@
+//! Pairwise sessions with devices: one live, a few replaced ones that can still receive (DESIGN §5).
+//!
+//! In `Table::Sessions`, under `account 32 ‖ device u32`: the bare key holds the index of the device,
+//! and under `… ‖ sid 16` lie the rows of each session.
+
+use std::collections::HashMap;
+
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, PreKeyId};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
+
+use crate::engine::context::{Work, decode};
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::limits::{BUNDLES_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX};
+use crate::identity::Party;
+use crate::prekey::VerifiedBundle;
+use crate::session::{OpenError, Opened, Session};
+use crate::store::Table;
+use crate::time::Timestamp;
+
+/// Bytes of a device's part of a key: account and device.
+const DEVICE_KEY_BYTES: usize = 36;
+/// Bytes of a session id.
+const SID_BYTES: usize = 16;
+
+/// Which sessions a device has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Index {
+    #[serde(rename = "l", default)]
+    live: Option<ByteArray<SID_BYTES>>,
+    /// Replaced ones with the time they were replaced, newest first.
+    #[serde(rename = "r", default)]
+    replaced: Vec<(ByteArray<SID_BYTES>, u64)>,
+    /// Highest (incarnation, session number) of an initiation that was taken; never expires.
+    #[serde(rename = "m", default)]
+    mark: Option<(u32, u32)>,
+}
+
+/// The sessions of one device.
+#[derive(Default)]
+struct Device {
+    live: Option<Session>,
+    replaced: Vec<(Session, u64)>,
+    mark: Option<(u32, u32)>,
+    /// For throwing out the one that was used longest ago.
+    used: u64,
+}
+
+/// What opening a packet with the sessions at hand came to.
+pub(in crate::engine) enum Trial {
+    /// It opened; the session is stored.
+    Opened(Vec<u8>),
+    /// Its place in a session is used up: it came before.
+    Duplicate,
+    /// A session knows its header, but it is not sound.
+    Refused,
+    /// No session knows it.
+    Unknown,
+}
+
+/// Sessions in memory, and bundles to start new ones with.
+#[derive(Default)]
+pub(in crate::engine) struct Sessions {
+    devices: HashMap<DeviceAddress, Device>,
+    bundles: HashMap<DeviceAddress, VerifiedBundle>,
+    clock: u64,
+}
+
+impl Sessions {
+    /// Tries a packet with every session of a device, the live one first. The first whose header key
+    /// fits decides.
+    pub(in crate::engine) fn open(
+        &mut self,
+        work: &mut Work<'_>,
+        from: &DeviceAddress,
+        packet: &[u8],
+    ) -> Result<Trial, EngineError> {
+        let now = work.now;
+        let device = self.device(work, from)?;
+        let replaced = device.replaced.iter_mut().map(|(session, _)| session);
+        for session in device.live.iter_mut().chain(replaced) {
+            match session.open(packet, now) {
+                Ok(Opened { content, session: mut after }) => {
+                    store_changes(work, from, &mut after);
+                    *session = after;
+                    return Ok(Trial::Opened(content));
+                }
+                Err(OpenError::NotThisSession | OpenError::Malformed) => {}
+                Err(OpenError::Duplicate) => return Ok(Trial::Duplicate),
+                Err(_) => return Ok(Trial::Refused),
+            }
+        }
+        Ok(Trial::Unknown)
+    }
+
+    /// Devices that have sessions, for packets that don't say whose they are.
+    pub(in crate::engine) fn devices(work: &Work<'_>, limit: usize) -> Vec<DeviceAddress> {
+        let entries = work.scan(Table::Sessions, &[], None, usize::MAX);
+        entries.iter().filter_map(|(key, _)| read_device_key(key)).take(limit).collect()
+    }
+
+    /// Whether something can be sealed for a device as its list names it now.
+    pub(in crate::engine) fn can_seal(&mut self, work: &mut Work<'_>, to: &Party) -> Result<bool, EngineError> {
+        // Other keys or another incarnation: what that session leads to is no longer there.
+        let same = |session: &Session| {
+            let peer = session.peer();
+            (peer.sig_key(), peer.dh_key(), peer.incarnation()) == (to.sig_key(), to.dh_key(), to.incarnation())
+        };
+        let live = self.device(work, &to.address())?.live.as_ref();
+        Ok(live.is_some_and(|session| session.can_seal() && same(session)))
+    }
+
+    /// The live session with a device, to seal with; [`Sessions::stored`] must follow.
+    pub(in crate::engine) fn live(
+        &mut self,
+        work: &mut Work<'_>,
+        to: &DeviceAddress,
+    ) -> Result<&mut Session, EngineError> {
+        self.device(work, to)?.live.as_mut().ok_or(EngineError::Broken(Bug::NoSession))
+    }
+
+    /// Stores what sealing changed.
+    pub(in crate::engine) fn stored(&mut self, work: &mut Work<'_>, to: &DeviceAddress) -> Result<(), EngineError> {
+        if let Some(session) = self.device(work, to)?.live.as_mut() {
+            store_changes(work, to, session);
+        }
+        Ok(())
+    }
+
+    /// Takes a session that we started: it is the live one from now on.
+    pub(in crate::engine) fn start(
+        &mut self,
+        work: &mut Work<'_>,
+        to: &DeviceAddress,
+        session: Session,
+    ) -> Result<(), EngineError> {
+        let now = work.now;
+        let device = self.device(work, to)?;
+        if let Some(before) = device.live.replace(session) {
+            device.replaced.insert(0, (before, now.as_ms()));
+        }
+        self.settle(work, to)
+    }
+
+    /// Whether an initiation with this number was not taken before.
+    pub(in crate::engine) fn is_new(
+        &mut self,
+        work: &mut Work<'_>,
+        from: &DeviceAddress,
+        number: (u32, u32),
+    ) -> Result<bool, EngineError> {
+        Ok(self.device(work, from)?.mark.is_none_or(|mark| number > mark))
+    }
+
+    /// Secrets of sessions that an initiation may build on, newest first.
+    pub(in crate::engine) fn psks(
+        &mut self,
+        work: &mut Work<'_>,
+        from: &DeviceAddress,
+    ) -> Result<Vec<crate::session::Psk>, EngineError> {
+        let device = self.device(work, from)?;
+        let replaced = device.replaced.iter().map(|(session, _)| session);
+        Ok(device.live.iter().chain(replaced).map(Session::psk).collect())
+    }
+
+    /// Takes a session that the other device started. When both started one at once the smaller sid
+    /// wins on both sides; the loser can still receive.
+    pub(in crate::engine) fn adopt(
+        &mut self,
+        work: &mut Work<'_>,
+        from: &DeviceAddress,
+        session: Session,
+        number: (u32, u32),
+    ) -> Result<(), EngineError> {
+        let now_ms = work.now.as_ms();
+        let device = self.device(work, from)?;
+        device.mark = Some(number);
+        let ours_stays = device
+            .live
+            .as_ref()
+            .is_some_and(|ours| ours.initiated_by_us() && !ours.acknowledged() && ours.wins_over(&session));
+        if ours_stays {
+            let mut session = session;
+            store_changes(work, from, &mut session);
+            self.device(work, from)?.replaced.insert(0, (session, now_ms));
+        } else if let Some(before) = device.live.replace(session) {
+            device.replaced.insert(0, (before, now_ms));
+        }
+        self.settle(work, from)
+    }
+
+    /// Seals with none of the sessions any more: the store was found to be an old copy. They can still
+    /// receive.
+    pub(in crate::engine) fn retire_all(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        let now_ms = work.now.as_ms();
+        for address in Self::devices(work, usize::MAX) {
+            let device = self.device(work, &address)?;
+            if let Some(live) = device.live.take() {
+                device.replaced.insert(0, (live, now_ms));
+            }
+            self.settle(work, &address)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps a bundle until a session is started with it.
+    pub(in crate::engine) fn keep_bundle(&mut self, of: DeviceAddress, bundle: VerifiedBundle) {
+        if self.bundles.len() >= BUNDLES_MAX {
+            self.bundles.clear();
+        }
+        self.bundles.insert(of, bundle);
+    }
+
+    pub(in crate::engine) fn has_bundle(&self, of: &DeviceAddress) -> bool {
+        self.bundles.contains_key(of)
+    }
+
+    pub(in crate::engine) fn take_bundle(&mut self, of: &DeviceAddress) -> Option<VerifiedBundle> {
+        self.bundles.remove(of)
+    }
+
+    /// Writes index and new rows of a device, and drops replaced sessions over the limits.
+    fn settle(&mut self, work: &mut Work<'_>, address: &DeviceAddress) -> Result<(), EngineError> {
+        let now = work.now;
+        let device = self.device(work, address)?;
+        if let Some(live) = &mut device.live {
+            store_changes(work, address, live);
+        }
+        let keep = |(n, (_, at_ms)): (usize, &(Session, u64))| {
+            n < REPLACED_SESSIONS_MAX && now.ms_since(Timestamp::from_ms(*at_ms)) < REPLACED_SESSION_MS_MAX
+        };
+        let kept: Vec<bool> = device.replaced.iter().enumerate().map(keep).collect();
+        let mut verdicts = kept.into_iter();
+        device.replaced.retain(|(session, _)| {
+            let stays = verdicts.next().unwrap_or(false);
+            if !stays {
+                for row in session.row_keys() {
+                    work.delete(Table::Sessions, &row_key(address, session, &row));
+                }
+            }
+            stays
+        });
+        let sid = |session: &Session| ByteArray::new(*session.sid().as_bytes());
+        let index = Index {
+            live: device.live.as_ref().map(sid),
+            replaced: device.replaced.iter().map(|(session, at_ms)| (sid(session), *at_ms)).collect(),
+            mark: device.mark,
+        };
+        work.save(Table::Sessions, &device_key(address), &index)
+    }
+
+    /// The sessions of a device, from memory or from the records.
+    fn device(&mut self, work: &Work<'_>, address: &DeviceAddress) -> Result<&mut Device, EngineError> {
+        self.clock = self.clock.saturating_add(1);
+        if !self.devices.contains_key(address) {
+            if self.devices.len() >= SESSIONS_CACHED_MAX {
+                self.evict();
+            }
+            self.devices.insert(*address, load(work, address)?);
+        }
+        let device = self.devices.get_mut(address).ok_or(EngineError::Broken(Bug::NoSession))?;
+        device.used = self.clock;
+        Ok(device)
+    }
+
+    fn evict(&mut self) {
+        let oldest = self.devices.iter().min_by_key(|(_, device)| device.used).map(|(address, _)| *address);
+        if let Some(address) = oldest {
+            self.devices.remove(&address);
+        }
+    }
+}
+
+/// Key suffix and value.
+type Row = (Vec<u8>, Vec<u8>);
+
+/// Reads all rows of a device: the index comes first, its key being the shortest.
+fn load(work: &Work<'_>, address: &DeviceAddress) -> Result<Device, EngineError> {
+    let damaged = EngineError::Store { table: Table::Sessions };
+    let mut rows = work.scan(Table::Sessions, &device_key(address), None, usize::MAX).into_iter().peekable();
+    let Some((_, index)) = rows.next_if(|(key, _)| key.len() == DEVICE_KEY_BYTES) else {
+        return Ok(Device::default());
+    };
+    let index: Index = decode(Table::Sessions, &index)?;
+    let mut by_sid: HashMap<[u8; SID_BYTES], Vec<Row>> = HashMap::new();
+    for (key, value) in rows {
+        let suffix = key.get(DEVICE_KEY_BYTES..).ok_or(damaged)?;
+        let (sid, row) = suffix.split_first_chunk::<SID_BYTES>().ok_or(damaged)?;
+        by_sid.entry(*sid).or_default().push((row.to_vec(), value));
+    }
+    let mut read = |sid: &ByteArray<SID_BYTES>| {
+        let rows = by_sid.remove(&**sid).ok_or(damaged)?;
+        Session::from_rows(rows).map_err(|_| damaged)
+    };
+    let live = index.live.as_ref().map(&mut read).transpose()?;
+    let replaced = index.replaced.iter().map(|(sid, at_ms)| Ok((read(sid)?, *at_ms))).collect::<Result<_, _>>()?;
+    Ok(Device { live, replaced, mark: index.mark, used: 0 })
+}
+
+fn store_changes(work: &mut Work<'_>, address: &DeviceAddress, session: &mut Session) {
+    for change in session.take_changes() {
+        let key = row_key(address, session, &change.key);
+        match change.value {
+            Some(value) => work.put(Table::Sessions, &key, value.to_vec()),
+            None => work.delete(Table::Sessions, &key),
+        }
+    }
+}
+
+fn device_key(address: &DeviceAddress) -> Vec<u8> {
+    [&address.account.0[..], &address.device.0.to_be_bytes()].concat()
+}
+
+fn row_key(address: &DeviceAddress, session: &Session, row: &[u8]) -> Vec<u8> {
+    [&device_key(address)[..], session.sid().as_bytes(), row].concat()
+}
+
+/// The device of an index key; none for rows of sessions.
+fn read_device_key(key: &[u8]) -> Option<DeviceAddress> {
+    let (account, device) = key.split_first_chunk::<32>()?;
+    let device = DeviceId(u32::from_be_bytes(device.try_into().ok()?));
+    Some(DeviceAddress { account: AccountId(*account), device })
+}
+
+/// Replay marks of last-resort prekeys: `prekey id ‖ initiation id`.
+pub(in crate::engine) fn replay_key(prekey: &PreKeyId, initiation: &[u8]) -> Vec<u8> {
+    [&prekey.0[..], initiation].concat()
+}

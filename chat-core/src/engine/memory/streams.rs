@@ -1,0 +1,320 @@
+//! Streams: the numbered contents of one device in one conversation. Counters and a hash chain make
+//! gaps and reorderings visible, and receipts count with them.
+
+use chat_wire::ids::{AccountId, DeviceAddress, MessageId};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteArray;
+
+use crate::engine::content::StreamMark;
+use crate::engine::context::Work;
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::limits::GAPS_MAX;
+use crate::store::Table;
+
+/// Ranges of counters, ascending, both ends included.
+pub(in crate::engine) type Ranges = Vec<(u64, u64)>;
+
+/// A stream of an own device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct OwnStream {
+    /// Counter of the last content.
+    #[serde(rename = "c")]
+    pub(in crate::engine) counter: u64,
+    /// Chain hash of the last content.
+    #[serde(rename = "h")]
+    pub(in crate::engine) last: ByteArray<16>,
+    /// Everything up to here was delivered, but for the gaps.
+    #[serde(rename = "d", default)]
+    pub(in crate::engine) delivered: u64,
+    #[serde(rename = "g", default)]
+    pub(in crate::engine) gaps: Ranges,
+    /// Everything up to here was read.
+    #[serde(rename = "r", default)]
+    pub(in crate::engine) read: u64,
+}
+
+/// A stream of somebody else's device.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct PeerStream {
+    /// Highest counter received.
+    #[serde(rename = "c")]
+    pub(in crate::engine) counter: u64,
+    /// Chain hash of the content with that counter.
+    #[serde(rename = "h")]
+    pub(in crate::engine) last: ByteArray<16>,
+    /// Counters below that are not there.
+    #[serde(rename = "g", default)]
+    pub(in crate::engine) gaps: Ranges,
+    /// Everything up to here was read here.
+    #[serde(rename = "r", default)]
+    pub(in crate::engine) read: u64,
+    /// What the last receipt told of `counter` and `read`.
+    #[serde(rename = "tc", default)]
+    pub(in crate::engine) told: u64,
+    #[serde(rename = "tr", default)]
+    pub(in crate::engine) told_read: u64,
+}
+
+/// How a content stands to what came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Place {
+    /// The next one.
+    Next,
+    /// Some are missing before it.
+    AfterGap,
+    /// One that was missing.
+    Late,
+    /// One that was there already.
+    Again,
+}
+
+impl OwnStream {
+    pub(in crate::engine) fn load(
+        work: &Work<'_>,
+        conversation: &AccountId,
+        author: &DeviceAddress,
+    ) -> Result<Self, EngineError> {
+        Ok(work.load(Table::Streams, &stream_key(conversation, author))?.unwrap_or_default())
+    }
+
+    pub(in crate::engine) fn save(
+        &self,
+        work: &mut Work<'_>,
+        conversation: &AccountId,
+        author: &DeviceAddress,
+    ) -> Result<(), EngineError> {
+        work.save(Table::Streams, &stream_key(conversation, author), self)
+    }
+
+    pub(in crate::engine) fn next_counter(&self) -> Result<u64, EngineError> {
+        self.counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))
+    }
+
+    /// Whether the peer said that it holds this one.
+    pub(in crate::engine) fn is_delivered(&self, counter: u64) -> bool {
+        counter <= self.delivered && !contains(&self.gaps, counter)
+    }
+
+    /// Takes over what a receipt says of this stream. What was delivered once stays so.
+    pub(in crate::engine) fn note(&mut self, mark: &StreamMark) {
+        // Nobody can have more than was sent.
+        let delivered = mark.delivered.min(self.counter);
+        let mut gaps: Ranges = self.gaps.iter().flat_map(|range| overlaps(&mark.gaps, *range, delivered)).collect();
+        if delivered > self.delivered {
+            let fresh = (self.delivered.saturating_add(1), delivered);
+            gaps.extend(overlaps(&mark.gaps, fresh, delivered));
+            self.delivered = delivered;
+        }
+        gaps.truncate(GAPS_MAX);
+        self.gaps = gaps;
+        self.read = self.read.max(mark.read.min(self.counter));
+    }
+}
+
+impl PeerStream {
+    pub(in crate::engine) fn load(
+        work: &Work<'_>,
+        conversation: &AccountId,
+        author: &DeviceAddress,
+    ) -> Result<Self, EngineError> {
+        Ok(work.load(Table::Streams, &stream_key(conversation, author))?.unwrap_or_default())
+    }
+
+    pub(in crate::engine) fn save(
+        &self,
+        work: &mut Work<'_>,
+        conversation: &AccountId,
+        author: &DeviceAddress,
+    ) -> Result<(), EngineError> {
+        work.save(Table::Streams, &stream_key(conversation, author), self)
+    }
+
+    /// Notes a content that was taken.
+    pub(in crate::engine) fn take(&mut self, counter: u64, hash: [u8; 16]) -> Place {
+        if counter > self.counter {
+            let expected = self.counter.saturating_add(1);
+            let place = if counter == expected { Place::Next } else { Place::AfterGap };
+            if counter > expected {
+                self.gaps.push((expected, counter.saturating_sub(1)));
+                self.trim();
+            }
+            self.counter = counter;
+            self.last = ByteArray::new(hash);
+            return place;
+        }
+        if !contains(&self.gaps, counter) {
+            return Place::Again;
+        }
+        remove(&mut self.gaps, counter);
+        self.trim();
+        // The peer was told of a gap here: tell again.
+        self.told = 0;
+        Place::Late
+    }
+
+    /// Notes a content that was dropped on purpose: it counts as missing.
+    pub(in crate::engine) fn skip(&mut self, counter: u64) {
+        if counter <= self.counter {
+            return;
+        }
+        let from = self.counter.saturating_add(1);
+        match self.gaps.last_mut() {
+            Some(last) if last.1 == self.counter => last.1 = counter,
+            _ => self.gaps.push((from, counter)),
+        }
+        self.trim();
+        self.counter = counter;
+    }
+
+    /// Whether a receipt would say something new.
+    pub(in crate::engine) fn is_due(&self) -> bool {
+        self.told != self.counter || self.told_read != self.read
+    }
+
+    pub(in crate::engine) fn mark(&self, author: &DeviceAddress) -> StreamMark {
+        StreamMark { device: author.device.0, delivered: self.counter, read: self.read, gaps: self.gaps.clone() }
+    }
+
+    fn trim(&mut self) {
+        let surplus = self.gaps.len().saturating_sub(GAPS_MAX);
+        self.gaps.drain(..surplus);
+    }
+}
+
+/// Streams of one author in a conversation, with their devices.
+pub(in crate::engine) fn peer_streams(
+    work: &Work<'_>,
+    conversation: &AccountId,
+    author: &AccountId,
+) -> Result<Vec<(DeviceAddress, PeerStream)>, EngineError> {
+    let prefix = [&conversation.0[..], &author.0].concat();
+    let mut streams = Vec::new();
+    for (key, value) in work.scan(Table::Streams, &prefix, None, usize::MAX) {
+        let (_, address) = split_key(&key)?;
+        streams.push((address, super::super::context::decode(Table::Streams, &value)?));
+    }
+    Ok(streams)
+}
+
+/// `conversation 32 ‖ author account 32 ‖ device u32`.
+fn stream_key(conversation: &AccountId, author: &DeviceAddress) -> Vec<u8> {
+    [&conversation.0[..], &author.account.0, &author.device.0.to_be_bytes()].concat()
+}
+
+/// Conversation and author of a stream's key.
+pub(in crate::engine) fn split_key(key: &[u8]) -> Result<(AccountId, DeviceAddress), EngineError> {
+    let read = || {
+        let mut reader = chat_wire::codec::Reader::new(key);
+        let conversation = AccountId(reader.array().ok()?);
+        let account = AccountId(reader.array().ok()?);
+        let device = chat_wire::ids::DeviceId(reader.u32().ok()?);
+        reader.end().ok()?;
+        Some((conversation, DeviceAddress { account, device }))
+    };
+    read().ok_or(EngineError::Store { table: Table::Streams })
+}
+
+/// Own messages by their place, until they are read: `conversation ‖ device u32 ‖ counter u64` → id.
+pub(in crate::engine) fn sent_key(conversation: &AccountId, device: u32, counter: u64) -> Vec<u8> {
+    [&conversation.0[..], &device.to_be_bytes(), &counter.to_be_bytes()].concat()
+}
+
+/// Own messages of a stream with counters in `from..=to`, ascending.
+pub(in crate::engine) fn sent_between(
+    work: &Work<'_>,
+    conversation: &AccountId,
+    device: u32,
+    range: (u64, u64),
+) -> Result<Vec<(u64, MessageId)>, EngineError> {
+    let damaged = EngineError::Store { table: Table::Sent };
+    let prefix = [&conversation.0[..], &device.to_be_bytes()].concat();
+    let after = range.0.checked_sub(1).map(|before| sent_key(conversation, device, before));
+    let mut found = Vec::new();
+    let limit = usize::try_from(range.1.saturating_sub(range.0).saturating_add(1)).unwrap_or(usize::MAX);
+    for (key, value) in work.scan(Table::Sent, &prefix, after.as_deref(), limit) {
+        let counter = key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes)).ok_or(damaged)?;
+        if counter > range.1 {
+            break;
+        }
+        found.push((counter, MessageId::from_slice(&value).ok_or(damaged)?));
+    }
+    Ok(found)
+}
+
+pub(in crate::engine) fn contains(ranges: &[(u64, u64)], value: u64) -> bool {
+    ranges.iter().any(|(from, to)| (*from..=*to).contains(&value))
+}
+
+fn remove(ranges: &mut Ranges, value: u64) {
+    let split = |(from, to): (u64, u64)| {
+        let below = (from < value).then(|| (from, to.min(value.saturating_sub(1))));
+        let above = (to > value).then(|| (from.max(value.saturating_add(1)), to));
+        below.into_iter().chain(above)
+    };
+    *ranges = ranges.iter().copied().flat_map(split).collect();
+}
+
+/// The parts of `range` that lie in `ranges` or above `known`: of those nothing new was said.
+fn overlaps(ranges: &[(u64, u64)], range: (u64, u64), known: u64) -> Ranges {
+    let above = (known.saturating_add(1), u64::MAX);
+    ranges
+        .iter()
+        .chain((known < u64::MAX).then_some(&above))
+        .map(|(from, to)| ((*from).max(range.0), (*to).min(range.1)))
+        .filter(|(from, to)| from <= to)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(delivered: u64, read: u64, gaps: &[(u64, u64)]) -> StreamMark {
+        StreamMark { device: 1, delivered, read, gaps: gaps.to_vec() }
+    }
+
+    #[test]
+    fn a_late_content_fills_its_gap_and_a_second_copy_is_seen_as_such() {
+        let mut stream = PeerStream::default();
+        assert_eq!(stream.take(1, [1; 16]), Place::Next);
+        assert_eq!(stream.take(5, [5; 16]), Place::AfterGap);
+        assert_eq!(stream.gaps, vec![(2, 4)]);
+        stream.told = 5;
+        assert_eq!(stream.take(3, [3; 16]), Place::Late);
+        assert_eq!(stream.gaps, vec![(2, 2), (4, 4)]);
+        assert!(stream.is_due());
+        assert_eq!(stream.take(3, [3; 16]), Place::Again);
+    }
+
+    #[test]
+    fn what_is_dropped_on_purpose_is_never_reported_as_delivered() {
+        let mut stream = PeerStream::default();
+        stream.take(1, [0; 16]);
+        stream.skip(2);
+        stream.skip(3);
+        assert_eq!(stream.take(4, [0; 16]), Place::Next);
+        assert_eq!(stream.gaps, vec![(2, 3)]);
+        let mut own = OwnStream { counter: 4, ..OwnStream::default() };
+        own.note(&mark(stream.counter, 0, &stream.gaps));
+        assert_eq!((1..=4).filter(|c| own.is_delivered(*c)).collect::<Vec<_>>(), vec![1, 4]);
+    }
+
+    #[test]
+    fn a_receipt_never_takes_back_and_never_claims_more_than_was_sent() {
+        let mut own = OwnStream { counter: 6, ..OwnStream::default() };
+        own.note(&mark(u64::MAX, u64::MAX, &[(2, 2)]));
+        assert_eq!((own.delivered, own.read), (6, 6));
+        own.note(&mark(3, 1, &[(1, 1)]));
+        assert_eq!((own.delivered, own.read, own.gaps.clone()), (6, 6, vec![]));
+        assert!(own.is_delivered(1) && own.is_delivered(2));
+    }
+
+    #[test]
+    fn gaps_are_bounded() {
+        let mut stream = PeerStream::default();
+        for n in 1..1_000 {
+            stream.take(n * 2, [0; 16]);
+        }
+        assert_eq!(stream.gaps.len(), GAPS_MAX);
+    }
+}

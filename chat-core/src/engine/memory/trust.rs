@@ -1,0 +1,105 @@
+//! Takes lists that the relay hands out, and says what they change for the person.
+
+use chat_wire::device_list::DeviceList;
+use chat_wire::ids::AccountId;
+use chat_wire::message::ClientMessage;
+use serde_bytes::ByteBuf;
+
+use super::State;
+use super::asks::Ask;
+use super::lists::{Change, Known, Offer};
+use crate::engine::context::Work;
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::{IdentityChange, NoticeKind, Trouble};
+use crate::identity::Party;
+
+impl State {
+    /// Takes one list of an account. A refused one is told as trouble and changes nothing.
+    pub(in crate::engine) fn take_list(
+        &mut self,
+        work: &mut Work<'_>,
+        account: &AccountId,
+        bytes: &[u8],
+    ) -> Result<Offer, EngineError> {
+        let relay = self.me.as_ref().map(|me| me.relay).ok_or(EngineError::Broken(Bug::OwnKeys))?;
+        let offer = match DeviceList::decode(bytes) {
+            Ok(list) if list.body().account_id == *account => self.lists.offer(work, &relay, list)?,
+            _ => Offer::Refused,
+        };
+        match offer {
+            Offer::Refused => work.trouble(Trouble::ListRefused(*account)),
+            Offer::Newer(change) => self.announce_change(work, account, change)?,
+            Offer::Same => self.lists.confirm(work, account),
+            Offer::First | Offer::Older | Offer::Gap { .. } => {}
+        }
+        Ok(offer)
+    }
+
+    /// Takes consecutive lists, the answer to `FetchLists`. `true` when nothing was refused.
+    pub(in crate::engine) fn take_lists(
+        &mut self,
+        work: &mut Work<'_>,
+        account: &AccountId,
+        lists: &[ByteBuf],
+    ) -> Result<bool, EngineError> {
+        if lists.is_empty() {
+            self.lists.confirm(work, account);
+            return Ok(true);
+        }
+        self.lists.offer_history(work, account, lists)?;
+        for bytes in lists {
+            if matches!(self.take_list(work, account, bytes)?, Offer::Refused | Offer::Gap { .. }) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks for the lists of an account after a sequence number, unless that is under way.
+    pub(in crate::engine) fn fetch_lists(&mut self, work: &mut Work<'_>, account: AccountId, after_seq: u64) {
+        if !self.asks.any(|ask| *ask == Ask::Lists(account)) {
+            self.ask(work, Ask::Lists(account), ClientMessage::FetchLists { account, after_seq });
+        }
+    }
+
+    /// The newest verified list of an account.
+    pub(in crate::engine) fn list_of(
+        &mut self,
+        work: &Work<'_>,
+        account: &AccountId,
+    ) -> Result<Option<Known>, EngineError> {
+        self.lists.newest(work, account)
+    }
+
+    /// This device as its newest own list names it.
+    pub(in crate::engine) fn own_party(&mut self, work: &Work<'_>) -> Result<Party, EngineError> {
+        let address = self.own_address()?;
+        let known = self.lists.newest(work, &address.account)?;
+        let party = known.and_then(|known| Party::of(&known.list, address.device));
+        party.ok_or(EngineError::Broken(Bug::OwnKeys))
+    }
+
+    /// The set of accounts that may see this one, whenever it changes.
+    pub(in crate::engine) fn contacts_changed(&mut self, work: &mut Work<'_>) {
+        if !self.is_online() {
+            return;
+        }
+        let allowed = self.people.iter().filter(|(_, person)| person.is_contact()).map(|(account, _)| *account);
+        let accounts = allowed.take(chat_wire::limits::CONTACTS_MAX).collect();
+        self.ask(work, Ask::Contacts, ClientMessage::SetContacts { accounts });
+    }
+
+    fn announce_change(&mut self, work: &mut Work<'_>, account: &AccountId, change: Change) -> Result<(), EngineError> {
+        let Some(person) = self.people.get(account).filter(|person| person.is_contact()) else { return Ok(()) };
+        let username = person.name.clone();
+        let reason = match change {
+            Change { key: true, .. } => IdentityChange::Key,
+            Change { device_added: true, .. } => IdentityChange::Device,
+            Change { .. } => return Ok(()),
+        };
+        if change.key {
+            self.people.change(work, *account, |person| person.verified = false)?;
+        }
+        work.notice(NoticeKind::IdentityChanged { username, reason }).map(|_| ())
+    }
+}

@@ -1,0 +1,77 @@
+//! Apply, then act: what a step lets out can be reached only by storing what it changes.
+
+use super::io::Output;
+use crate::store::WriteBatch;
+
+/// One step of the engine: a change of the store, and outputs that wait for it.
+#[derive(Debug)]
+#[must_use = "nothing happens until the step is applied"]
+pub struct Step {
+    batch: WriteBatch,
+    outputs: Vec<Output>,
+}
+
+impl Step {
+    pub(super) fn new(batch: WriteBatch, outputs: Vec<Output>) -> Self {
+        Self { batch, outputs }
+    }
+
+    /// Stores the change with `write`, then hands the outputs over. `write` may leave the change in an
+    /// open transaction that several steps share, as long as nothing of [`Released`] is acted upon
+    /// before that transaction is durable.
+    ///
+    /// # Errors
+    /// What `write` says. The outputs are gone then, and so must the engine be: it is opened again
+    /// from the records.
+    pub fn apply<E>(self, write: impl FnOnce(&WriteBatch) -> Result<(), E>) -> Result<Released, E> {
+        if !self.batch.is_empty() {
+            write(&self.batch)?;
+        }
+        Ok(Released { outputs: self.outputs })
+    }
+}
+
+/// Outputs of a step whose change is stored.
+#[derive(Debug)]
+#[must_use = "outputs are to be acted upon"]
+pub struct Released {
+    outputs: Vec<Output>,
+}
+
+impl Released {
+    /// The outputs, in order.
+    #[must_use]
+    pub fn into_outputs(self) -> Vec<Output> {
+        self.outputs
+    }
+}
+
+impl IntoIterator for Released {
+    type Item = Output;
+    type IntoIter = std::vec::IntoIter<Output>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.outputs.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Table, Write};
+
+    #[test]
+    fn a_failed_write_lets_no_output_out() {
+        let batch =
+            WriteBatch { writes: vec![Write::Delete { table: Table::Meta, key: vec![1] }], ..WriteBatch::default() };
+        let step = Step::new(batch, vec![Output::Close(crate::engine::Route(1))]);
+        assert_eq!(step.apply(|_| Err("disk full")).map(|r| r.into_outputs().len()), Err("disk full"));
+    }
+
+    #[test]
+    fn a_step_without_a_change_needs_no_write() {
+        let step = Step::new(WriteBatch::default(), vec![Output::Close(crate::engine::Route(1))]);
+        let released = step.apply(|_| Err("must not be called"));
+        assert_eq!(released.map(|r| r.into_iter().count()), Ok(1));
+    }
+}
