@@ -95,7 +95,6 @@ impl PartsRandomness {
         Ok(second)
     }
 
-    #[expect(clippy::type_complexity, reason = "three parts of one computation, taken apart at once by both callers")]
     fn run(
         &self,
         header: &[u8; HEADER_BYTES],

@@ -18,12 +18,12 @@ impl Element {
         let mut sum = 0_u16;
         let mut power = self.0;
         let mut rest = other.0;
-        let mut bit = 0;
+        let mut bit = 0_u32;
         while bit < 16 {
             sum ^= power & (rest & 1).wrapping_neg();
             power = double(power);
             rest >>= 1;
-            bit += 1;
+            bit = bit.saturating_add(1);
         }
         Self(sum)
     }
@@ -32,11 +32,11 @@ impl Element {
     pub(crate) const fn inverse(self) -> Self {
         let mut power = self.multiply(self);
         let mut result = power;
-        let mut bit = 2;
+        let mut bit = 2_u32;
         while bit < 16 {
             power = power.multiply(power);
             result = result.multiply(power);
-            bit += 1;
+            bit = bit.saturating_add(1);
         }
         result
     }

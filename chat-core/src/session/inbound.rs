@@ -1,5 +1,6 @@
 //! Opening: a message of a session, and the first message of a new one.
 
+use std::fmt;
 use std::sync::Arc;
 
 use chat_wire::codec::{Malformed, Reader};
@@ -19,12 +20,17 @@ use crate::ratchet::pq::{NoPqKey, PqPlace, PqRatchet};
 use crate::time::Timestamp;
 
 /// An opened message.
-#[derive(Debug)]
 pub struct Opened {
     /// What the peer sealed.
     pub content: Vec<u8>,
     /// The session after it. Store its changes together with the content.
     pub session: Session,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("bytes", &self.content.len()).finish_non_exhaustive()
+    }
 }
 
 /// Why a packet does not open. The session is as before, to the byte.
@@ -191,8 +197,8 @@ pub struct IncomingInitiation {
     packet: Vec<u8>,
 }
 
-impl std::fmt::Debug for IncomingInitiation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for IncomingInitiation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IncomingInitiation").field("claimed", &self.identified.claimed).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,5 @@
 //! A session between two devices: handshake and both ratchets put together into packets (key-schedule C,
-//! SPEC 9).
+//! SPEC 8.3).
 //!
 //! ```text
 //! packet = type 1 ‖ [initiation, type 2 only] ‖ r 16 ‖ EH 61 ‖ com 16 ‖ AEAD(P)
@@ -20,6 +20,7 @@ mod padding;
 mod race;
 mod record;
 
+use std::fmt;
 use std::sync::Arc;
 
 use chat_wire::ids::RelayId;
@@ -41,7 +42,6 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// One session with one device.
-#[derive(Debug)]
 pub struct Session {
     fixed: Arc<Fixed>,
     stage: Stage,
@@ -90,6 +90,12 @@ pub struct Initiate<'a> {
     pub psk: Option<Psk>,
     /// Now.
     pub now: Timestamp,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("acknowledged", &self.acknowledged()).finish_non_exhaustive()
+    }
 }
 
 impl Session {

@@ -1,4 +1,4 @@
-//! A session as rows (SPEC 9.6): one prefix of the owner's, and under it
+//! A session as rows: one prefix of the owner's, and under it
 //!
 //! | key | value | written |
 //! |---|---|---|
@@ -171,12 +171,13 @@ impl Session {
         Ok(Self { fixed: Arc::new(fixed), stage, ec, pq, dirty: Dirty::default() })
     }
 
-    /// The whole session as one record: `version u8 | (key_len u8, key, value_len u32, value)…`.
+    /// The whole session as one record: `version u8 | rows u32 | (key_len u8, key, value_len u32, value)…`.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::with_capacity(4_096);
-        out.u8(VERSION);
-        for (key, value) in self.rows() {
+        let rows = self.rows();
+        out.u8(VERSION).u32(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        for (key, value) in rows {
             out.u8(u8::try_from(key.len()).unwrap_or(u8::MAX)).put(&key);
             out.u32(u32::try_from(value.len()).unwrap_or(u32::MAX)).put(&value);
         }
@@ -192,13 +193,15 @@ impl Session {
         if reader.u8()? != VERSION {
             return Err(BadSession);
         }
+        let count = reader.u32()?;
         let mut rows = Vec::new();
-        while !reader.rest().is_empty() {
+        for _ in 0..count {
             let key_len = usize::from(reader.u8()?);
             let key = reader.take(key_len)?;
             let value_len = usize::try_from(reader.u32()?).map_err(|_| BadSession)?;
             rows.push((key, reader.take(value_len)?));
         }
+        reader.end()?;
         Self::from_rows(rows)
     }
 
@@ -213,7 +216,12 @@ impl Session {
             SENDING => sending_row(&self.ec, &self.pq),
             RECEIVING => receiving_row(&self.ec, &self.pq),
             PQ => pq_row(&self.pq),
-            BRAID => return Some(self.pq.braid.encode()),
+            BRAID => {
+                // The cursor stands in the sending row; here it would differ from what is stored.
+                let mut braid = self.pq.braid.clone();
+                braid.set_cursor(0);
+                return Some(braid.encode());
+            }
             _ => return None,
         };
         Some(Zeroizing::new(bytes))

@@ -86,11 +86,6 @@ impl Braid {
         Self { sid, epoch: 1, auth: Authenticator::start(&sid, start), state }
     }
 
-    /// Current epoch, from 1. Messages sent now carry it and lie on chain `epoch − 1`.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
     /// The whole epoch of a message that carries only its lowest byte: the greatest one that is at most
     /// the next epoch, since no honest peer is further.
     pub(crate) fn epoch_of_byte(&self, byte: u8) -> u64 {

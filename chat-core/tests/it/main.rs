@@ -1,0 +1,22 @@
+//! What an embedder sees of the protocol floors: two people, their prekeys and the packets between them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod engine;
+mod handshake;
+mod interleavings;
+mod limits;
+mod line;
+mod pair;
+mod race;
+mod records;
+mod refusals;
+mod reorder;
