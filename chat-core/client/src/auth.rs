@@ -1,35 +1,216 @@
-//! Registration and login by password.
+//! Registration and login by password: OPAQUE (RFC 9807) through chat-login, on a connection whose
+//! relay proved its identity. The password never leaves this file, its keys only towards the engine.
 
-use chat_core::engine::{Failure, FailureKind};
+use bytes::Bytes;
+use chat_core::engine::{
+    Answer, Command, Enrollment, ExportKey, Failure, FailureKind, Query, Reply, Resumption, Status,
+};
+use chat_core::identity::password::{Assessment, assess};
+use chat_login::client::{LoginError, LoginStart, RegistrationStart};
+use chat_login::{Identities, Profile, Terms};
+use chat_wire::ids::{AccountId, UserName};
+use chat_wire::limits::PROTOCOL_VERSION;
+use chat_wire::message::{ClientMessage, ServerMessage};
+use getrandom::SysRng;
+use rand_core::UnwrapErr;
+use serde_bytes::ByteBuf;
+use tokio::task::spawn_blocking;
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
-use crate::driver::Mailbox;
-use crate::event::{Connection, ConnectionState};
+use crate::driver::{Door, Mailbox, Ready, Task};
 use crate::request::{Credentials, LoggedIn, Password, Registered, Registration, RelayIdentity};
 
-/// The way to a connection that may run OPAQUE.
-#[derive(Debug, Clone)]
-pub(crate) struct Door;
+/// Attempts of one exchange: the relay closes connections that do not log in, now and then just while
+/// a password is being stretched.
+const ATTEMPTS_MAX: u32 = 3;
 
-impl Door {
-    pub(crate) fn knock(&self) {}
-
-    pub(crate) fn connection(&self) -> Connection {
-        Connection { state: ConnectionState::Offline, relay: None, retry_in_ms: None, reason: None }
+pub(crate) async fn register(
+    mailbox: Mailbox,
+    mut door: Door,
+    registration: Registration,
+) -> Result<Registered, Failure> {
+    let username = user_name(&registration.username)?;
+    let password = normalised(&registration.password);
+    let display_name = registration.display_name;
+    let own_words = [username.to_string(), display_name.clone().unwrap_or_default()];
+    let assessed = Zeroizing::clone(&password);
+    let assessment = blocking(move || assess(&assessed, &own_words.each_ref().map(String::as_str))).await?;
+    if !assessment.acceptable() {
+        return Err(Failure { unmet: assessment.unmet, ..Failure::of(FailureKind::WeakPassword) });
+    }
+    if status(&mailbox).await?.enrolled {
+        return Err(Failure::of(FailureKind::Forbidden));
+    }
+    let mut attempt = 1;
+    let (ready, registered) = loop {
+        let ready = door.ready().await?;
+        match start_account(&ready, &username, &password, registration.invite.clone()).await {
+            Err(failure) if lost(&failure) && attempt < ATTEMPTS_MAX => attempt += 1,
+            result => break (ready, result?),
+        }
+    };
+    let enrollment = Enrollment {
+        route: ready.route,
+        username,
+        display_name,
+        device_name: registration.device_name,
+        invite: registration.invite,
+        record: Bytes::copy_from_slice(&registered.record),
+        export_key: ExportKey(registered.export_key),
+        kp: Profile::DEFAULT.number(),
+    };
+    match mailbox.ask(|answer| Task::Command(Command::Enroll(Box::new(enrollment)), answer)).await? {
+        Reply::Enrolled { username, device, recovery_code } => Ok(Registered { username, device, recovery_code }),
+        _ => Err(Failure::of(FailureKind::Internal)),
     }
 }
 
-pub(crate) async fn register(_: Mailbox, _: Door, _: Registration) -> Result<Registered, Failure> {
-    Err(Failure::of(FailureKind::Offline))
+pub(crate) async fn login(mailbox: Mailbox, mut door: Door, credentials: Credentials) -> Result<LoggedIn, Failure> {
+    let username = user_name(&credentials.username)?;
+    let password = normalised(&credentials.password);
+    let status = status(&mailbox).await?;
+    if status.username.as_ref().is_some_and(|own| *own != username) {
+        // Another account has its own profile.
+        return Err(Failure::of(FailureKind::Forbidden));
+    }
+    let mut attempt = 1;
+    let (ready, proven) = loop {
+        let ready = door.ready().await?;
+        match prove_password(&ready, &username, &password).await {
+            Err(failure) if lost(&failure) && attempt < ATTEMPTS_MAX => attempt += 1,
+            result => break (ready, result?),
+        }
+    };
+    if status.logged_in && status.account == Some(proven.account) {
+        // The device had let itself in already: the password was all there was to check.
+        let device = status.device.ok_or_else(|| Failure::of(FailureKind::Internal))?;
+        return Ok(LoggedIn { username, device, new_device: false });
+    }
+    let resumption = Resumption {
+        route: ready.route,
+        username,
+        device_name: credentials.device_name,
+        export_key: ExportKey(proven.export_key),
+        kp: proven.kp,
+        account: proven.account,
+        list: proven.list,
+        vault: proven.vault,
+    };
+    match mailbox.ask(|answer| Task::Command(Command::Resume(Box::new(resumption)), answer)).await? {
+        Reply::LoggedIn { username, device, new_device } => Ok(LoggedIn { username, device, new_device }),
+        _ => Err(Failure::of(FailureKind::Internal)),
+    }
 }
 
-pub(crate) async fn login(_: Mailbox, _: Door, _: Credentials) -> Result<LoggedIn, Failure> {
-    Err(Failure::of(FailureKind::Offline))
+pub(crate) async fn relay_identity(mut door: Door) -> Result<RelayIdentity, Failure> {
+    door.identity().await
 }
 
-pub(crate) fn password_gaps(_: &str, password: &Password) -> Vec<&'static str> {
-    if password.expose().is_empty() { vec!["length"] } else { Vec::new() }
+/// What a password lacks, and whether it is strong.
+pub(crate) fn assess_password(username: &str, password: &Password) -> Assessment {
+    assess(&normalised(password), &[username])
 }
 
-pub(crate) async fn relay_identity(_: Door) -> Result<RelayIdentity, Failure> {
-    Err(Failure::of(FailureKind::Offline))
+/// OPAQUE's two messages of a registration.
+async fn start_account(
+    ready: &Ready,
+    username: &UserName,
+    password: &Zeroizing<String>,
+    invite: Option<String>,
+) -> Result<chat_login::client::Registered, Failure> {
+    let (start, request) = RegistrationStart::new(password.as_bytes(), &mut UnwrapErr(SysRng)).map_err(failure)?;
+    let message = ClientMessage::Register1 { name: username.clone(), request: ByteBuf::from(request), invite };
+    let ServerMessage::Register1Reply { response } = ready.ask(message).await.and_then(refused)? else {
+        return Err(Failure::of(FailureKind::Internal));
+    };
+    let (name, relay) = (username.clone(), ready.relay);
+    blocking(move || {
+        let identities = Identities { name: name.as_str(), relay_id: &relay.0 };
+        start.finish(&response, &identities, Profile::DEFAULT, &mut UnwrapErr(SysRng)).map_err(failure)
+    })
+    .await?
+}
+
+/// What a right password brings.
+struct Proven {
+    export_key: Zeroizing<[u8; 64]>,
+    kp: u8,
+    account: AccountId,
+    list: Bytes,
+    vault: Bytes,
+}
+
+/// OPAQUE's three messages of a login.
+async fn prove_password(ready: &Ready, username: &UserName, password: &Zeroizing<String>) -> Result<Proven, Failure> {
+    let (start, ke1) = LoginStart::new(password.as_bytes(), &mut UnwrapErr(SysRng)).map_err(failure)?;
+    let message = ClientMessage::Ke1 { name: username.clone(), ke1: ByteBuf::from(ke1) };
+    let ServerMessage::Ke2 { ke2, kp } = ready.ask(message).await.and_then(refused)? else {
+        return Err(Failure::of(FailureKind::Internal));
+    };
+    let (name, relay, exporter) = (username.clone(), ready.relay, ready.exporter);
+    let finished = blocking(move || {
+        let identities = Identities { name: name.as_str(), relay_id: &relay.0 };
+        let terms = Terms { identities, protocol: PROTOCOL_VERSION, exporter: &exporter, kp };
+        start.finish(&ke2, &terms, &mut UnwrapErr(SysRng)).map_err(failure)
+    })
+    .await??;
+    let message = ClientMessage::Ke3 { ke3: ByteBuf::from(finished.ke3) };
+    match ready.ask(message).await.and_then(refused)? {
+        ServerMessage::PasswordOk { account, list, vault } => Ok(Proven {
+            export_key: finished.export_key,
+            kp,
+            account,
+            list: Bytes::from(list.into_vec()),
+            vault: Bytes::from(vault.into_vec()),
+        }),
+        _ => Err(Failure::of(FailureKind::Internal)),
+    }
+}
+
+/// Stretching a password takes hundreds of milliseconds and 64 MiB: not where others wait.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    spawn_blocking(work).await.map_err(|_| Failure::of(FailureKind::Internal))
+}
+
+async fn status(mailbox: &Mailbox) -> Result<Status, Failure> {
+    match mailbox.ask(|answer| Task::Query(Query::Status, answer)).await? {
+        Answer::Status(status) => Ok(status),
+        _ => Err(Failure::of(FailureKind::Internal)),
+    }
+}
+
+fn user_name(text: &str) -> Result<UserName, Failure> {
+    UserName::parse(text).map_err(|_| Failure::of(FailureKind::InvalidParams))
+}
+
+/// Unicode NFC: the same password from another keyboard is the same bytes.
+fn normalised(password: &Password) -> Zeroizing<String> {
+    let text = password.expose();
+    // NFC is at most three times as long in UTF-8; a string that grew would leave copies behind.
+    let mut normal = Zeroizing::new(String::with_capacity(text.len().saturating_mul(3)));
+    normal.extend(text.nfc());
+    normal
+}
+
+/// The connection went away: worth another try on a new one.
+fn lost(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Offline
+}
+
+fn refused(answer: ServerMessage) -> Result<ServerMessage, Failure> {
+    match answer {
+        ServerMessage::Refused(refusal) => Err(Failure::from(&refusal)),
+        answer => Ok(answer),
+    }
+}
+
+/// A relay that breaks the exchange, or names a profile outside the table, is not to be logged in to.
+fn failure(error: LoginError) -> Failure {
+    Failure::of(match error {
+        LoginError::BadCredentials => FailureKind::BadCredentials,
+        LoginError::PasswordLength => FailureKind::InvalidParams,
+        LoginError::Malformed | LoginError::UnknownProfile(_) => FailureKind::Integrity,
+        _ => FailureKind::Internal,
+    })
 }

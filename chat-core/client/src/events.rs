@@ -1,9 +1,10 @@
 //! The stream of events: one reader, at its own pace.
 
-use chat_core::engine::Notice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::oneshot;
 
-use crate::config::Ack;
 use crate::driver::{Mailbox, Task};
 use crate::event::ClientEvent;
 
@@ -12,29 +13,34 @@ use crate::event::ClientEvent;
 #[derive(Debug)]
 pub struct Events {
     mailbox: Mailbox,
-    ack: Ack,
     /// Received, not yet read.
     ready: std::vec::IntoIter<ClientEvent>,
     /// A pull under way: kept, so that a dropped `next` loses nothing.
     pull: Option<oneshot::Receiver<Vec<ClientEvent>>>,
-    /// Highest notice read and not yet acknowledged.
-    taken: Option<u64>,
+    /// The notice read last.
+    read: Option<u64>,
+    /// Highest notice that the reader is done with; none when only [`crate::Client::ack`] says so.
+    taken: Option<Arc<AtomicU64>>,
 }
 
 impl Events {
-    pub(crate) fn new(mailbox: Mailbox, ack: Ack) -> Self {
-        Self { mailbox, ack, ready: Vec::new().into_iter(), pull: None, taken: None }
+    pub(crate) fn new(mailbox: Mailbox, taken: Option<Arc<AtomicU64>>) -> Self {
+        Self { mailbox, ready: Vec::new().into_iter(), pull: None, read: None, taken }
     }
 
     /// The next event; none once the client is closed. Cancel-safe.
     ///
     /// Notices come in the order of their `seq`, each once in a run, and again after a restart until
-    /// they are acknowledged. With [`Ack::Automatic`] asking for the next one acknowledges those before.
+    /// they are acknowledged. With [`crate::Ack::Automatic`] asking for the next one acknowledges those
+    /// before; an orderly close then never repeats one, a kill may repeat the last second's.
     pub async fn next(&mut self) -> Option<ClientEvent> {
+        if let (Some(taken), Some(seq)) = (&self.taken, self.read.take()) {
+            taken.store(seq, Ordering::Release);
+        }
         loop {
             if let Some(event) = self.ready.next() {
-                if let (Ack::Automatic, ClientEvent::Notice(Notice { seq, .. })) = (self.ack, &event) {
-                    self.taken = Some(*seq);
+                if let ClientEvent::Notice(notice) = &event {
+                    self.read = Some(notice.seq);
                 }
                 return Some(event);
             }
@@ -42,7 +48,7 @@ impl Events {
                 Some(pull) => pull,
                 None => {
                     let (events, pull) = oneshot::channel();
-                    if !self.mailbox.post(Task::Pull { taken: self.taken, events }) {
+                    if !self.mailbox.post(Task::Pull(events)) {
                         return None;
                     }
                     self.pull.insert(pull)

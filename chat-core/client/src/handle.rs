@@ -1,12 +1,13 @@
 //! The handle: what an embedder holds.
 
 use chat_core::engine::{Answer, Command, Failure, Message, Query, Reply};
+use chat_core::identity::password::Assessment;
 use chat_wire::ids::UserName;
 use tokio::sync::oneshot;
 
 use crate::auth;
 use crate::config::{Config, Pin, RelayAddress};
-use crate::driver::{self, Asked, Mailbox, Task};
+use crate::driver::{self, Asked, Door, Mailbox, Running, Task};
 use crate::error::OpenError;
 use crate::event::Connection;
 use crate::events::Events;
@@ -15,6 +16,7 @@ use crate::request::{
     Registration, RelayIdentity,
 };
 use crate::store::{Store, StoreError};
+use crate::transport::{Dialer, Loopback};
 
 /// A profile that is open: registers, logs in, sends, reads. Cheap to clone; the profile closes with
 /// [`Client::close`], or when the last handle and its [`Events`] are gone.
@@ -25,7 +27,7 @@ use crate::store::{Store, StoreError};
 #[derive(Debug, Clone)]
 pub struct Client {
     mailbox: Mailbox,
-    door: auth::Door,
+    door: Door,
 }
 
 impl Client {
@@ -35,9 +37,20 @@ impl Client {
     /// # Errors
     /// [`OpenError`]; the profile's files are then as they were.
     pub async fn open(config: Config) -> Result<(Self, Events), OpenError> {
-        let ack = config.ack;
-        let driver::Running { mailbox, door } = driver::start(config).await?;
-        let events = Events::new(mailbox.clone(), ack);
+        Self::open_over(config, Dialer::tls()).await
+    }
+
+    /// As [`Client::open`], with a relay in the same process instead of a socket.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn open_loopback(config: Config, relay: Loopback) -> Result<(Self, Events), OpenError> {
+        Self::open_over(config, Dialer::Loopback(relay)).await
+    }
+
+    async fn open_over(config: Config, dialer: Dialer) -> Result<(Self, Events), OpenError> {
+        let Running { mailbox, door, taken } = driver::start(config, dialer).await?;
+        let events = Events::new(mailbox.clone(), taken);
         Ok((Self { mailbox, door }, events))
     }
 
@@ -135,7 +148,13 @@ impl Client {
     /// up to a few milliseconds of computing.
     #[must_use]
     pub fn password_gaps(username: &str, password: &Password) -> Vec<&'static str> {
-        auth::password_gaps(username, password)
+        Self::assess_password(username, password).unmet
+    }
+
+    /// As [`Client::password_gaps`], and whether the password also withstands guessing without limits.
+    #[must_use]
+    pub fn assess_password(username: &str, password: &Password) -> Assessment {
+        auth::assess_password(username, password)
     }
 
     /// How things stand with the relay.

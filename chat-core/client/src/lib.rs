@@ -10,13 +10,16 @@ mod error;
 mod event;
 mod events;
 mod handle;
+mod link;
 mod request;
 mod store;
+mod transport;
 
 pub use chat_core::engine::{
     Answer, Command, Contact, Conversation, Event, Failure, FailureKind, FoundPerson, IdentityChange, Message,
     MessageStatus, Notice, NoticeKind, Query, Reply, Request, Status,
 };
+pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;
 pub use chat_wire::ids::{AccountId, DeviceId, MessageId, UserName, UserNameError};
 pub use chat_wire::message::PresenceStatus;
@@ -30,4 +33,5 @@ pub use request::{
     ConversationSummary, Credentials, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, LoggedIn, MessagePage, MessageSearch,
     Password, Registered, Registration, RelayIdentity, RelayTrust,
 };
+pub use transport::{Loopback, LoopbackEnd};
 pub use zeroize;

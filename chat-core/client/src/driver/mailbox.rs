@@ -27,13 +27,8 @@ pub(crate) enum Task {
     Query(Query, Answer<chat_core::engine::Answer>),
     /// For the store.
     Work(StoreWork),
-    /// More events, as soon as there are some; `taken` notices are acknowledged with it.
-    Pull {
-        /// Highest notice that the reader took, when taking acknowledges.
-        taken: Option<u64>,
-        /// Where they go.
-        events: oneshot::Sender<Vec<ClientEvent>>,
-    },
+    /// More events, as soon as there are some.
+    Pull(oneshot::Sender<Vec<ClientEvent>>),
     /// Another relay.
     Relay(RelayAddress, Answer<()>),
     /// This certificate is the relay's.

@@ -1,20 +1,137 @@
-//! The loop around engine and store.
+//! The driver (DESIGN §3): engine and store on one thread of their own. Inputs that queue up share a
+//! transaction; what came of them is let out once that is durable.
+//!
+//! ```text
+//! handles ──Task──▶ ┌────────────────────────┐ ──events──▶ reader
+//!                   │ engine · store · clock │
+//! relay ─LinkEvent─▶└────────────────────────┘ ──frames──▶ relay
+//! ```
 
+mod core;
+mod door;
+mod line;
 mod mailbox;
+mod outlet;
+mod run;
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread;
+
+use chat_core::engine::Output;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use self::core::{Core, Fault};
+use crate::config::{Ack, Config};
+use crate::error::OpenError;
+use crate::event::{Connection, ConnectionState};
+use crate::link::{Knocker, Link, Target};
+use crate::store::Store;
+use crate::transport::Dialer;
+use door::Standing;
+use line::Line;
+use run::Driver;
+
+pub(crate) use door::{Door, Ready};
 pub use mailbox::Asked;
 pub(crate) use mailbox::{Mailbox, Task};
-
-use crate::auth::Door;
-use crate::config::Config;
-use crate::error::OpenError;
 
 /// A driver at work.
 pub(crate) struct Running {
     pub(crate) mailbox: Mailbox,
     pub(crate) door: Door,
+    /// Where the reader of events notes what it is done with.
+    pub(crate) taken: Option<Arc<AtomicU64>>,
 }
 
-pub(crate) async fn start(config: Config) -> Result<Running, OpenError> {
-    Err(OpenError::Io(std::io::Error::new(std::io::ErrorKind::Unsupported, config.data_dir.display().to_string())))
+/// Opens the profile on a thread of its own and starts to connect; the caller's runtime carries the
+/// connection.
+pub(crate) async fn start(config: Config, dialer: Dialer) -> Result<Running, OpenError> {
+    let (mailbox, tasks) = Mailbox::new();
+    let (standing, shown) = watch::channel(Standing {
+        connection: Connection { state: ConnectionState::Offline, relay: None, retry_in_ms: None, reason: None },
+        identity: None,
+        ready: None,
+        failures: 0,
+    });
+    let taken = match config.ack {
+        Ack::Automatic => Some(Arc::<AtomicU64>::default()),
+        Ack::Manual => None,
+    };
+    let knocker = Knocker::new();
+    let door = Door::new(shown, knocker.clone());
+    let running = Running { mailbox, door, taken: taken.clone() };
+    let opening = Opening { config, dialer, standing, knocker, taken, network: Handle::current() };
+    let (report, opened) = oneshot::channel();
+    thread::Builder::new().name("chat-profile".to_owned()).spawn(move || opening.work(tasks, report))?;
+    match opened.await {
+        Ok(opened) => opened.map(|()| running),
+        // The thread ended without a word: it panicked, and nothing was written.
+        Err(_) => Err(OpenError::Io(io::Error::from(io::ErrorKind::Other))),
+    }
+}
+
+/// Everything that a driver is made of, on its way to the thread.
+struct Opening {
+    config: Config,
+    dialer: Dialer,
+    standing: watch::Sender<Standing>,
+    knocker: Knocker,
+    taken: Option<Arc<AtomicU64>>,
+    network: Handle,
+}
+
+impl Opening {
+    /// The life of the thread.
+    fn work(self, tasks: mpsc::UnboundedReceiver<Task>, report: oneshot::Sender<Result<(), OpenError>>) {
+        let opened = self.open().and_then(|opened| Ok((opened, Builder::new_current_thread().enable_time().build()?)));
+        let ((driver, outputs), runtime) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                // Who opened has gone away; there is nobody else to tell.
+                let _ = report.send(Err(error));
+                return;
+            }
+        };
+        // When who opened has gone away, so have all handles: the loop ends at once.
+        let _ = report.send(Ok(()));
+        let closed = runtime.block_on(driver.run(tasks, outputs));
+        // By now the store is closed and the lock given back.
+        if let Some(closed) = closed {
+            let _ = closed.send(());
+        }
+    }
+
+    fn open(self) -> Result<(Driver, Vec<Output>), OpenError> {
+        let mut core = Core::new(Store::open(&self.config.data_dir)?);
+        let outputs = core.open().map_err(refusal)?;
+        let status = core.status();
+        let stored = core.store.settings().map_err(|error| refusal(error.into()))?;
+        let settings = match self.config.relay {
+            Some(relay) => line::moved(&stored, relay, status.enrolled),
+            None => stored.clone(),
+        };
+        if settings != stored {
+            core.within(|core| Ok(core.store.set_settings(&settings)?)).map_err(refusal)?;
+        }
+        let (told, first_use) = (self.config.pin, self.config.trust);
+        let rule = line::rule(&settings, told, first_use);
+        let target = Target { relay: settings.relay.clone(), rule, wanted: status.logged_in };
+        let link = {
+            let _network = self.network.enter();
+            Link::start(self.dialer, target, &self.knocker)
+        };
+        let line = Line::new(link, self.standing, settings, (told, first_use));
+        Ok((Driver::new(core, line, self.taken), outputs))
+    }
+}
+
+/// Why a profile whose store is sound does not open.
+fn refusal(fault: Fault) -> OpenError {
+    match fault {
+        Fault::Store(error) => error.into(),
+        Fault::Engine(_) | Fault::NoEngine => OpenError::Records,
+    }
 }

@@ -1,47 +1,249 @@
-//! The encrypted store of one profile.
+//! The encrypted store of one profile (DESIGN §10): records of the engine, history with full-text
+//! search, notices, drafts and settings in one SQLCipher file, changed in one transaction a step.
+//!
+//! ```text
+//! DIR/            0700
+//! ├── lock        held as long as the profile is open
+//! ├── store.key   0600, 32 random bytes
+//! └── store.db    0600, SQLCipher; store.db-wal and store.db-shm beside it while open
+//! ```
+//!
+//! The parts beside this file don't know each other; they share [`sqlite::Db`] only.
 
-use chat_core::engine::{FailureKind, Message};
+mod drafts;
+mod history;
+mod migrate;
+mod notices;
+mod place;
+mod records;
+mod seal;
+mod search;
+mod settings;
+mod sqlite;
+#[cfg(test)]
+mod tests;
 
+use std::path::Path;
+
+use chat_core::engine::{FailureKind, Message, Notice};
+use chat_core::store::{Records, Table, WriteBatch};
+
+use crate::error::OpenError;
 use crate::request::{ConversationSummary, HistoryPart, MessagePage};
+
+pub(crate) use settings::Settings;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum StoreError {
-    /// The file system or the database refused.
-    #[error("the store can't be read or written")]
-    Io,
-    /// What was given is no name.
-    #[error("no user name")]
+    /// The database refused: no space, no right, I/O error.
+    #[error("the store can't be read or written (SQLite code {code})")]
+    Io {
+        /// SQLite's extended result code.
+        code: i32,
+    },
+    /// What is stored is damaged.
+    #[error("the store is damaged")]
+    Damaged,
+    /// A kind of value that this version can't store.
+    #[error("the store has no place for this")]
+    Unsupported,
+    /// What was given is no conversation's name.
+    #[error("this is no name")]
     Name,
+    /// The message is not in the conversation.
+    #[error("the message is not in the conversation")]
+    UnknownMessage,
+    /// The text is longer than a message may be.
+    #[error("a text of {bytes} bytes is over the limit of {limit}")]
+    TooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
 }
 
 impl StoreError {
+    /// The kind under which every shell reports it.
     pub(crate) fn kind(self) -> FailureKind {
-        FailureKind::Io
+        match self {
+            Self::Io { .. } => FailureKind::Io,
+            Self::Damaged => FailureKind::Integrity,
+            Self::Unsupported => FailureKind::Internal,
+            Self::Name => FailureKind::InvalidParams,
+            Self::UnknownMessage => FailureKind::UnknownMessage,
+            Self::TooLarge { .. } => FailureKind::TooLarge,
+        }
     }
 }
 
-/// The store.
-pub(crate) struct Store;
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Io { .. } => Self::Io(std::io::Error::other(error)),
+            _ => Self::Corrupt,
+        }
+    }
+}
+
+/// An open profile. Dropping it closes the database and gives the lock back.
+#[derive(Debug)]
+pub(crate) struct Store {
+    db: sqlite::Db,
+    /// Dropped last: the profile is free only when its database is closed.
+    _place: place::Place,
+}
 
 impl Store {
-    pub(crate) fn history(&self, _with: &str, _part: HistoryPart, _limit: u32) -> Result<MessagePage, StoreError> {
-        Err(StoreError::Io)
+    /// Opens the profile in `dir`, making it when there is none.
+    ///
+    /// An existing store is checked through a connection that can't write before anything is opened
+    /// for writing, so that a damaged or newer file stays as it is.
+    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
+        let place = place::Place::take(dir)?;
+        let path = place.database();
+        let key = if place.has_database()? {
+            let key = seal::read(&place.key())?.ok_or(OpenError::Corrupt)?;
+            let version = sqlite::check(&path, &key)?;
+            migrate::check(version)?;
+            key
+        } else {
+            let key = seal::read_or_make(&place.key())?;
+            let fresh = place.fresh_database()?;
+            migrate::create(&fresh, &key)?;
+            place.publish(&fresh)?;
+            key
+        };
+        let mut db = sqlite::Db::open(&path, &key)?;
+        migrate::run(&mut db)?;
+        Ok(Self { db, _place: place })
     }
-    pub(crate) fn search(&self, _query: &str, _with: Option<&str>, _limit: u32) -> Result<Vec<Message>, StoreError> {
-        Err(StoreError::Io)
+
+    /// Starts the transaction that the next steps share.
+    pub(crate) fn begin(&self) -> Result<(), StoreError> {
+        self.db.execute("BEGIN IMMEDIATE")
     }
+
+    /// Makes everything since [`Store::begin`] durable.
+    pub(crate) fn commit(&self) -> Result<(), StoreError> {
+        self.db.take_fault()?;
+        self.db.execute("COMMIT")
+    }
+
+    /// Tells, once, whether a read through [`Records`] failed: its caller can't be told there.
+    pub(crate) fn settled(&self) -> Result<(), StoreError> {
+        self.db.take_fault()
+    }
+
+    /// Forgets everything since [`Store::begin`].
+    pub(crate) fn roll_back(&self) {
+        // Read faults belong to what is rolled back.
+        let _ = self.db.take_fault();
+        // SQLite has already rolled back by itself after some errors; a second one is refused.
+        let _ = self.db.execute("ROLLBACK");
+    }
+
+    /// Stores a batch inside the current transaction.
+    ///
+    /// A read that failed since the last batch fails this one: its step was made from nothing.
+    pub(crate) fn apply(&self, batch: &WriteBatch) -> Result<(), StoreError> {
+        self.db.take_fault()?;
+        if batch.erase {
+            self.erase()?;
+        }
+        records::write(&self.db, &batch.writes)?;
+        for change in &batch.history {
+            if let Some(row) = history::change(&self.db, change)? {
+                search::index(&self.db, &row)?;
+            }
+        }
+        for notice in &batch.notices {
+            if let Some(message) = notices::message(notice)
+                && let Some(row) = history::insert(&self.db, message)?
+            {
+                search::index(&self.db, &row)?;
+            }
+            notices::write(&self.db, notice)?;
+        }
+        Ok(())
+    }
+
+    /// Settings outlive a logout: what a relay once showed of itself is no secret of the account.
+    fn erase(&self) -> Result<(), StoreError> {
+        records::erase(&self.db)?;
+        notices::erase(&self.db)?;
+        drafts::erase(&self.db)?;
+        search::erase(&self.db)?;
+        history::erase(&self.db)
+    }
+
+    /// Returns the space of what was erased, outside a transaction.
+    pub(crate) fn compact(&self) -> Result<(), StoreError> {
+        self.db.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+
+    /// A page of the conversation of that name.
+    pub(crate) fn history(&self, with: &str, part: HistoryPart, limit: u32) -> Result<MessagePage, StoreError> {
+        history::page(&self.db, with, part, limit)
+    }
+
+    /// Messages with all words of `query`, newest first.
+    pub(crate) fn search(&self, query: &str, with: Option<&str>, limit: u32) -> Result<Vec<Message>, StoreError> {
+        let Some(words) = search::Words::parse(query) else {
+            return Ok(Vec::new());
+        };
+        history::matching(&self.db, words.as_match(), with, limit)
+    }
+
+    /// All conversations that hold a message, newest first.
     pub(crate) fn conversations(&self) -> Result<Vec<ConversationSummary>, StoreError> {
-        Err(StoreError::Io)
+        let mut conversations = history::conversations(&self.db)?;
+        let mut drafts = drafts::all(&self.db)?;
+        for conversation in &mut conversations {
+            conversation.draft = drafts.remove(&conversation.name);
+        }
+        Ok(conversations)
     }
-    pub(crate) fn draft(&self, _with: &str) -> Result<Option<String>, StoreError> {
-        Err(StoreError::Io)
+
+    /// The unsent text of a conversation.
+    pub(crate) fn draft(&self, with: &str) -> Result<Option<String>, StoreError> {
+        drafts::read(&self.db, with)
     }
-    pub(crate) fn set_draft(&self, _with: &str, _text: &str) -> Result<(), StoreError> {
-        Err(StoreError::Io)
+
+    /// Keeps the unsent text of a conversation; an empty one removes it.
+    pub(crate) fn set_draft(&self, with: &str, text: &str) -> Result<(), StoreError> {
+        drafts::write(&self.db, with, text)
     }
-    pub(crate) fn acknowledge(&self, _seq: u64) -> Result<(), StoreError> {
-        Err(StoreError::Io)
+
+    /// Notices not yet acknowledged, after `seq`, in order.
+    pub(crate) fn notices(&self, after: u64, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        notices::page(&self.db, after, limit)
+    }
+
+    /// Notices up to `seq` were taken.
+    pub(crate) fn acknowledge(&self, seq: u64) -> Result<(), StoreError> {
+        notices::acknowledge(&self.db, seq)
+    }
+
+    /// What is kept beside account and history.
+    pub(crate) fn settings(&self) -> Result<Settings, StoreError> {
+        settings::read(&self.db)
+    }
+
+    /// Replaces what is kept beside account and history.
+    pub(crate) fn set_settings(&self, settings: &Settings) -> Result<(), StoreError> {
+        settings::write(&self.db, settings)
+    }
+}
+
+impl Records for Store {
+    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        self.db.noting(records::get(&self.db, table, key)).flatten()
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.db.noting(records::scan(&self.db, table, (prefix, after), limit)).unwrap_or_default()
     }
 }

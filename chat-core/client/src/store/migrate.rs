@@ -1,0 +1,106 @@
+//! The schema and its versions: `user_version` counts the steps that were taken. A step is never
+//! changed once released; a change is a new step.
+
+use std::path::Path;
+
+use super::seal::StoreKey;
+use super::sqlite::Db;
+use crate::error::OpenError;
+
+/// From version N (the position in the list) to version N + 1.
+const STEPS: &[&str] = &[VERSION_1];
+
+const VERSION_1: &str = "
+    CREATE TABLE records (
+        kind INTEGER NOT NULL,
+        key BLOB NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE conversations (
+        number INTEGER PRIMARY KEY,
+        kind INTEGER NOT NULL,
+        peer BLOB NOT NULL,
+        name TEXT NOT NULL,
+        read_to INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (kind, peer)
+    ) STRICT;
+    CREATE INDEX conversations_by_name ON conversations (name);
+
+    -- `place` is the order of arrival and never used again.
+    CREATE TABLE messages (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        conversation INTEGER NOT NULL REFERENCES conversations (number),
+        id BLOB NOT NULL,
+        sender TEXT NOT NULL,
+        recipient TEXT NOT NULL,
+        text TEXT,
+        unknown BLOB,
+        reply_to BLOB,
+        outgoing INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        time_ms INTEGER NOT NULL,
+        edited INTEGER NOT NULL,
+        deleted INTEGER NOT NULL,
+        direct INTEGER NOT NULL
+    ) STRICT;
+    CREATE UNIQUE INDEX messages_by_id ON messages (conversation, id);
+    CREATE INDEX messages_by_place ON messages (conversation, place);
+    CREATE INDEX messages_incoming ON messages (conversation, place) WHERE outgoing = 0;
+
+    -- Holds words only; the text stands in `messages`.
+    CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
+    INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+
+    CREATE TABLE notices (
+        seq INTEGER PRIMARY KEY,
+        kind INTEGER NOT NULL,
+        conversation INTEGER,
+        id BLOB,
+        username TEXT,
+        detail TEXT,
+        time_ms INTEGER
+    ) STRICT;
+
+    CREATE TABLE drafts (
+        name TEXT PRIMARY KEY,
+        text TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE settings (
+        name TEXT PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// The newest version.
+fn known() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
+}
+
+/// Whether a store of this version can be opened.
+pub(super) fn check(found: u32) -> Result<(), OpenError> {
+    match found {
+        // Made in one piece with its first version: none is damage.
+        0 => Err(OpenError::Corrupt),
+        found if found > known() => Err(OpenError::TooNew { found, known: known() }),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a database of the newest version in an empty file.
+pub(super) fn create(path: &Path, key: &StoreKey) -> Result<(), OpenError> {
+    run(&mut Db::create(path, key)?)
+}
+
+/// Takes the steps that are left, all or none.
+pub(super) fn run(db: &mut Db) -> Result<(), OpenError> {
+    let found = db.row("PRAGMA user_version", [], |row| row.get::<_, u32>(0))?.unwrap_or(0);
+    let left = STEPS.get(usize::try_from(found).unwrap_or(usize::MAX)..).unwrap_or_default();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let script = format!("BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT", left.concat(), known());
+    Ok(db.execute(&script)?)
+}

@@ -1,0 +1,160 @@
+//! Durable notices: stored with the step that made them, told until they are acknowledged. A message
+//! is kept once, in the history; its notice only points there.
+
+use chat_core::engine::{IdentityChange, Message, Notice, NoticeKind, Request};
+use chat_wire::ids::UserName;
+use rusqlite::params;
+
+use super::StoreError;
+use super::history;
+use super::sqlite::Db;
+
+const MESSAGE: u8 = 1;
+const MESSAGE_UPDATED: u8 = 2;
+const REQUEST: u8 = 3;
+const IDENTITY_CHANGED: u8 = 4;
+const LOGGED_OUT: u8 = 5;
+
+/// The message that a notice needs in the history.
+pub(super) fn message(notice: &Notice) -> Option<&Message> {
+    match &notice.kind {
+        NoticeKind::Message(message) | NoticeKind::MessageUpdated(message) => Some(message),
+        _ => None,
+    }
+}
+
+/// One row of the table.
+#[derive(Default)]
+struct Stored {
+    kind: u8,
+    conversation: Option<i64>,
+    id: Option<Vec<u8>>,
+    username: Option<String>,
+    detail: Option<String>,
+    time_ms: Option<u64>,
+}
+
+/// Stores a notice; its message must be in the history.
+pub(super) fn write(db: &Db, notice: &Notice) -> Result<(), StoreError> {
+    let stored = pack(db, &notice.kind)?;
+    db.change(
+        "INSERT INTO notices (seq, kind, conversation, id, username, detail, time_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (seq) DO NOTHING",
+        params![
+            notice.seq,
+            stored.kind,
+            stored.conversation,
+            stored.id,
+            stored.username,
+            stored.detail,
+            stored.time_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX))
+        ],
+    )?;
+    Ok(())
+}
+
+fn pack(db: &Db, kind: &NoticeKind) -> Result<Stored, StoreError> {
+    let pointer = |kind, message: &Message| {
+        let conversation = history::number(db, &message.conversation)?;
+        Ok(Stored { kind, conversation, id: Some(message.id.0.to_vec()), ..Stored::default() })
+    };
+    match kind {
+        NoticeKind::Message(message) => pointer(MESSAGE, message),
+        NoticeKind::MessageUpdated(message) => pointer(MESSAGE_UPDATED, message),
+        NoticeKind::Request(request) => Ok(Stored {
+            kind: REQUEST,
+            username: Some(request.username.to_string()),
+            detail: Some(request.preview.clone()),
+            time_ms: Some(request.timestamp_ms),
+            ..Stored::default()
+        }),
+        NoticeKind::IdentityChanged { username, reason } => Ok(Stored {
+            kind: IDENTITY_CHANGED,
+            username: Some(username.to_string()),
+            detail: Some(word(*reason)?.to_owned()),
+            ..Stored::default()
+        }),
+        NoticeKind::LoggedOut { reason } => {
+            Ok(Stored { kind: LOGGED_OUT, detail: Some(reason.clone()), ..Stored::default() })
+        }
+        _ => Err(StoreError::Unsupported),
+    }
+}
+
+/// Notices after `seq`, in order.
+pub(super) fn page(db: &Db, after: u64, limit: u32) -> Result<Vec<Notice>, StoreError> {
+    let rows = db.rows(
+        "SELECT seq, kind, conversation, id, username, detail, time_ms FROM notices
+         WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+        params![i64::try_from(after).unwrap_or(i64::MAX), limit],
+        |row| {
+            let stored = Stored {
+                kind: row.get(1)?,
+                conversation: row.get(2)?,
+                id: row.get(3)?,
+                username: row.get(4)?,
+                detail: row.get(5)?,
+                time_ms: row.get(6)?,
+            };
+            Ok((row.get(0)?, stored))
+        },
+    )?;
+    rows.into_iter().map(|(seq, stored)| Ok(Notice { seq, kind: unpack(db, stored)? })).collect()
+}
+
+fn unpack(db: &Db, stored: Stored) -> Result<NoticeKind, StoreError> {
+    match stored.kind {
+        MESSAGE => Ok(NoticeKind::Message(pointed(db, &stored)?)),
+        MESSAGE_UPDATED => Ok(NoticeKind::MessageUpdated(pointed(db, &stored)?)),
+        REQUEST => Ok(NoticeKind::Request(Request {
+            username: name(stored.username)?,
+            preview: stored.detail.unwrap_or_default(),
+            timestamp_ms: stored.time_ms.unwrap_or_default(),
+        })),
+        IDENTITY_CHANGED => Ok(NoticeKind::IdentityChanged {
+            username: name(stored.username)?,
+            reason: change(&stored.detail.unwrap_or_default())?,
+        }),
+        LOGGED_OUT => Ok(NoticeKind::LoggedOut { reason: stored.detail.unwrap_or_default() }),
+        _ => Err(StoreError::Damaged),
+    }
+}
+
+fn pointed(db: &Db, stored: &Stored) -> Result<Message, StoreError> {
+    let (Some(conversation), Some(id)) = (stored.conversation, &stored.id) else {
+        return Err(StoreError::Damaged);
+    };
+    history::message(db, conversation, id)?.ok_or(StoreError::Damaged)
+}
+
+/// Forgets notices up to `seq`.
+pub(super) fn acknowledge(db: &Db, seq: u64) -> Result<(), StoreError> {
+    db.change("DELETE FROM notices WHERE seq <= ?1", params![i64::try_from(seq).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+pub(super) fn erase(db: &Db) -> Result<(), StoreError> {
+    db.execute("DELETE FROM notices")
+}
+
+fn name(text: Option<String>) -> Result<UserName, StoreError> {
+    UserName::parse(&text.unwrap_or_default()).map_err(|_| StoreError::Damaged)
+}
+
+fn word(change: IdentityChange) -> Result<&'static str, StoreError> {
+    match change {
+        IdentityChange::Key => Ok("key"),
+        IdentityChange::Device => Ok("device"),
+        IdentityChange::Name => Ok("name"),
+        _ => Err(StoreError::Unsupported),
+    }
+}
+
+fn change(word: &str) -> Result<IdentityChange, StoreError> {
+    match word {
+        "key" => Ok(IdentityChange::Key),
+        "device" => Ok(IdentityChange::Device),
+        "name" => Ok(IdentityChange::Name),
+        _ => Err(StoreError::Damaged),
+    }
+}
