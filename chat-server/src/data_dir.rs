@@ -1,5 +1,5 @@
 //! The relay's data directory: 0700, locked by one relay at a time, with everything secret in files
-//! of their own beside the database, so that a copied or backed-up database opens nothing.
+//! of their own beside the database (SPEC 9.6.1), so that a copied or backed-up one opens nothing.
 //!
 //! ```text
 //! DATA/lock            held while a relay runs

@@ -127,6 +127,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.log).context("`log` is no filter")?;
     let color = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anything is promised, so that a signal in between still ends the relay cleanly.
@@ -149,6 +150,15 @@ fn serve(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Takes as many descriptors as the system lets us have: each connection needs one, and the usual
+/// 1,024 would end long before the limit on connections.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    // Where it fails the relay serves as many as it may.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 fn administer(admin: &Admin, order: Order) -> anyhow::Result<()> {

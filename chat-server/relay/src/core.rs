@@ -63,6 +63,7 @@ pub(crate) struct Core<S> {
 pub(crate) struct Gates {
     pub(crate) passwords_by_name: Limiter<UserName>,
     pub(crate) passwords_by_address: Limiter<AddressKey>,
+    pub(crate) password_checks: Limiter<AccountId>,
     pub(crate) registrations: Limiter<AddressKey>,
     pub(crate) finds: Limiter<AccountId>,
     pub(crate) claims: Limiter<AccountId>,
@@ -78,6 +79,7 @@ impl Gates {
         Self {
             passwords_by_name: Limiter::new(limits.password_tries_per_name),
             passwords_by_address: Limiter::new(limits.password_tries_per_address),
+            password_checks: Limiter::new(limits.password_tries_per_name),
             registrations: Limiter::new(limits.registrations_per_address),
             finds: Limiter::new(limits.finds),
             claims: Limiter::new(limits.claims),
@@ -93,6 +95,7 @@ impl Gates {
     pub(crate) fn prune(&mut self, uptime_ms: u64) {
         self.passwords_by_name.prune(uptime_ms);
         self.passwords_by_address.prune(uptime_ms);
+        self.password_checks.prune(uptime_ms);
         self.registrations.prune(uptime_ms);
         self.finds.prune(uptime_ms);
         self.claims.prune(uptime_ms);

@@ -8,6 +8,7 @@
 //!                    ▼  │ wrong                                   │
 //!                  AwaitingKe3 ── Ke3 ──▶ PasswordProven ─ Proof ─┘      Closing: from anywhere
 //! ```
+//! A logged-in device may check the account's password by the way; its state does not change.
 
 use chat_wire::ids::{AccountId, DeviceAddress, UserName};
 use chat_wire::message::ChannelBinding;
@@ -63,6 +64,8 @@ pub(crate) enum Stage {
 pub(crate) struct Login {
     pub(crate) device: DeviceAddress,
     pub(crate) window: Window,
+    /// A password that is being checked beside the login (SPEC 9.5.3).
+    pub(crate) checking: Option<Box<PasswordLogin>>,
     /// Highest step that was accepted from it.
     pub(crate) step: u64,
     /// Presence takes it for silent.

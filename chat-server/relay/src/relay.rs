@@ -138,11 +138,13 @@ impl<S: Storage> Relay<S> {
         }
         let (request, rests) = (frame.request, dispatch::rests(Kind::of(&frame.message)));
         let result = dispatch::dispatch(&mut self.core, here, connection, frame);
-        if rests == Rests::OnStorage {
-            self.core.round.asked(here.connection, request);
-        }
         match result {
-            Ok(reply) => self.answer(here, (request, rests), reply),
+            Ok(reply) => {
+                if rests == Rests::OnStorage {
+                    self.core.round.asked(here.connection, request);
+                }
+                self.answer(here, (request, rests), reply);
+            }
             Err(refuse) => self.refuse(here, request, refuse),
         }
         for (connection, reason) in std::mem::take(&mut self.core.round.dismissals) {
@@ -189,6 +191,7 @@ impl<S: Storage> Relay<S> {
             return;
         }
         match error {
+            // SPEC 4.4.2.
             FrameError::Unknown { request } => self.refuse(here, request, RefusalKind::Unsupported.into()),
             FrameError::TooLarge { .. } => self.refuse(here, 0, Refuse::Closing(RefusalKind::TooLarge)),
             _ => self.refuse(here, 0, Refuse::Closing(RefusalKind::Malformed)),

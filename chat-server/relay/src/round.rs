@@ -1,4 +1,4 @@
-//! One round: what the relay does between two syncs. Nothing that rests on the storage leaves before
+//! One round: what the relay does between two syncs (SPEC 1.3). Nothing that rests on the storage leaves before
 //! the sync that holds it, and when that fails, those who asked are told so instead.
 
 use std::collections::{HashMap, HashSet};

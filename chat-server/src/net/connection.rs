@@ -124,6 +124,7 @@ async fn pass_on(deframer: &mut Deframer, shared: &Shared, mouth: &mut Mouth) ->
             deframer.set_limit(FRAME_BYTES_MAX);
             mouth.ticket.logged_in();
         }
+        // SPEC 2.1: refused by its prefix.
         let Some(bytes) = deframer.next_frame().map_err(Stop::Unreadable)? else { return Ok(()) };
         let event = match ClientFrame::decode(bytes) {
             Ok(frame) => Event::Frame(mouth.connection, Box::new(frame)),

@@ -336,3 +336,52 @@ impl Storage for SqliteStorage {
         Ok(uint(version.unwrap_or(0)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_relay::storage::{ListChange, NewAccount};
+
+    fn new_account(number: u8, list: usize) -> Write {
+        let account = AccountId([number; 32]);
+        let list = Bytes::from(vec![number; list]);
+        let devices = vec![RosterDevice {
+            id: DeviceId(1),
+            incarnation: 1,
+            sig_key: VerifyKey([number; 32]),
+            dh_key: DhKey([number; 32]),
+            reachable: false,
+        }];
+        let name = UserName::parse(&format!("user{number}")).unwrap();
+        let login_record = Bytes::new();
+        Write::AddAccount(Box::new(NewAccount {
+            account: Account { id: account, name, login_record, kp: 1, disabled: false },
+            list: ListChange { account, seq: 1, list, vault: None, devices, renewed: vec![] },
+            created_ms: 1,
+            invite: None,
+        }))
+    }
+
+    /// When space runs out in the middle of a round, either the requests before the failing one are
+    /// still there and the sync says yes, or they are gone and the sync says no.
+    #[test]
+    fn a_full_disk_never_makes_a_sync_lie() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = SqliteStorage::open(&dir.path().join("relay.db")).unwrap();
+        store.apply(&[new_account(1, 100)]).unwrap();
+        store.sync().unwrap();
+        let pages: i64 = store.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        store.connection.pragma_update(None, "max_page_count", pages + 3).unwrap();
+        store.apply(&[new_account(2, 100)]).unwrap();
+        assert_eq!(store.apply(&[new_account(3, 1_000_000)]), Err(StorageError::Full));
+        let synced = store.sync();
+        let kept = store.account(&AccountId([2; 32])).unwrap().is_some();
+        assert_eq!(synced.is_ok(), kept, "{synced:?}");
+        assert!(store.account(&AccountId([1; 32])).unwrap().is_some());
+        assert!(store.account(&AccountId([3; 32])).unwrap().is_none());
+        store.connection.pragma_update(None, "max_page_count", 1_000_000).unwrap();
+        store.apply(&[new_account(3, 1_000_000)]).unwrap();
+        store.sync().unwrap();
+        assert!(store.account(&AccountId([3; 32])).unwrap().is_some(), "it goes on when there is room again");
+    }
+}

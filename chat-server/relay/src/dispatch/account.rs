@@ -110,6 +110,7 @@ pub(super) fn put_boot<S: Storage>(
         // A repeat whose answer got lost.
         return Ok(Reply::done());
     }
+    // SPEC 7.2.2: a stale or cloned store.
     if stored != expected {
         return Err(RefusalKind::Conflict.into());
     }

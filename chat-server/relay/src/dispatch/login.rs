@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::peer::{Connection, Login, Origin, Peer};
 use crate::refuse::Refuse;
 use crate::round::{Output, Rests};
-use crate::service::accounts::{self, DeviceProof, PasswordGate};
+use crate::service::accounts::{self, DeviceProof, PasswordGate, PasswordLogin};
 use crate::service::devices;
 use crate::service::mailboxes::Window;
 use crate::storage::{NewAccount, Storage, StorageError, Write};
@@ -23,6 +23,7 @@ pub(super) fn hello<S: Storage>(
     connection: &mut Connection,
     versions: &[u16],
 ) -> Result<Reply, Refuse> {
+    // SPEC 4.6.1.
     if !versions.contains(&PROTOCOL_VERSION) {
         return Err(Refuse::Closing(RefusalKind::Version));
     }
@@ -95,6 +96,7 @@ pub(super) fn register2<S: Storage>(
     };
     let account = accounts::new_account(list.account, enrolment.name, enrolment.record.into_vec(), enrolment.kp)?;
     let new = NewAccount { account, list, created_ms: here.now.wall_ms, invite };
+    // SPEC 9.4.2: one change, or nothing.
     let batch = vec![Write::AddAccount(Box::new(new)), Write::PutBoot(device, enrolment.boot)];
     core.apply(&batch).map_err(|error| match error {
         // Between Register1 and now somebody else took the name, or used the invite up.
@@ -112,12 +114,54 @@ pub(super) fn ke1<S: Storage>(
     (name, ke1): (UserName, &[u8]),
 ) -> Result<Reply, Refuse> {
     connection.peer = Peer::Greeted;
+    // Counted before it is known to be wrong: a KE2 that nobody answers is a guess (SPEC 9.5.2).
     core.gates.try_password(&name, connection.origin, here.now)?;
-    let exporter = connection.binding.exporter;
-    let gate = PasswordGate { secrets: &core.secrets.login, relay: core.secrets.identity.id(), exporter: &exporter };
+    let (login, reply) = answer_ke1(core, connection, name, ke1)?;
+    connection.peer = Peer::AwaitingKe3(login);
+    Ok(reply)
+}
+
+fn answer_ke1<S: Storage>(
+    core: &mut Core<S>,
+    connection: &Connection,
+    name: UserName,
+    ke1: &[u8],
+) -> Result<(Box<PasswordLogin>, Reply), Refuse> {
+    let exporter = &connection.binding.exporter;
+    let gate = PasswordGate { secrets: &core.secrets.login, relay: core.secrets.identity.id(), exporter };
     let (login, ke2) = accounts::start_password(&mut core.store, &gate, name, ke1, &mut *core.secrets.rng)?;
-    connection.peer = Peer::AwaitingKe3(Box::new(login));
-    Ok(Reply::Answer(ServerMessage::Ke2 { ke2: ByteBuf::from(ke2.bytes), kp: ke2.kp }))
+    let reply = Reply::Answer(ServerMessage::Ke2 { ke2: ByteBuf::from(ke2.bytes), kp: ke2.kp });
+    Ok((Box::new(login), reply))
+}
+
+/// A logged-in device checks its account's password. Counted apart from logins: guesses of others
+/// never keep the owner's devices from it.
+pub(super) fn check_password<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (name, ke1): (UserName, &[u8]),
+) -> Result<Reply, Refuse> {
+    let own = connection.peer.device().ok_or(RefusalKind::OutOfPlace)?.account;
+    if core.store.account_named(&name)?.is_none_or(|account| account.id != own) {
+        return Err(RefusalKind::Forbidden.into());
+    }
+    core.gates.password_checks.take(own, here.now.uptime_ms)?;
+    let (check, reply) = answer_ke1(core, connection, name, ke1)?;
+    connection.peer.login().ok_or(RefusalKind::OutOfPlace)?.checking = Some(check);
+    Ok(reply)
+}
+
+pub(super) fn password_checked<S: Storage>(
+    core: &mut Core<S>,
+    connection: &mut Connection,
+    ke3: &[u8],
+) -> Result<Reply, Refuse> {
+    let check = connection.peer.login().and_then(|login| login.checking.take()).ok_or(RefusalKind::OutOfPlace)?;
+    let account = accounts::finish_password(*check, ke3)?;
+    core.gates.password_checks.give_back(&account);
+    let (list, vault) = account_data(core, &account)?;
+    Ok(Reply::Answer(ServerMessage::PasswordOk { account, list, vault }))
 }
 
 pub(super) fn ke3<S: Storage>(core: &mut Core<S>, connection: &mut Connection, ke3: &[u8]) -> Result<Reply, Refuse> {
@@ -167,7 +211,7 @@ pub(super) fn proof<S: Storage>(
     log_in(core, here, connection, claim.device)
 }
 
-/// The connection is the device's from now on; an older one of the same device ends.
+/// The connection is the device's from now on; an older one of the same device ends (SPEC 7.1.4).
 fn log_in<S: Storage>(
     core: &mut Core<S>,
     here: Here,
@@ -182,7 +226,7 @@ fn log_in<S: Storage>(
     if let Some(before) = core.logins.insert(device, here.connection) {
         core.round.dismissals.push((before, LogoutReason::Replaced));
     }
-    let login = Login { device, window: Window::new(last_seq), step: incarnation.step, dozing: false };
+    let login = Login { device, window: Window::new(last_seq), checking: None, step: incarnation.step, dozing: false };
     connection.peer = Peer::LoggedIn(Box::new(login));
     let news = core.presence.arrive(&device, here.connection, here.now.wall_ms);
     core.spread(news);

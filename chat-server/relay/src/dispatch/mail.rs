@@ -36,6 +36,7 @@ pub(super) fn send<S: Storage>(
 ) -> Result<Reply, Refuse> {
     let login = connection.peer.login().ok_or(RefusalKind::OutOfPlace)?;
     let from = login.device;
+    // SPEC 7.3.2: before anything that may have changed meanwhile.
     if let Some(answered) = core.store.answered(&from, &send.key)? {
         return Ok(Reply::Answer(ServerMessage::Accepted { now_ms: answered.accepted_ms, step: login.step }));
     }
@@ -74,7 +75,7 @@ fn append<S: Storage>(core: &mut Core<S>, batch: Batch) -> Result<(), StorageErr
     result
 }
 
-/// Cuts a body into its packets; none when lengths and body do not agree.
+/// Cuts a body into its packets; none when lengths and body do not agree (SPEC 7.4.3).
 fn cut(heads: &[PacketHead], mut body: Bytes, bytes_max: usize) -> Option<Vec<(DeviceAddress, Bytes)>> {
     let mut packets = Vec::with_capacity(heads.len().min(PACKETS_PER_SEND_MAX));
     for head in heads {
@@ -97,7 +98,7 @@ fn check_shape(from: DeviceAddress, lists: &[ListState], packets: &[(DeviceAddre
     if too_many { Err(RefusalKind::TooLarge.into()) } else { Ok(()) }
 }
 
-/// The current lists of accounts whose devices the packets do not fit. An account that the send names
+/// The current lists of accounts whose devices the packets do not fit (SPEC 7.4.1). An account that the send names
 /// a list of must get a packet for each device that can be reached; packets for single devices (a
 /// resend, a probe) name no list, and need only be for devices that exist.
 fn stale_lists<S: Storage>(
@@ -156,7 +157,7 @@ fn with_room<S: Storage>(
 }
 
 /// Passes packets to devices that are connected, between people who have each other as contacts, or
-/// to own devices. Never stored, never answered: a stranger learns nothing and disturbs nobody.
+/// to own devices. Never stored, never answered (SPEC 7.4.4): a stranger learns nothing and disturbs nobody.
 pub(super) fn ephemeral<S: Storage>(
     core: &mut Core<S>,
     here: Here,

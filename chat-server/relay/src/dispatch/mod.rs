@@ -107,6 +107,8 @@ fn as_device<S: Storage>(
         ClientMessage::Ephemeral { packets } => Ok(mail::ephemeral(core, here, device, (&packets, frame.body))),
         ClientMessage::Ack { seq } => Ok(mail::acknowledge(core, here, connection, seq)),
         ClientMessage::Heartbeat {} => Ok(Reply::Answer(ServerMessage::Heartbeat {})),
+        ClientMessage::Ke1 { name, ke1 } => login::check_password(core, here, connection, (name, &ke1)),
+        ClientMessage::Ke3 { ke3 } => login::password_checked(core, connection, &ke3),
         ClientMessage::PutBoot { expected, new } => account::put_boot(core, here, device, (expected, new)),
         ClientMessage::PutRecord { expected, version } => {
             let offer = account::RecordOffer { expected, version, body: frame.body };

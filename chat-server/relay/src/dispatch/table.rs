@@ -60,15 +60,16 @@ impl Kind {
     }
 }
 
-/// Whether a message is due in a state.
+/// Whether a message is due in a state (SPEC 7.1.1, 9.5.3).
 pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
     use Stage::{AwaitingKe3, Greeted, LoggedIn, PasswordProven, Registering};
     let due: &[Stage] = match kind {
         Kind::Hello => &[Stage::Fresh],
         // A name that is taken, or a mistyped password, is followed by another try.
-        Kind::Register1 | Kind::Ke1 => &[Greeted, Registering, AwaitingKe3],
+        Kind::Register1 => &[Greeted, Registering, AwaitingKe3],
+        Kind::Ke1 => &[Greeted, Registering, AwaitingKe3, LoggedIn],
         Kind::Register2 => &[Registering],
-        Kind::Ke3 => &[AwaitingKe3],
+        Kind::Ke3 => &[AwaitingKe3, LoggedIn],
         Kind::Proof => &[Greeted, Registering, AwaitingKe3, PasswordProven],
         Kind::PutDeviceList | Kind::FetchLists | Kind::GetRecord | Kind::GetVault | Kind::Logout => {
             &[PasswordProven, LoggedIn]

@@ -75,7 +75,7 @@ pub(crate) fn answer_registration(
     Ok(response.to_vec())
 }
 
-/// Checks an OPAQUE record and its profile, and makes the account's row of it.
+/// Checks an OPAQUE record (SPEC 9.4.1) and its profile, and makes the account's row of it.
 pub(crate) fn new_account(id: AccountId, name: UserName, record: Vec<u8>, kp: u8) -> Result<Account, Refuse> {
     server::check_record(&record).map_err(|_| RefusalKind::Malformed)?;
     Profile::try_from(kp).map_err(|_| RefusalKind::Malformed)?;
@@ -102,7 +102,7 @@ pub(crate) struct Ke2 {
     pub(crate) kp: u8,
 }
 
-/// Answers KE1: the same path with and without an account.
+/// Answers KE1: the same path with and without an account (SPEC 9.5.1).
 pub(crate) fn start_password<S: Storage>(
     store: &mut S,
     gate: &PasswordGate<'_>,
@@ -144,7 +144,8 @@ pub(crate) struct DeviceProof<'a> {
     pub(crate) signature: &'a Signature,
 }
 
-/// Whether the device is listed, in this incarnation, and signed this connection's challenge.
+/// Whether the device is listed, in this incarnation, and signed this connection's challenge (SPEC
+/// 7.1.3).
 pub(crate) fn check_proof(roster: Option<&Roster>, proof: &DeviceProof<'_>) -> Result<(), Refuse> {
     let roster = roster.ok_or(RefusalKind::NotEnrolled)?;
     let device = roster.device(proof.device.device).ok_or(RefusalKind::NotEnrolled)?;

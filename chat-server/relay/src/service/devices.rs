@@ -69,7 +69,7 @@ pub(crate) enum NextList {
     Next(Box<ListChange>),
 }
 
-/// Checks an offered list against the current one.
+/// Checks an offered list against the current one (SPEC 5.5.1).
 pub(crate) fn next_list(
     relay: &RelayId,
     current: &[u8],
@@ -107,7 +107,8 @@ pub(crate) fn next_list(
     Ok(NextList::Next(Box::new(change(&offered, vault, renewed))))
 }
 
-/// Refuses a list that carries a device key of another account: nobody poses as somebody's device.
+/// Refuses a list that carries a device key of another account (SPEC 5.5.1): nobody poses as
+/// somebody's device.
 pub(crate) fn keys_are_own<S: Storage>(store: &mut S, change: &ListChange) -> Result<(), Refuse> {
     for device in &change.devices {
         for key in [&device.sig_key.0, &device.dh_key.0] {
@@ -124,6 +125,7 @@ fn decode(relay: &RelayId, bytes: &[u8]) -> Result<DeviceList, Refuse> {
     if list.body().relay_id == *relay { Ok(list) } else { Err(RefusalKind::BadList.into()) }
 }
 
+/// SPEC 5.5.2.
 fn check_vault(body: &ListBody, vault: &[u8]) -> Result<(), Refuse> {
     if vault.len() > VAULT_BYTES_MAX {
         return Err(RefusalKind::TooLarge.into());

@@ -1,4 +1,4 @@
-//! The directory: names by exact match or prefix, exact first.
+//! The directory: names by exact match or prefix, exact first (SPEC 7.7.1).
 
 use chat_wire::ids::{AccountId, UserName};
 use chat_wire::limits::{FIND_RESULTS_MAX, NAME_CHARS_MAX};

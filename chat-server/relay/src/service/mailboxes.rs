@@ -1,4 +1,4 @@
-//! Mailboxes: logs with one reader, the device. Appends get their place here; acknowledgements are
+//! Mailboxes (SPEC 7.5): logs with one reader, the device. Appends get their place here; acknowledgements are
 //! collected and written with the next commit, because losing one costs a repeat and nothing else.
 
 use std::collections::{HashMap, VecDeque};
@@ -172,7 +172,7 @@ impl Window {
         drained
     }
 
-    /// Takes an acknowledgement, never beyond what was sent.
+    /// Takes an acknowledgement (SPEC 7.5.1), never beyond what was sent.
     pub(crate) fn acknowledge(&mut self, seq: u64) -> (u64, Load) {
         let mut released = Load::default();
         while let Some((_, bytes)) = self.under_way.pop_front_if(|(sent, _)| *sent <= seq) {

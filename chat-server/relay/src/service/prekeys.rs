@@ -1,4 +1,5 @@
-//! Prekeys: each one-time pair is handed out at most once, ever; afterwards the last resort serves.
+//! Prekeys: each one-time pair is handed out at most once, ever (SPEC 6.3.1); afterwards the last
+//! resort serves.
 
 use chat_wire::bundle::{LastResortKey, OneTimePair, PreKeyBundle, SignedPreKey};
 use chat_wire::error::RefusalKind;
@@ -17,7 +18,7 @@ pub(crate) struct Upload {
     pub(crate) pairs: Vec<OneTimePair>,
 }
 
-/// Checks an upload: signatures by the device's key, and the caps.
+/// Checks an upload: signatures by the device's key (SPEC 6.2.1), and the caps.
 pub(crate) fn publish(
     owner: &DeviceAddress,
     key: &VerifyKey,

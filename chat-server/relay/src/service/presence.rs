@@ -1,4 +1,4 @@
-//! Presence (DESIGN §8): an account is online while one of its devices is connected, not silent, and
+//! Presence (SPEC 7.6): an account is online while one of its devices is connected, not silent, and
 //! shows itself. It is told only to accounts that have each other in their contacts, and an invisible
 //! account looks exactly like one that is gone.
 //!
@@ -23,7 +23,7 @@ struct View {
     status: PresenceStatus,
 }
 
-/// Gone and invisible look the same.
+/// Gone and invisible look the same (SPEC 7.6.2).
 const OFFLINE: View = View { online: false, status: PresenceStatus::Away };
 
 #[derive(Debug)]
@@ -162,7 +162,7 @@ impl Presence {
         self.are_mutual(asking, account) && self.told(account).online
     }
 
-    /// Whether each has the other in its contacts.
+    /// Whether each has the other in its contacts (SPEC 7.6.1).
     pub(crate) fn are_mutual(&self, one: &AccountId, other: &AccountId) -> bool {
         self.lists(one, other) && self.lists(other, one)
     }

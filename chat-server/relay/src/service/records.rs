@@ -16,7 +16,7 @@ pub(crate) enum NextRecord {
     Next(StoredRecord),
 }
 
-/// Compares an offered record with the stored one.
+/// Compares an offered record with the stored one (SPEC 7.8.1).
 pub(crate) fn next_record(
     stored: &StoredRecord,
     expected: u64,

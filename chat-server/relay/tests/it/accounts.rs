@@ -271,6 +271,32 @@ fn password_tries_run_out_for_known_and_unknown_names_alike_and_devices_still_ge
 }
 
 #[test]
+fn a_logged_in_device_checks_its_own_password_and_stays_logged_in_whatever_others_guess() {
+    let mut bench = Bench::new(Config::default());
+    let alice = bench.person("alice");
+    let device = register_with_password(&mut bench, &alice);
+    let other = bench.person("bobby");
+    bench.register(&other);
+    for _ in 0..20 {
+        let guesser = bench.open();
+        bench.hello(guesser);
+        bench.ask(guesser, ke1_of("alice"));
+    }
+    let right = try_password(&mut bench, device, "alice", PASSWORD);
+    assert!(matches!(right, ServerMessage::PasswordOk { account, .. } if account == alice.account), "{right:?}");
+    let wrong = try_password(&mut bench, device, "alice", b"Wrong horse 7");
+    assert_eq!(refused(&wrong), RefusalKind::BadCredentials);
+    assert_eq!(bench.refusal(device, ke1_of("bobby")), RefusalKind::Forbidden, "SPEC 9.5.3");
+    let nothing_asked = ClientMessage::Ke3 { ke3: ByteBuf::from(vec![0; 64]) };
+    assert_eq!(bench.refusal(device, nothing_asked), RefusalKind::OutOfPlace);
+    assert!(matches!(bench.ask(device, alice.prekeys(1, 1, 1)), ServerMessage::PreKeysStored { .. }));
+    for _ in 0..19 {
+        bench.ask(device, ke1_of("alice"));
+    }
+    assert_eq!(bench.refusal(device, ke1_of("alice")), RefusalKind::RateLimited, "a stolen device guesses no faster");
+}
+
+#[test]
 fn right_passwords_are_not_counted() {
     let mut bench = Bench::new(Config::default());
     let alice = bench.person("alice");

@@ -15,6 +15,7 @@ const STAGES: [&str; 6] = ["fresh", "greeted", "registering", "awaiting ke3", "p
 /// One message of each kind, and the states in which it is due.
 fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
     const ANY_TRY: &[&str] = &["greeted", "registering", "awaiting ke3"];
+    const KE1: &[&str] = &["greeted", "registering", "awaiting ke3", "logged in"];
     const PROOF: &[&str] = &["greeted", "registering", "awaiting ke3", "password proven"];
     const ACCOUNT: &[&str] = &["password proven", "logged in"];
     const ALIVE: &[&str] = &["greeted", "registering", "awaiting ke3", "password proven", "logged in"];
@@ -25,7 +26,7 @@ fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
         (ClientMessage::Hello { versions: vec![1], features: vec![] }, &["fresh"]),
         (register1(person, None), ANY_TRY),
         (person.register2(kit::any_record()), &["registering"]),
-        (ClientMessage::Ke1 { name: person.name.clone(), ke1: bytes(96) }, ANY_TRY),
+        (ClientMessage::Ke1 { name: person.name.clone(), ke1: bytes(96) }, KE1),
         (ClientMessage::Ke3 { ke3: bytes(64) }, &["awaiting ke3"]),
         (person.proof(1, &binding), PROOF),
         (ClientMessage::PutBoot { expected: None, new: BootId([2; 16]) }, DEVICE),
