@@ -2,10 +2,10 @@
 
 /// Modules by floor, the lowest first.
 const FLOORS: &[&[&str]] = &[
-    &["config", "failure", "keymap", "theme", "text"],
+    &["config", "failure", "keymap", "signals", "theme", "text"],
     &["model"],
     &["update", "view"],
-    &["app", "rpc"],
+    &["app", "demo", "rpc"],
     &["args"],
 ];
 

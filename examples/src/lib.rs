@@ -1,1 +1,1 @@
-//! x
+//! Examples, each one lesson; see the files beside this folder.

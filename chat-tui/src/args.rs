@@ -1,0 +1,110 @@
+//! The command line. Passwords have no place on it: other users of the machine can read it.
+
+use std::path::PathBuf;
+
+use chat_client::{Pin, RelayAddress};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+/// End-to-end encrypted chat in the terminal.
+///
+/// Without a command the terminal interface opens. A password is asked for on the screen, or taken
+/// from CHAT_PASSWORD; it is never an argument.
+#[derive(Debug, Parser)]
+#[command(name = "chat-tui", version, args_conflicts_with_subcommands = true)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The relay and the profile of the terminal interface.
+    #[command(flatten)]
+    pub profile: Profile,
+}
+
+/// What to do instead of opening the terminal interface.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts a relay of its own and an echo bot, and opens the terminal interface ready to register.
+    /// Nothing is kept.
+    #[cfg(feature = "demo")]
+    Demo,
+    /// Speaks JSON-RPC 2.0 on stdin and stdout, one object a line.
+    Rpc(Rpc),
+}
+
+/// Which relay, and where this device's data lies.
+#[derive(Debug, Default, Group)]
+pub struct Profile {
+    /// The relay. Default: the one that the profile was used with last.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub relay: Option<RelayAddress>,
+    /// SHA-256 of the relay certificate's public key. Default: a certificate that the system's roots
+    /// accept, else the one seen first.
+    #[arg(long, value_name = "sha256:HEX")]
+    pub pin: Option<Pin>,
+    /// Directory of the profile. Default: chat-tui in the user's data directory.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Options of the headless client.
+#[derive(Debug, Group)]
+pub struct Rpc {
+    /// Directory of the profile; made when it is not there.
+    #[arg(long, value_name = "DIR")]
+    pub data: PathBuf,
+    /// The relay. Default: the one that the profile was used with last.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub relay: Option<RelayAddress>,
+    /// SHA-256 of the relay certificate's public key.
+    #[arg(long, value_name = "sha256:HEX")]
+    pub pin: Option<Pin>,
+    /// What acknowledges a notification that must not be missed.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub ack: AckMode,
+}
+
+/// What acknowledges a notification that must not be missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AckMode {
+    /// Writing it to stdout.
+    Auto,
+    /// The method `ack`; until then it comes again at each start.
+    Manual,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &str) -> Result<Args, clap::error::ErrorKind> {
+        Args::try_parse_from(words.split(' ')).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_table_of_arguments_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_of_the_contract_are_understood() {
+        let pin = format!("sha256:{}", "ab".repeat(32));
+        let args = parse(&format!("chat-tui rpc --data d --relay 127.0.0.1:1 --pin {pin} --ack manual")).unwrap();
+        let Some(Command::Rpc(rpc)) = args.command else { panic!("rpc is a command") };
+        assert_eq!((rpc.relay.unwrap().port(), rpc.ack), (1, AckMode::Manual));
+        assert_eq!(rpc.pin.unwrap().to_string(), pin);
+
+        let args = parse("chat-tui --relay localhost:1 --data d").unwrap();
+        assert!(args.command.is_none());
+        assert_eq!(args.profile.data, Some(PathBuf::from("d")));
+    }
+
+    #[test]
+    fn a_password_is_no_argument_and_a_bad_pin_no_pin() {
+        use clap::error::ErrorKind;
+        assert_eq!(parse("chat-tui rpc --data d --password x").unwrap_err(), ErrorKind::UnknownArgument);
+        assert_eq!(parse("chat-tui rpc --data d --pin sha256:00").unwrap_err(), ErrorKind::ValueValidation);
+        assert_eq!(parse("chat-tui rpc --data d --relay nowhere:0").unwrap_err(), ErrorKind::ValueValidation);
+        assert_eq!(parse("chat-tui rpc").unwrap_err(), ErrorKind::MissingRequiredArgument);
+    }
+}

@@ -1,0 +1,101 @@
+//! Names and sentences of failures, the same in the terminal and over JSON-RPC.
+
+use chat_client::FailureKind;
+
+/// The kind as the contract spells it.
+#[must_use]
+pub fn kind_name(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::InvalidParams => "InvalidParams",
+        FailureKind::NotLoggedIn => "NotLoggedIn",
+        FailureKind::BadCredentials => "BadCredentials",
+        FailureKind::WeakPassword => "WeakPassword",
+        FailureKind::UsernameTaken => "UsernameTaken",
+        FailureKind::UnknownUser => "UnknownUser",
+        FailureKind::UnknownMessage => "UnknownMessage",
+        FailureKind::Forbidden => "Forbidden",
+        FailureKind::Blocked => "Blocked",
+        FailureKind::TooLarge => "TooLarge",
+        FailureKind::RateLimited => "RateLimited",
+        FailureKind::Offline => "Offline",
+        FailureKind::Timeout => "Timeout",
+        FailureKind::NotFound => "NotFound",
+        FailureKind::Integrity => "Integrity",
+        FailureKind::KeyChanged => "KeyChanged",
+        FailureKind::ProfileInUse => "ProfileInUse",
+        FailureKind::StoreTooNew => "StoreTooNew",
+        FailureKind::CertificateChanged => "CertificateChanged",
+        FailureKind::RegistrationClosed => "RegistrationClosed",
+        FailureKind::Io => "Io",
+        _ => "Internal",
+    }
+}
+
+/// One sentence for a person: what is the matter, and what to do about it.
+#[must_use]
+pub fn sentence(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::InvalidParams => "A name has 3 to 32 letters, digits, '_', '-' or '.', and every field its type.",
+        FailureKind::NotLoggedIn => "Log in first.",
+        FailureKind::BadCredentials => "The name or the password is wrong.",
+        FailureKind::WeakPassword => {
+            "The password is too weak: 8 characters, a capital, a digit, and nothing that is easily guessed."
+        }
+        FailureKind::UsernameTaken => "That name is taken.",
+        FailureKind::UnknownUser => "There is nobody of that name.",
+        FailureKind::UnknownMessage => "There is no such message in this conversation.",
+        FailureKind::Forbidden => "That is not allowed.",
+        FailureKind::Blocked => "You block this person; unblock first.",
+        FailureKind::TooLarge => "That is too large.",
+        FailureKind::RateLimited => "That was too often; try again later.",
+        FailureKind::Offline => "The relay can't be reached, and this needs it.",
+        FailureKind::Timeout => "No answer came in time; it may have been done all the same.",
+        FailureKind::NotFound => "There is nothing of that kind.",
+        FailureKind::Integrity => "The data does not fit together; it was left untouched.",
+        FailureKind::KeyChanged => "This person's identity changed; nothing is sent until that is looked at.",
+        FailureKind::ProfileInUse => "Another program has this profile open.",
+        FailureKind::StoreTooNew => "A newer version wrote this profile; use that version.",
+        FailureKind::CertificateChanged => "The relay shows another certificate than the one trusted before.",
+        FailureKind::RegistrationClosed => "This relay takes no new accounts.",
+        FailureKind::Io => "Reading or writing failed.",
+        _ => "Something went wrong inside the program.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_spelt_as_in_the_contract_and_has_a_sentence() {
+        for kind in KINDS {
+            assert_eq!(kind_name(kind), format!("{kind:?}"));
+            assert!(sentence(kind).ends_with('.'), "{kind:?}");
+        }
+    }
+
+    const KINDS: [FailureKind; 22] = [
+        FailureKind::InvalidParams,
+        FailureKind::NotLoggedIn,
+        FailureKind::BadCredentials,
+        FailureKind::WeakPassword,
+        FailureKind::UsernameTaken,
+        FailureKind::UnknownUser,
+        FailureKind::UnknownMessage,
+        FailureKind::Forbidden,
+        FailureKind::Blocked,
+        FailureKind::TooLarge,
+        FailureKind::RateLimited,
+        FailureKind::Offline,
+        FailureKind::Timeout,
+        FailureKind::NotFound,
+        FailureKind::Integrity,
+        FailureKind::KeyChanged,
+        FailureKind::ProfileInUse,
+        FailureKind::StoreTooNew,
+        FailureKind::CertificateChanged,
+        FailureKind::RegistrationClosed,
+        FailureKind::Io,
+        FailureKind::Internal,
+    ];
+}

@@ -1,0 +1,90 @@
+//! Calls carried out by a client.
+
+use chat_client::{Answer, Client, ClientEvent, Events, Failure, FailureKind, Query};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use super::call::Call;
+use super::error::RpcError;
+use super::session::{Backend, Source};
+use super::shape::Body;
+
+type Outcome = LocalBoxFuture<'static, Result<Body, RpcError>>;
+
+/// A client that carries out calls.
+pub(crate) struct Live {
+    client: Client,
+}
+
+impl Live {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+impl Backend for Live {
+    fn call(&self, call: Call) -> Outcome {
+        // The client queues a call when it is called, not when it is awaited: that keeps the order.
+        match call {
+            Call::Version | Call::Quit => std::future::ready(Ok(Body::version())).boxed_local(),
+            Call::Status => self.query(Query::Status),
+            Call::Contacts => self.logged_in(self.query(Query::Contacts)),
+            Call::Requests => self.logged_in(self.query(Query::Requests)),
+            Call::Register(registration) => answered(self.client.register(registration), Body::from),
+            Call::Login(credentials) => answered(self.client.login(credentials), Body::from),
+            Call::Ack(seq) => answered(self.client.ack(seq), |()| Body::Done {}),
+            Call::Conversations => self.logged_in(answered(self.client.conversations(), Body::from)),
+            Call::History(page) => {
+                self.logged_in(answered(self.client.history(page), |page| Body::messages(page.messages)))
+            }
+            Call::SearchMessages(search) => {
+                self.logged_in(answered(self.client.search_messages(search), Body::messages))
+            }
+            Call::Run(command) => answered(self.client.run(command), Body::from),
+        }
+    }
+}
+
+impl Live {
+    fn query(&self, query: Query) -> Outcome {
+        let answer = self.client.query(query);
+        async move {
+            match answer.await? {
+                Answer::Status(status) => Ok(Body::Status(status.into())),
+                Answer::Contacts(contacts) => Ok(contacts.into()),
+                Answer::Requests(requests) => Ok(requests.into()),
+                _ => Err(RpcError::from(Failure::of(FailureKind::Internal))),
+            }
+        }
+        .boxed_local()
+    }
+
+    /// Whoever logged out may have left the device to somebody else: what lies on it is shown to the
+    /// account's owner only.
+    fn logged_in(&self, answer: Outcome) -> Outcome {
+        let status = self.client.query(Query::Status);
+        async move {
+            match status.await? {
+                Answer::Status(status) if status.logged_in => answer.await,
+                _ => Err(RpcError::from(Failure::of(FailureKind::NotLoggedIn))),
+            }
+        }
+        .boxed_local()
+    }
+}
+
+fn answered<T: 'static>(
+    answer: impl Future<Output = Result<T, Failure>> + 'static,
+    shape: impl FnOnce(T) -> Body + 'static,
+) -> Outcome {
+    async move { answer.await.map(shape).map_err(RpcError::from) }.boxed_local()
+}
+
+/// A client's events.
+pub(crate) struct Pull(pub(crate) Events);
+
+impl Source for Pull {
+    async fn next(&mut self) -> Option<ClientEvent> {
+        self.0.next().await
+    }
+}

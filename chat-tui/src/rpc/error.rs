@@ -1,0 +1,156 @@
+//! Errors of the contract: a code, a sentence, a kind, and the facts that help.
+
+use std::borrow::Cow;
+
+use chat_client::{Failure, FailureKind};
+use serde::Serialize;
+
+use crate::failure::{kind_name, sentence};
+
+/// What a request that was not done is answered with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct RpcError {
+    code: i32,
+    message: Cow<'static, str>,
+    data: ErrorData,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorData {
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmet: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+}
+
+impl RpcError {
+    /// The line is no JSON.
+    pub(crate) fn parse() -> Self {
+        Self::plain(-32700, "The line is not JSON.", "ParseError")
+    }
+
+    /// The line is longer than any request may be.
+    pub(crate) fn line_too_long() -> Self {
+        Self::plain(-32600, "The line is longer than a request may be.", "TooLarge")
+    }
+
+    /// JSON, but no request.
+    pub(crate) fn invalid_request(why: &'static str) -> Self {
+        Self::plain(-32600, why, "InvalidRequest")
+    }
+
+    /// No such method in this version.
+    pub(crate) fn method_not_found() -> Self {
+        Self::plain(-32601, "There is no such method.", "MethodNotFound")
+    }
+
+    /// Parameters of the wrong name, type or range.
+    pub(crate) fn invalid_params(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::plain(CODE_INVALID_PARAMS, why, "InvalidParams")
+    }
+
+    /// A room where only people can be written to, or one that does not exist.
+    pub(crate) fn unknown_room() -> Self {
+        Self::plain(CODE_UNKNOWN_ROOM, "There is no such room.", "UnknownRoom")
+    }
+
+    /// The program ended before the answer came; the request may still have been done.
+    pub(crate) fn ended() -> Self {
+        Self::from(Failure::of(FailureKind::Timeout))
+    }
+
+    fn plain(code: i32, message: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
+        let data = ErrorData { kind, unmet: None, retry_after_ms: None };
+        Self { code, message: message.into(), data }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn code(&self) -> i32 {
+        self.code
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kind(&self) -> &'static str {
+        self.data.kind
+    }
+}
+
+impl From<Failure> for RpcError {
+    fn from(failure: Failure) -> Self {
+        let mut error = Self::plain(code(failure.kind), sentence(failure.kind), kind_name(failure.kind));
+        match failure.kind {
+            FailureKind::WeakPassword => error.data.unmet = Some(failure.unmet),
+            FailureKind::RateLimited => {
+                error.data.retry_after_ms = Some(failure.retry_after_ms.unwrap_or(RETRY_AFTER_MS_UNKNOWN));
+            }
+            _ => {}
+        }
+        error
+    }
+}
+
+/// Codes by kind: those of JSON-RPC where it has one, else out of its range for implementations.
+/// They are part of the contract: a number is never given another meaning.
+fn code(kind: FailureKind) -> i32 {
+    match kind {
+        FailureKind::InvalidParams => CODE_INVALID_PARAMS,
+        FailureKind::NotLoggedIn => -32001,
+        FailureKind::BadCredentials => -32002,
+        FailureKind::WeakPassword => -32003,
+        FailureKind::UsernameTaken => -32004,
+        FailureKind::UnknownUser => -32005,
+        FailureKind::UnknownMessage => -32008,
+        FailureKind::Forbidden => -32009,
+        FailureKind::Blocked => -32010,
+        FailureKind::TooLarge => -32011,
+        FailureKind::RateLimited => -32012,
+        FailureKind::Offline => -32013,
+        FailureKind::Timeout => -32014,
+        FailureKind::NotFound => -32015,
+        FailureKind::Integrity => -32016,
+        FailureKind::KeyChanged => -32017,
+        FailureKind::ProfileInUse => -32018,
+        FailureKind::StoreTooNew => -32019,
+        FailureKind::CertificateChanged => -32020,
+        FailureKind::RegistrationClosed => -32021,
+        FailureKind::Io => -32022,
+        _ => CODE_INTERNAL,
+    }
+}
+
+const CODE_INVALID_PARAMS: i32 = -32602;
+const CODE_INTERNAL: i32 = -32603;
+const CODE_UNKNOWN_ROOM: i32 = -32006;
+
+/// Milliseconds told when whoever refused did not say how long.
+const RETRY_AFTER_MS_UNKNOWN: u64 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(failure: Failure) -> serde_json::Value {
+        serde_json::to_value(RpcError::from(failure)).unwrap()
+    }
+
+    #[test]
+    fn a_weak_password_is_told_what_it_lacks() {
+        let error = json(Failure { unmet: vec!["length", "digit"], ..Failure::of(FailureKind::WeakPassword) });
+        assert_eq!(error["data"], serde_json::json!({ "kind": "WeakPassword", "unmet": ["length", "digit"] }));
+    }
+
+    #[test]
+    fn a_rate_limit_always_says_when_to_come_back() {
+        let known = json(Failure { retry_after_ms: Some(7_000), ..Failure::of(FailureKind::RateLimited) });
+        assert_eq!(known["data"]["retryAfterMs"], 7_000);
+        assert_eq!(json(Failure::of(FailureKind::RateLimited))["data"]["retryAfterMs"], 1_000);
+    }
+
+    #[test]
+    fn wrong_parameters_found_late_have_the_code_of_those_found_early() {
+        let late = RpcError::from(Failure::of(FailureKind::InvalidParams));
+        assert_eq!((late.code(), late.kind()), (-32602, "InvalidParams"));
+    }
+}

@@ -1,0 +1,398 @@
+//! Shapes of the contract: what results and notifications look like as JSON.
+
+use chat_client::{
+    ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, DeviceId, Event, FoundPerson,
+    IdentityChange, LoggedIn, Message, MessageId, MessageStatus, NoticeKind, PresenceStatus, Registered, Reply,
+    Request, Status,
+};
+use serde::Serialize;
+
+use super::error::RpcError;
+use super::request::Id;
+
+/// A line in answer to a request.
+#[derive(Debug, Serialize)]
+pub(crate) struct Response {
+    jsonrpc: &'static str,
+    id: Id,
+    #[serde(flatten)]
+    outcome: Outcome,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Result(Body),
+    Error(RpcError),
+}
+
+impl Response {
+    /// The answer to the request of that id.
+    pub(crate) fn new(id: Id, outcome: Result<Body, RpcError>) -> Self {
+        let outcome = outcome.map_or_else(Outcome::Error, Outcome::Result);
+        Self { jsonrpc: "2.0", id, outcome }
+    }
+}
+
+/// Results, by method.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+pub(crate) enum Body {
+    Done {},
+    Version { name: &'static str, version: &'static str, rpc: u32 },
+    Status(StatusShape),
+    Registered { username: String, device: String, recovery_code: String },
+    LoggedIn { username: String, device: String, new_device: bool },
+    Users { users: Vec<UserShape> },
+    Contacts { contacts: Vec<ContactShape> },
+    Requests { requests: Vec<RequestShape> },
+    Conversations { conversations: Vec<ConversationShape> },
+    Sent { id: String, timestamp: u64 },
+    Messages { messages: Vec<MessageShape> },
+}
+
+impl Body {
+    /// This program.
+    pub(crate) fn version() -> Self {
+        Self::Version { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), rpc: RPC_VERSION }
+    }
+
+    /// Messages in the order given.
+    pub(crate) fn messages(messages: Vec<Message>) -> Self {
+        Self::Messages { messages: messages.into_iter().map(MessageShape::from).collect() }
+    }
+}
+
+/// Version of the contract.
+const RPC_VERSION: u32 = 1;
+
+impl From<Reply> for Body {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Enrolled { username, device, recovery_code } => {
+                Self::from(Registered { username, device, recovery_code })
+            }
+            Reply::LoggedIn { username, device, new_device } => Self::from(LoggedIn { username, device, new_device }),
+            Reply::Found(people) => Self::Users { users: people.into_iter().map(UserShape::from).collect() },
+            Reply::Queued { id, timestamp_ms } => Self::Sent { id: message(&id), timestamp: timestamp_ms },
+            _ => Self::Done {},
+        }
+    }
+}
+
+impl From<Registered> for Body {
+    fn from(done: Registered) -> Self {
+        let Registered { username, device: id, recovery_code } = done;
+        Self::Registered { username: username.to_string(), device: device(id), recovery_code }
+    }
+}
+
+impl From<LoggedIn> for Body {
+    fn from(done: LoggedIn) -> Self {
+        let LoggedIn { username, device: id, new_device } = done;
+        Self::LoggedIn { username: username.to_string(), device: device(id), new_device }
+    }
+}
+
+impl From<Vec<Contact>> for Body {
+    fn from(contacts: Vec<Contact>) -> Self {
+        Self::Contacts { contacts: contacts.into_iter().map(ContactShape::from).collect() }
+    }
+}
+
+impl From<Vec<Request>> for Body {
+    fn from(requests: Vec<Request>) -> Self {
+        Self::Requests { requests: requests.into_iter().map(RequestShape::from).collect() }
+    }
+}
+
+impl From<Vec<ConversationSummary>> for Body {
+    fn from(conversations: Vec<ConversationSummary>) -> Self {
+        Self::Conversations { conversations: conversations.into_iter().map(ConversationShape::from).collect() }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StatusShape {
+    logged_in: bool,
+    connected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
+}
+
+impl From<Status> for StatusShape {
+    fn from(status: Status) -> Self {
+        Self {
+            logged_in: status.logged_in,
+            connected: status.online,
+            username: status.username.map(|name| name.to_string()),
+            device: status.device.map(device),
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct UserShape {
+    username: String,
+    online: bool,
+}
+
+impl From<FoundPerson> for UserShape {
+    fn from(person: FoundPerson) -> Self {
+        Self { username: person.username.to_string(), online: person.online }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ContactShape {
+    username: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    online: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<u64>,
+    verified: bool,
+    blocked: bool,
+}
+
+impl From<Contact> for ContactShape {
+    fn from(contact: Contact) -> Self {
+        Self {
+            username: contact.username.to_string(),
+            display_name: contact.display_name,
+            online: contact.online,
+            last_seen: contact.last_seen_ms,
+            verified: contact.verified,
+            blocked: contact.blocked,
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct RequestShape {
+    username: String,
+    preview: String,
+    timestamp: u64,
+}
+
+impl From<Request> for RequestShape {
+    fn from(request: Request) -> Self {
+        Self { username: request.username.to_string(), preview: request.preview, timestamp: request.timestamp_ms }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConversationShape {
+    name: String,
+    kind: &'static str,
+    unread: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_message: Option<MessageShape>,
+}
+
+impl From<ConversationSummary> for ConversationShape {
+    fn from(row: ConversationSummary) -> Self {
+        let kind = if row.name.starts_with('#') { "room" } else { "direct" };
+        Self { name: row.name, kind, unread: row.unread, last_message: row.last_message.map(MessageShape::from) }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MessageShape {
+    id: String,
+    from: String,
+    to: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// Content of a kind that only a newer version shows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unsupported: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<String>,
+    edited: bool,
+    deleted: bool,
+    outgoing: bool,
+    status: &'static str,
+    timestamp: u64,
+    direct: bool,
+}
+
+impl From<Message> for MessageShape {
+    fn from(of: Message) -> Self {
+        Self {
+            id: message(&of.id),
+            from: of.from.to_string(),
+            to: of.to,
+            text: of.text,
+            unsupported: of.unknown.is_some(),
+            reply_to: of.reply_to.as_ref().map(message),
+            edited: of.edited,
+            deleted: of.deleted,
+            outgoing: of.outgoing,
+            status: status_word(of.status),
+            timestamp: of.timestamp_ms,
+            direct: of.direct,
+        }
+    }
+}
+
+/// A line that nobody asked for.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Notification {
+    jsonrpc: &'static str,
+    method: &'static str,
+    params: Params,
+}
+
+impl Notification {
+    /// The line for an event; none for what the contract has no notification for.
+    pub(crate) fn of(event: ClientEvent) -> Option<Self> {
+        let (method, params) = match event {
+            ClientEvent::Notice(notice) => {
+                let (method, news) = news(notice.kind)?;
+                (method, Params::Durable { seq: notice.seq, news })
+            }
+            ClientEvent::Event(event) => passing(event)?,
+            ClientEvent::Connection(connection) => ("connection", connection_params(&connection)),
+            _ => return None,
+        };
+        Some(Self { jsonrpc: "2.0", method, params })
+    }
+}
+
+/// Parameters of notifications.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Params {
+    Durable {
+        seq: u64,
+        #[serde(flatten)]
+        news: News,
+    },
+    Receipt {
+        id: String,
+        to: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        status: &'static str,
+    },
+    Typing {
+        from: String,
+        to: String,
+        active: bool,
+    },
+    Presence {
+        username: String,
+        online: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<&'static str>,
+    },
+    Connection {
+        state: &'static str,
+        relay: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_in_ms: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+}
+
+/// What must not be missed.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum News {
+    Message(MessageShape),
+    Request(RequestShape),
+    IdentityChanged { username: String, reason: &'static str },
+    LoggedOut { reason: String },
+}
+
+fn news(kind: NoticeKind) -> Option<(&'static str, News)> {
+    Some(match kind {
+        NoticeKind::Message(message) => ("message", News::Message(message.into())),
+        NoticeKind::MessageUpdated(message) => ("messageUpdated", News::Message(message.into())),
+        NoticeKind::Request(request) => ("request", News::Request(request.into())),
+        NoticeKind::IdentityChanged { username, reason } => {
+            let reason = match reason {
+                IdentityChange::Device => "device",
+                IdentityChange::Name => "name",
+                _ => "key",
+            };
+            ("identityChanged", News::IdentityChanged { username: username.to_string(), reason })
+        }
+        NoticeKind::LoggedOut { reason } => ("loggedOut", News::LoggedOut { reason }),
+        _ => return None,
+    })
+}
+
+fn passing(event: Event) -> Option<(&'static str, Params)> {
+    Some(match event {
+        Event::Receipt { id, to, by, status, .. } => {
+            let by = by.map(|name| name.to_string());
+            ("receipt", Params::Receipt { id: message(&id), to, by, status: status_word(status) })
+        }
+        Event::Typing { from, to, active } => ("typing", Params::Typing { from: from.to_string(), to, active }),
+        Event::Presence { username, online, status } => {
+            let status = online.then(|| presence_word(status));
+            ("presence", Params::Presence { username: username.to_string(), online, status })
+        }
+        _ => return None,
+    })
+}
+
+fn connection_params(connection: &Connection) -> Params {
+    use chat_client::OfflineReason as Why;
+    Params::Connection {
+        state: match connection.state {
+            ConnectionState::Connecting => "connecting",
+            ConnectionState::Connected => "connected",
+            ConnectionState::Offline => "offline",
+        },
+        relay: connection.relay.as_ref().map(ToString::to_string).unwrap_or_default(),
+        retry_in_ms: connection.retry_in_ms,
+        reason: connection.reason.map(|why| match why {
+            Why::NoRelay => "noRelay",
+            Why::Lost => "lost",
+            Why::Protocol => "protocol",
+            Why::CertificateChanged => "certificateChanged",
+            Why::CertificateUnknown => "certificateUnknown",
+            Why::Idle => "idle",
+            _ => "unreachable",
+        }),
+    }
+}
+
+fn message(id: &MessageId) -> String {
+    data_encoding::HEXLOWER.encode(id.as_bytes())
+}
+
+fn device(id: DeviceId) -> String {
+    id.0.to_string()
+}
+
+fn status_word(status: MessageStatus) -> &'static str {
+    match status {
+        MessageStatus::Queued => "queued",
+        MessageStatus::Sent => "sent",
+        MessageStatus::Delivered => "delivered",
+        MessageStatus::Read => "read",
+        MessageStatus::Failed => "failed",
+    }
+}
+
+fn presence_word(status: PresenceStatus) -> &'static str {
+    match status {
+        PresenceStatus::Online => "online",
+        PresenceStatus::Away => "away",
+        PresenceStatus::Invisible => "invisible",
+    }
+}
+
+#[cfg(test)]
+mod tests;
