@@ -19,3 +19,6 @@ pub(crate) mod transcript;
 
 pub use accept::{InitiationHead, PreKeyPair};
 pub use transcript::{HandshakeError, InitiationId, Psk, Sid};
+
+#[cfg(test)]
+mod tests;

@@ -218,8 +218,9 @@ impl DoubleRatchet {
             return Some((Place::Current, header));
         }
         // While the step is ours they can't have taken the next one.
-        let may_step = !matches!(self.turn, Turn::Ours { .. });
-        if let Some(header) = self.next_receiving.open(sealed, context).filter(|_| may_step) {
+        if !matches!(self.turn, Turn::Ours { .. })
+            && let Some(header) = self.next_receiving.open(sealed, context)
+        {
             return Some((Place::Next, header));
         }
         self.old.iter().rev().find_map(|chain| {
@@ -330,6 +331,12 @@ impl DoubleRatchet {
         let hours_max = u32::try_from(SKIPPED_KEY_MS_MAX / (60 * 60 * 1_000)).unwrap_or(u32::MAX);
         self.old.retain(|chain| hour_of(now).saturating_sub(chain.hour) < hours_max);
         self.old.len() != before
+    }
+
+    /// How many header keys [`DoubleRatchet::locate`] tries at most.
+    pub(crate) fn header_keys(&self) -> usize {
+        let next = usize::from(!matches!(self.turn, Turn::Ours { .. }));
+        self.old.len().saturating_add(usize::from(self.receiving.is_some())).saturating_add(next)
     }
 
     /// Whether there is something to seal with.

@@ -240,3 +240,6 @@ impl PqChain {
         key
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,6 +198,13 @@ impl Session {
         self.ec.can_send()
     }
 
+    /// Header keys that [`Session::open`] tries at most, seven: what a packet of nobody costs. A reader
+    /// tries 16 over all sessions of a device (SPEC 8.3.3).
+    #[must_use]
+    pub fn header_keys(&self) -> usize {
+        self.ec.header_keys()
+    }
+
     /// Messages of the peer since it last had a new key of ours: after 50, or a day, an accepted device
     /// answers with an empty message (DESIGN §5).
     #[must_use]

@@ -11,6 +11,7 @@
 )]
 
 mod engine;
+mod frozen;
 mod handshake;
 mod interleavings;
 mod limits;

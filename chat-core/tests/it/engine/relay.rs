@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
+use chat_core::identity::{AccountKey, Vault, VaultScope};
 use chat_wire::bundle::{LastResortKey, OneTimePair, PreKeyBundle, SignedPreKey};
 use chat_wire::device_list::DeviceList;
 use chat_wire::domain::{SIG_PROOF, SIG_READY, labelled};
@@ -31,12 +32,15 @@ pub(crate) struct Device {
 struct Account {
     name: UserName,
     lists: Vec<Vec<u8>>,
+    vault: Vec<u8>,
     allowed: BTreeSet<AccountId>,
     status: PresenceStatus,
 }
 
 struct Connection {
     exporter: [u8; 32],
+    /// Hidden until it says what it shows.
+    shown: bool,
     device: Option<DeviceAddress>,
 }
 
@@ -67,6 +71,8 @@ pub(crate) struct Hostile {
     pub(crate) list: Option<Vec<u8>>,
     /// Refuses sends with this.
     pub(crate) send: Option<Refusal>,
+    /// Says that sends were made for other lists than this one.
+    pub(crate) stale: Option<Vec<u8>>,
     /// Delivers everything twice.
     pub(crate) twice: bool,
     /// Says of every packet that this device sent it.
@@ -106,7 +112,7 @@ impl FakeRelay {
     }
 
     pub(crate) fn connect(&mut self, connection: u64, exporter: [u8; 32]) {
-        self.connections.insert(connection, Connection { exporter, device: None });
+        self.connections.insert(connection, Connection { exporter, shown: false, device: None });
     }
 
     pub(crate) fn disconnect(&mut self, connection: u64) {
@@ -125,6 +131,21 @@ impl FakeRelay {
         let account = self.names[&UserName::parse(name).unwrap()];
         let list = DeviceList::decode(&self.list_of(name)).unwrap();
         DeviceAddress { account, device: list.body().devices[0].id }
+    }
+
+    /// The account key: whoever has the password gets it out of the vault.
+    pub(crate) fn account_key(&self, name: &str) -> AccountKey {
+        let name = UserName::parse(name).unwrap();
+        let account = self.names[&name];
+        let scope = VaultScope { relay: self.id(), account, name: &name, generation: 1, kp: 1 };
+        let vault = Vault::decode(&self.accounts[&account].vault).unwrap();
+        vault.open_with_password(&scope, &[7; 64]).unwrap().account_key
+    }
+
+    pub(crate) fn publish(&mut self, device: DeviceAddress, signed: SignedPreKey, pairs: Vec<OneTimePair>) {
+        let device = self.devices.get_mut(&device).unwrap();
+        device.signed = Some(signed);
+        device.pairs.extend(pairs);
     }
 
     fn push(&mut self, connection: u64, message: ServerMessage, body: Bytes) {
@@ -179,7 +200,7 @@ impl FakeRelay {
         let device = self.connections[&connection].device;
         match frame.message {
             ClientMessage::Hello { .. } => Some(self.ready(connection)),
-            ClientMessage::Register2 { name, list, boot, .. } => {
+            ClientMessage::Register2 { name, list, vault, boot, .. } => {
                 if self.names.contains_key(&name) {
                     return refuse(RefusalKind::NameTaken);
                 }
@@ -188,7 +209,8 @@ impl FakeRelay {
                 self.names.insert(name.clone(), address.account);
                 let lists = vec![list.into_vec()];
                 let status = PresenceStatus::Online;
-                self.accounts.insert(address.account, Account { name, lists, allowed: BTreeSet::new(), status });
+                let (vault, allowed) = (vault.into_vec(), BTreeSet::new());
+                self.accounts.insert(address.account, Account { name, lists, vault, allowed, status });
                 self.devices.insert(address, Device { boot: Some(boot), next_seq: 1, ..Device::default() });
                 self.let_in(connection, address)
             }
@@ -205,7 +227,12 @@ impl FakeRelay {
                 }
             }
             message => match device {
-                Some(device) => self.serve(device, message, frame.body),
+                Some(device) => {
+                    if let ClientMessage::SetPresence { .. } = &message {
+                        self.connections.get_mut(&connection).unwrap().shown = true;
+                    }
+                    self.serve(device, message, frame.body)
+                }
                 None => refuse(RefusalKind::OutOfPlace),
             },
         }
@@ -372,6 +399,9 @@ impl FakeRelay {
         if let Some(refusal) = &self.hostile.send {
             return Some(ServerMessage::Refused(refusal.clone()));
         }
+        if let Some(list) = &self.hostile.stale {
+            return Some(ServerMessage::StaleDevices { lists: vec![ByteBuf::from(list.clone())] });
+        }
         let accepted = |relay: &mut Self| {
             let device = relay.devices.get_mut(&me).unwrap();
             device.step = device.step.max(step);
@@ -386,7 +416,8 @@ impl FakeRelay {
             let list = DeviceList::decode(bytes).unwrap();
             let missing = list.body().live_devices().any(|listed| {
                 let address = DeviceAddress { account: used.account, device: listed.id };
-                address != me && !packets.iter().any(|packet| packet.to == address)
+                let published = self.devices[&address].signed.is_some();
+                address != me && published && !packets.iter().any(|packet| packet.to == address)
             });
             if list.body().seq != used.seq || missing {
                 newer.push(ByteBuf::from(bytes.clone()));
@@ -419,7 +450,7 @@ impl FakeRelay {
     }
 
     fn is_here(&self, account: AccountId) -> bool {
-        self.connections.values().any(|c| c.device.is_some_and(|device| device.account == account))
+        self.connections.values().any(|c| c.shown && c.device.is_some_and(|device| device.account == account))
     }
 
     fn is_shown(&self, account: AccountId, to: AccountId) -> bool {
@@ -464,10 +495,6 @@ impl FakeRelay {
         for connection in self.connections_of(device) {
             self.push(connection, ServerMessage::LoggedOut { reason }, Bytes::new());
         }
-    }
-
-    pub(crate) fn name_of(&self, account: &AccountId) -> &UserName {
-        &self.accounts[account].name
     }
 }
 
