@@ -69,7 +69,6 @@ impl Line {
             LinkEvent::Unknown(pin) => self.ask_about(pin),
             LinkEvent::Offline { reason, retry_in } => {
                 let reason = self.refused.take().unwrap_or(reason);
-                self.standing.send_modify(|standing| standing.failures = standing.failures.saturating_add(1));
                 self.show(ConnectionState::Offline, Some(reason), retry_in)
             }
             LinkEvent::Up(route, wires) => {
@@ -145,16 +144,20 @@ impl Line {
             return;
         }
         self.settings = moved(&self.settings, relay, enrolled);
-        self.standing.send_modify(|standing| standing.identity = None);
+        self.close_all();
+        self.forget_identity();
         self.retarget();
     }
 
     /// A person vouches for a key; false when the profile knows another one.
     pub(super) fn trust(&mut self, pin: Pin) -> bool {
-        if self.rule().pin.is_some_and(|known| known != pin) {
-            return false;
+        if let Some(known) = self.rule().pin {
+            return known == pin;
         }
         self.settings.pin = Some(pin);
+        if self.standing.borrow().connection.reason == Some(OfflineReason::CertificateUnknown) {
+            self.forget_identity();
+        }
         self.retarget();
         true
     }
@@ -163,6 +166,16 @@ impl Line {
     pub(super) async fn end(mut self, moment: Duration) {
         self.close_all();
         self.link.end(moment).await;
+    }
+
+    /// What was shown before counts no longer: the next attempt shows it anew.
+    fn forget_identity(&self) {
+        let state = ConnectionState::Connecting;
+        let connection = Connection { state, relay: self.settings.relay.clone(), retry_in_ms: None, reason: None };
+        self.standing.send_modify(|standing| {
+            standing.identity = None;
+            standing.connection = connection;
+        });
     }
 
     fn learn(&mut self, identity: RelayIdentity) -> Noted {
@@ -189,7 +202,13 @@ impl Line {
     fn show(&mut self, state: ConnectionState, reason: Option<OfflineReason>, retry_in: Option<Duration>) -> Noted {
         let retry_in_ms = retry_in.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         let connection = Connection { state, relay: self.settings.relay.clone(), retry_in_ms, reason };
-        self.standing.send_modify(|standing| standing.connection = connection.clone());
+        // In one piece: who waits for the end of an attempt sees its reason with it.
+        self.standing.send_modify(|standing| {
+            standing.connection = connection.clone();
+            if state == ConnectionState::Offline {
+                standing.failures = standing.failures.saturating_add(1);
+            }
+        });
         Noted { input: None, event: Some(ClientEvent::Connection(connection)) }
     }
 

@@ -119,6 +119,11 @@ impl Opening {
         let (told, first_use) = (self.config.pin, self.config.trust);
         let rule = line::rule(&settings, told, first_use);
         let target = Target { relay: settings.relay.clone(), rule, wanted: status.logged_in };
+        let state = if settings.relay.is_some() { ConnectionState::Connecting } else { ConnectionState::Offline };
+        self.standing.send_modify(|standing| {
+            standing.connection.state = state;
+            standing.connection.relay.clone_from(&settings.relay);
+        });
         let link = {
             let _network = self.network.enter();
             Link::start(self.dialer, target, &self.knocker)
