@@ -18,5 +18,6 @@ mod client;
 mod database;
 mod hostile;
 mod kill;
+mod load;
 mod program;
 mod service;

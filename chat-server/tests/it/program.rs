@@ -11,7 +11,8 @@ use crate::client::{Client, Place};
 use crate::service::two;
 
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+    let other = std::env::var_os("CHAT_SERVER_PROGRAM");
+    let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_chat-server").into()));
     command.env_remove("CHAT_SERVER_CONFIG").env_remove("CHAT_SERVER_DATA").env_remove("CHAT_SERVER_LISTEN");
     command
 }
