@@ -1,0 +1,151 @@
+//! What the machine tells: the configuration file, colours, the device's name.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use crate::config::{ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, ThemeChoice};
+use crate::keymap::{BindingProblem, TABLE};
+use crate::text::nearest;
+use crate::theme::{Depth, Tone};
+
+/// What the screen will look like until the terminal has answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    pub(super) tone: Tone,
+    pub(super) depth: Depth,
+}
+
+/// Reads the configuration, and what is wrong with it in words.
+pub(super) fn config(given: Option<&str>) -> (Config, Vec<String>) {
+    let text = match given {
+        Some(text) => Ok(text.to_owned()),
+        None => read_file(),
+    };
+    match text {
+        Ok(text) => {
+            let (config, problems) = Config::read(&text);
+            (config, problems.iter().map(complaint).collect())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Config::default(), Vec::new()),
+        Err(_) => (Config::default(), vec!["config.toml can't be read; the defaults count.".to_owned()]),
+    }
+}
+
+fn read_file() -> std::io::Result<String> {
+    let mut text = String::new();
+    let path = config_path().ok_or(std::io::ErrorKind::NotFound)?;
+    std::fs::File::open(path)?.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn config_path() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.config_dir().join("chat").join("config.toml"))
+}
+
+fn complaint(problem: &ConfigProblem) -> String {
+    match problem {
+        ConfigProblem::Syntax { line } => format!("config.toml, line {line}: that is no TOML; the defaults count."),
+        ConfigProblem::Unknown { name } => {
+            format!("config.toml: there is no {name}.{}", suggestion(name, Config::NAMES))
+        }
+        ConfigProblem::Value { name } => format!("config.toml: {name} can't be that; the default counts."),
+    }
+}
+
+/// What is wrong with a binding, in words.
+pub(super) fn binding_complaint(problem: &BindingProblem) -> String {
+    match problem {
+        BindingProblem::UnknownKey { key } => format!("config.toml: there is no key {key}."),
+        BindingProblem::UnknownAction { name } => {
+            format!("config.toml: there is no action {name}.{}", suggestion(name, TABLE.iter().map(|s| s.id)))
+        }
+    }
+}
+
+fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map(|near| format!(" Did you mean {near}?")).unwrap_or_default()
+}
+
+/// Colours by choice and environment.
+pub(super) fn look(config: &Config) -> Look {
+    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let tone = tone(config, None).or_else(|| variable("COLORFGBG").and_then(|v| ground(&v))).unwrap_or_default();
+    Look { tone, depth: depth(config.ui.color, &variable) }
+}
+
+/// The tone by choice, else by what the terminal answered.
+pub(super) fn tone(config: &Config, answered: Option<Tone>) -> Option<Tone> {
+    match config.ui.theme {
+        ThemeChoice::Dark => Some(Tone::Dark),
+        ThemeChoice::Light => Some(Tone::Light),
+        ThemeChoice::Auto => answered,
+    }
+}
+
+/// `COLORFGBG` ends with the background: 7 and 9 to 15 are light.
+fn ground(value: &str) -> Option<Tone> {
+    let number: u8 = value.rsplit(';').next()?.parse().ok()?;
+    Some(if number == 7 || (9..=15).contains(&number) { Tone::Light } else { Tone::Dark })
+}
+
+fn depth(choice: ColorChoice, variable: &dyn Fn(&str) -> Option<String>) -> Depth {
+    match choice {
+        ColorChoice::None => return Depth::Mono,
+        ColorChoice::Sixteen => return Depth::Sixteen,
+        ColorChoice::Indexed => return Depth::Indexed,
+        ColorChoice::True => return Depth::True,
+        ColorChoice::Auto => {}
+    }
+    let term = variable("TERM").unwrap_or_default();
+    if variable("NO_COLOR").is_some() || variable("CLICOLOR").is_some_and(|v| v == "0") || term == "dumb" {
+        return Depth::Mono;
+    }
+    match variable("COLORTERM").as_deref() {
+        Some("truecolor" | "24bit") => Depth::True,
+        _ if term.contains("direct") => Depth::True,
+        _ if term.contains("256") => Depth::Indexed,
+        _ => Depth::Sixteen,
+    }
+}
+
+/// A name for this device that its owner recognises.
+pub(super) fn device_name() -> String {
+    let uname = rustix::system::uname();
+    uname.nodename().to_string_lossy().chars().take(DEVICE_NAME_CHARS_MAX).collect()
+}
+
+/// Characters of a device's name: what fits beside its date in a list.
+const DEVICE_NAME_CHARS_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_decides_how_many_colours_there_are() {
+        let depth_of = |vars: &[(&str, &str)]| {
+            let find = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            depth(ColorChoice::Auto, &find)
+        };
+        assert_eq!(depth_of(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), Depth::True);
+        assert_eq!(depth_of(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), Depth::Mono);
+        assert_eq!(depth_of(&[("TERM", "tmux-256color")]), Depth::Indexed);
+        assert_eq!(depth_of(&[("TERM", "linux")]), Depth::Sixteen);
+        assert_eq!(depth_of(&[("TERM", "dumb")]), Depth::Mono);
+    }
+
+    #[test]
+    fn a_misspelt_setting_gets_a_suggestion() {
+        let (_, complaints) = config(Some("[ui]\nthem = \"dark\"\n"));
+        assert_eq!(complaints, ["config.toml: there is no ui.them. Did you mean ui.theme?"]);
+    }
+
+    #[test]
+    fn the_background_of_colorfgbg_counts() {
+        assert_eq!(ground("0;15"), Some(Tone::Light));
+        assert_eq!(ground("15;default;0"), Some(Tone::Dark));
+        assert_eq!(ground("x"), None);
+    }
+}

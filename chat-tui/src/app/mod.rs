@@ -1,0 +1,95 @@
+//! The program around the model: the terminal, the event loop, and the client behind the effects. The
+//! only part that does I/O.
+
+mod effects;
+mod event_loop;
+mod host;
+mod intake;
+mod keys;
+mod painter;
+mod probe;
+mod stage;
+mod terminal;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use chat_client::{Client, Events};
+use tokio::sync::mpsc;
+
+use crate::keymap::Keymap;
+use crate::model::{Effect, Home, Model, Msg, Name, Request};
+use crate::theme::Theme;
+use crate::update;
+use effects::Hands;
+use event_loop::EventLoop;
+use probe::Probe;
+use terminal::Terminal;
+
+/// How the terminal interface starts.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// A person without an account is asked to register first, not to sign in.
+    pub register: bool,
+    /// Names worth a first chat, shown while there is none.
+    pub suggested: Vec<String>,
+    /// The text of the configuration file, instead of the one in the person's directory.
+    pub config: Option<String>,
+}
+
+/// How long the first frame waits for the store: it comes within this time unless the disk is slow,
+/// and a frame without chats would only flash.
+const FIRST_FRAME: Duration = Duration::from_millis(40);
+
+/// Runs the terminal interface until the person quits or the process is asked to end. The terminal is
+/// given back as it was, whatever happens.
+///
+/// # Errors
+/// When there is no terminal, or it goes away.
+pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Result<()> {
+    let (config, mut complaints) = host::config(options.config.as_deref());
+    let (keymap, problems) = Keymap::new(&config.keys);
+    complaints.extend(problems.iter().map(host::binding_complaint));
+    let guess = host::look(&config);
+    let mut terminal =
+        Terminal::open(config.ui.mouse).context("chat-tui needs a terminal; `chat-tui rpc` works without one")?;
+    let probe = Probe::ask(&mut terminal)?;
+
+    let (inbox, messages) = mpsc::unbounded_channel();
+    let mut model = Model::new(config, keymap, Theme::new(guess.tone, guess.depth));
+    model.home = Home { register: options.register, device: host::device_name() };
+    model.suggested = options.suggested.iter().map(|n| Name::new(n)).collect();
+    let hands = Hands::new(client.clone(), inbox);
+    hands.perform(Request::Start);
+
+    // The terminal answers within a few milliseconds, and meanwhile the store is read.
+    let answers = probe.wait().await;
+    if answers.kitty_keys {
+        terminal.tell_keys_apart();
+    }
+    let tone = host::tone(&model.config, answers.background).unwrap_or(guess.tone);
+    model.theme = Theme::new(tone, guess.depth);
+
+    let mut run = EventLoop::new(model, terminal, hands, messages, events)?;
+    run.type_ahead(answers.typed);
+    run.wait_for_start(FIRST_FRAME).await;
+    for complaint in complaints {
+        run.say(&complaint);
+    }
+    let done = run.run().await;
+    drop(run);
+    done
+}
+
+/// The effects that an update leaves for the client.
+fn requests(effects: Vec<Effect>) -> impl Iterator<Item = Request> {
+    effects.into_iter().filter_map(|e| match e {
+        Effect::Client(request) => Some(request),
+        _ => None,
+    })
+}
+
+/// Takes a message in outside of the loop.
+fn take_in(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    update::update(model, intake::now(), msg)
+}

@@ -1,0 +1,174 @@
+//! The terminal: taken at the start, given back at every end (quit, error, panic, signal, suspend) by
+//! the same bytes and in the same state as it was.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine as _;
+use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
+use ratatui::Terminal as Screen;
+use ratatui::layout::Size;
+use rustix::process::{Signal, kill_current_process_group};
+
+use super::painter::Painter;
+use crate::model::{Model, Shown};
+use crate::view::{LayoutCache, view};
+
+/// Other screen, bracketed paste, focus events.
+const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?1004h";
+/// Clicks and wheel only: reports of every movement would wake the program all the time.
+const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+/// Keys with modifiers told apart (kitty protocol, first level), and back.
+const KEYS: &[u8] = b"\x1b[>1u";
+/// Everything back: keys, mouse, focus, paste, synchronised update, colours, cursor, screen.
+const LEAVE: &[u8] = b"\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?2026l\x1b[0m\x1b[?25h\x1b[?1049l";
+const KEYS_BACK: &[u8] = b"\x1b[<1u";
+
+/// Bytes of a text that goes to the clipboard: some terminals drop longer sequences.
+const CLIPBOARD_BYTES_MAX: usize = 48 * 1024;
+
+/// What must be given back, shared with the panic hook.
+#[derive(Debug)]
+struct Held {
+    tty: File,
+    taken: AtomicBool,
+    /// The kitty protocol's level was pushed.
+    keys: AtomicBool,
+}
+
+impl Held {
+    fn give_back(&self) {
+        if !self.taken.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let mut tty = &self.tty;
+        // Nothing can be done about a terminal that is gone.
+        if self.keys.load(Ordering::SeqCst) {
+            let _ = tty.write_all(KEYS_BACK);
+        }
+        let _ = tty.write_all(LEAVE);
+        let _ = disable_raw_mode();
+    }
+}
+
+/// The terminal while it is ours.
+pub(super) struct Terminal {
+    screen: Screen<Painter>,
+    held: Arc<Held>,
+    mouse: bool,
+    /// Told when some thread panicked.
+    pub(super) panicked: Arc<tokio::sync::Notify>,
+}
+
+impl Terminal {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When stdin or stdout is none.
+    pub(super) fn open(mouse: bool) -> io::Result<Self> {
+        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "stdin and stdout must be a terminal"));
+        }
+        // Own handles: a panic while another writer holds stdout's lock must not stop the giving back.
+        let tty = || io::stdout().as_fd().try_clone_to_owned().map(File::from);
+        let held = Arc::new(Held { tty: tty()?, taken: AtomicBool::new(false), keys: AtomicBool::new(false) });
+        let panicked = Arc::new(tokio::sync::Notify::new());
+        give_back_on_panic(&held, &panicked);
+        let screen = Screen::new(Painter::new(tty()?))?;
+        let mut terminal = Self { screen, held, mouse, panicked };
+        terminal.take()?;
+        Ok(terminal)
+    }
+
+    /// Takes it, at the start and after a suspend.
+    pub(super) fn take(&mut self) -> io::Result<()> {
+        // After a stop that could not be foreseen the terminal has the shell's modes, whatever was set.
+        let _ = disable_raw_mode();
+        enable_raw_mode()?;
+        self.held.taken.store(true, Ordering::SeqCst);
+        self.screen.backend_mut().forget();
+        self.screen.backend_mut().raw(ENTER)?;
+        if self.mouse {
+            self.screen.backend_mut().raw(MOUSE)?;
+        }
+        if self.held.keys.load(Ordering::SeqCst) {
+            self.screen.backend_mut().raw(KEYS)?;
+        }
+        self.clear()
+    }
+
+    /// Asks for keys with modifiers told apart, from a terminal that knows how.
+    pub(super) fn tell_keys_apart(&mut self) {
+        if self.screen.backend_mut().raw(KEYS).is_ok() {
+            self.held.keys.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Gives it back.
+    pub(super) fn give_back(&self) {
+        self.held.give_back();
+    }
+
+    /// Gives it back and stops the process, with those that were started together with it.
+    pub(super) fn suspend(&self) {
+        self.give_back();
+        // SIGSTOP can't be refused; if it could not be sent, the next frame takes the terminal again.
+        let _ = kill_current_process_group(Signal::STOP);
+    }
+
+    /// Forgets what is on the screen, so that the next frame draws everything.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.screen.clear()
+    }
+
+    /// Columns and rows.
+    pub(super) fn size(&self) -> (u16, u16) {
+        self.screen.size().map_or((80, 24), |Size { width, height }| (width, height))
+    }
+
+    /// Draws a frame, unless the terminal is given back.
+    pub(super) fn draw(&mut self, model: &Model, cache: &mut LayoutCache) -> io::Result<Shown> {
+        let mut shown = Shown::default();
+        if self.held.taken.load(Ordering::SeqCst) {
+            self.screen.draw(|frame| shown = view(model, cache, frame))?;
+        }
+        Ok(shown)
+    }
+
+    /// Writes bytes that are no part of a frame.
+    pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.screen.backend_mut().raw(bytes)
+    }
+
+    /// Puts a text on the clipboard (OSC 52), which works over ssh too.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut end = text.len().min(CLIPBOARD_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let encoded = base64::engine::general_purpose::STANDARD.encode(text.get(..end).unwrap_or_default());
+        self.raw(format!("\x1b]52;c;{encoded}\x07").as_bytes())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+/// A panic in any thread gives the terminal back before its message is written, and ends the program.
+fn give_back_on_panic(held: &Arc<Held>, panicked: &Arc<tokio::sync::Notify>) {
+    let (held, panicked) = (Arc::downgrade(held), Arc::clone(panicked));
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if let Some(held) = held.upgrade() {
+            held.give_back();
+        }
+        before(panic);
+        panicked.notify_one();
+    }));
+}

@@ -1,0 +1,223 @@
+//! The person's configuration file, `chat/config.toml`: what it may say, and what is wrong with it.
+//! A mistake never keeps the program from starting; it is named and the default stands.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Bytes of a configuration file that are read: it is written by hand.
+pub const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// What the person chose.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// Look.
+    pub ui: Ui,
+    /// What others learn.
+    pub privacy: Privacy,
+    /// Key to action, over all scopes (each action knows its own).
+    pub keys: BTreeMap<String, String>,
+}
+
+/// Look.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "snake_case")]
+pub struct Ui {
+    /// Light or dark ground.
+    pub theme: ThemeChoice,
+    /// How many colours.
+    pub color: ColorChoice,
+    /// Columns of the list of chats.
+    pub list_width: u16,
+    /// Wheel and click go to the program; with Shift held they stay the terminal's.
+    pub mouse: bool,
+}
+
+/// What others learn.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "snake_case")]
+pub struct Privacy {
+    /// People learn that an answer is being written.
+    pub typing: bool,
+}
+
+/// Light or dark ground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThemeChoice {
+    /// Ask the terminal.
+    #[default]
+    Auto,
+    /// Light text on dark.
+    Dark,
+    /// Dark text on light.
+    Light,
+}
+
+/// How many colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColorChoice {
+    /// As the environment says.
+    #[default]
+    Auto,
+    /// None.
+    None,
+    /// The terminal's sixteen.
+    #[serde(rename = "16")]
+    Sixteen,
+    /// 256.
+    #[serde(rename = "256")]
+    Indexed,
+    /// 24 bits.
+    #[serde(rename = "true")]
+    True,
+}
+
+/// What is wrong with a file; the rest of it counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigProblem {
+    /// It is no TOML; nothing of it counts.
+    Syntax {
+        /// Line, from 1.
+        line: usize,
+    },
+    /// This table or key is not known.
+    Unknown {
+        /// As written, with its table.
+        name: String,
+    },
+    /// This key has a value that it can't have.
+    Value {
+        /// As written, with its table.
+        name: String,
+    },
+}
+
+/// Columns of the list of chats: names are cut below, messages above.
+const LIST_WIDTH: std::ops::RangeInclusive<u16> = 16..=48;
+
+impl Default for Ui {
+    fn default() -> Self {
+        Self { theme: ThemeChoice::Auto, color: ColorChoice::Auto, list_width: 26, mouse: true }
+    }
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { typing: true }
+    }
+}
+
+impl Config {
+    /// Names of every setting, for suggestions.
+    pub const NAMES: [&'static str; 8] =
+        ["ui", "ui.theme", "ui.color", "ui.list_width", "ui.mouse", "privacy", "privacy.typing", "keys"];
+
+    /// Reads a file's text.
+    #[must_use]
+    pub fn read(text: &str) -> (Self, Vec<ConfigProblem>) {
+        let mut config = Self::default();
+        let mut problems = Vec::new();
+        let table = match text.parse::<toml::Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                let before = error.span().and_then(|s| text.get(..s.start)).unwrap_or_default();
+                problems.push(ConfigProblem::Syntax { line: before.matches('\n').count() + 1 });
+                return (config, problems);
+            }
+        };
+        for (name, value) in &table {
+            match (name.as_str(), value) {
+                ("ui", toml::Value::Table(ui)) => config.ui = section(ui, "ui", &mut problems),
+                ("privacy", toml::Value::Table(privacy)) => config.privacy = section(privacy, "privacy", &mut problems),
+                ("keys", toml::Value::Table(keys)) => config.keys = bindings(keys, &mut problems),
+                ("ui" | "privacy" | "keys", _) => problems.push(ConfigProblem::Value { name: name.clone() }),
+                _ => problems.push(ConfigProblem::Unknown { name: name.clone() }),
+            }
+        }
+        if !LIST_WIDTH.contains(&config.ui.list_width) {
+            problems.push(ConfigProblem::Value { name: "ui.list_width".into() });
+            config.ui.list_width = config.ui.list_width.clamp(*LIST_WIDTH.start(), *LIST_WIDTH.end());
+        }
+        (config, problems)
+    }
+}
+
+/// Reads a table key by key, so that one mistake does not cost the others.
+fn section<T: Default + for<'a> Deserialize<'a>>(
+    table: &toml::Table,
+    at: &str,
+    problems: &mut Vec<ConfigProblem>,
+) -> T {
+    let mut good = toml::Table::new();
+    for (key, value) in table {
+        let name = format!("{at}.{key}");
+        if !Config::NAMES.contains(&name.as_str()) {
+            problems.push(ConfigProblem::Unknown { name });
+            continue;
+        }
+        let mut tried = good.clone();
+        tried.insert(key.clone(), value.clone());
+        if T::deserialize(toml::Value::Table(tried.clone())).is_ok() {
+            good = tried;
+        } else {
+            problems.push(ConfigProblem::Value { name });
+        }
+    }
+    T::deserialize(toml::Value::Table(good)).unwrap_or_default()
+}
+
+fn bindings(table: &toml::Table, problems: &mut Vec<ConfigProblem>) -> BTreeMap<String, String> {
+    let mut keys = BTreeMap::new();
+    for (key, value) in table {
+        match value.as_str() {
+            Some(action) => {
+                keys.insert(key.clone(), action.to_owned());
+            }
+            None => problems.push(ConfigProblem::Value { name: format!("keys.{key}") }),
+        }
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_named_and_the_rest_counts() {
+        let (config, problems) = Config::read(
+            "[ui]\ntheme = \"light\"\ncolour = \"16\"\nmouse = \"no\"\n[privacy]\ntyping = false\n[keys]\n\"ctrl-g\" = \"go\"\n",
+        );
+        assert_eq!((config.ui.theme, config.ui.mouse, config.privacy.typing), (ThemeChoice::Light, true, false));
+        assert_eq!(config.keys.get("ctrl-g").map(String::as_str), Some("go"));
+        assert_eq!(
+            problems,
+            [ConfigProblem::Unknown { name: "ui.colour".into() }, ConfigProblem::Value { name: "ui.mouse".into() }]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_names_its_line_and_changes_nothing() {
+        let (config, problems) = Config::read("[ui]\ntheme = light\n");
+        assert_eq!(config, Config::default());
+        assert_eq!(problems, [ConfigProblem::Syntax { line: 2 }]);
+    }
+
+    #[test]
+    fn a_list_that_would_fill_the_screen_is_bounded() {
+        let (config, problems) = Config::read("[ui]\nlist_width = 400\n");
+        assert_eq!((config.ui.list_width, problems.len()), (48, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_keeps_the_program_from_starting(text in "(\\PC|\n|\\[ui\\]|=|\"){0,200}") {
+            let _ = Config::read(&text);
+        }
+    }
+}

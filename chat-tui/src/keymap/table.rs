@@ -1,0 +1,294 @@
+//! The one table of everything a person can do: bindings, hints, help, completion and slash commands
+//! all come from here, so that they never tell different stories.
+
+/// Where keys mean something: the innermost scope is asked first, then [`Scope::Global`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everywhere.
+    Global,
+    /// Writing a message.
+    Composer,
+    /// Walking through messages.
+    Messages,
+    /// Walking through the list of chats.
+    List,
+    /// A stranger's request is open.
+    Request,
+    /// Signing in or registering.
+    Door,
+    /// The recovery code is shown or asked for.
+    Code,
+    /// The relay's certificate is shown for confirmation.
+    Certificate,
+    /// A list with a search line: go to, search, presence.
+    Menu,
+    /// The help page.
+    Help,
+    /// A question with yes and no.
+    Ask,
+    /// A big paste waits for a decision.
+    Paste,
+}
+
+impl Scope {
+    /// Heading on the help page and name of the table in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "everywhere",
+            Self::Composer => "writing",
+            Self::Messages => "messages",
+            Self::List => "chats",
+            Self::Request => "request",
+            Self::Door => "signing in",
+            Self::Code => "recovery code",
+            Self::Certificate => "certificate",
+            Self::Menu => "lists",
+            Self::Help => "help",
+            Self::Ask => "question",
+            Self::Paste => "big paste",
+        }
+    }
+
+    /// Every scope, in the order of the help page.
+    pub const ALL: [Self; 12] = [
+        Self::Global,
+        Self::Composer,
+        Self::Messages,
+        Self::List,
+        Self::Request,
+        Self::Menu,
+        Self::Paste,
+        Self::Ask,
+        Self::Help,
+        Self::Door,
+        Self::Code,
+        Self::Certificate,
+    ];
+}
+
+/// Everything a person can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the table below tells what each does")]
+pub enum Action {
+    Switcher,
+    SearchAll,
+    SearchHere,
+    Help,
+    NextUnread,
+    PreviousUnread,
+    PreviousChat,
+    NextChat,
+    ChatNumber,
+    FirstUnread,
+    ToggleList,
+    Presence,
+    Redraw,
+    Suspend,
+    Interrupt,
+    Quit,
+    Dm,
+    Requests,
+    Accept,
+    Decline,
+    Block,
+    Unblock,
+    MarkRead,
+    DisplayName,
+    LogOut,
+    Send,
+    Newline,
+    ToMessages,
+    Complete,
+    Earlier,
+    Later,
+    LineStart,
+    LineEnd,
+    WordLeft,
+    WordRight,
+    DeleteWord,
+    KillToStart,
+    Undo,
+    ScrollUp,
+    ScrollDown,
+    HelpIfEmpty,
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Oldest,
+    Newest,
+    Reply,
+    Copy,
+    Expand,
+    ToComposer,
+    ToList,
+    Open,
+    NextField,
+    PreviousField,
+    Submit,
+    Reveal,
+    SwitchMode,
+    CheckRelay,
+    ClearField,
+    Yes,
+    No,
+    Back,
+    EditPaste,
+}
+
+/// A slash command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slash {
+    /// With the slash.
+    pub name: &'static str,
+    /// What follows it, for people; square brackets mean that it can be left out.
+    pub args: &'static str,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spec {
+    /// What it does.
+    pub action: Action,
+    /// Where its keys count.
+    pub scope: Scope,
+    /// Name in the configuration.
+    pub id: &'static str,
+    /// Default keys, the one to show first.
+    pub keys: &'static [&'static str],
+    /// Word for the hint row; empty when it is not shown there.
+    pub hint: &'static str,
+    /// Sentence for the help page.
+    pub help: &'static str,
+    /// The slash command that does the same.
+    pub slash: Option<Slash>,
+}
+
+const fn row(action: Action, scope: Scope, id: &'static str, keys: &'static [&'static str]) -> Spec {
+    Spec { action, scope, id, keys, hint: "", help: "", slash: None }
+}
+
+impl Spec {
+    const fn tells(mut self, hint: &'static str, help: &'static str) -> Self {
+        self.hint = hint;
+        self.help = help;
+        self
+    }
+
+    const fn or(mut self, name: &'static str, args: &'static str) -> Self {
+        self.slash = Some(Slash { name, args });
+        self
+    }
+}
+
+use Action as A;
+use Scope as S;
+
+/// The table. Inside a scope the order is the order of the hints.
+#[rustfmt::skip]
+pub const TABLE: &[Spec] = &[
+    row(A::Switcher, S::Global, "go", &["ctrl-k", "ctrl-p"]).tells("go to", "go to a chat, a person or an action").or("/goto", "[TEXT]"),
+    row(A::SearchAll, S::Global, "search", &["ctrl-f"]).tells("find", "search all messages").or("/search", "[TEXT]"),
+    row(A::SearchHere, S::Global, "search-here", &["alt-f"]).tells("", "search this chat"),
+    row(A::NextUnread, S::Global, "next-unread", &["alt-a", "alt-shift-down"]).tells("unread", "next chat with unread messages"),
+    row(A::PreviousUnread, S::Global, "previous-unread", &["alt-shift-up"]).tells("", "previous chat with unread messages"),
+    row(A::ToggleList, S::Global, "toggle-list", &["ctrl-b"]).tells("chats", "show or hide the list of chats"),
+    row(A::PreviousChat, S::Global, "previous-chat", &["alt-up"]).tells("", "previous chat"),
+    row(A::NextChat, S::Global, "next-chat", &["alt-down"]).tells("", "next chat"),
+    row(A::ChatNumber, S::Global, "chat", &["alt-1", "alt-2", "alt-3", "alt-4", "alt-5", "alt-6", "alt-7", "alt-8", "alt-9"]).tells("", "chat 1 to 9 of the list"),
+    row(A::FirstUnread, S::Global, "first-unread", &["alt-u"]).tells("", "first unread message of this chat"),
+    row(A::Help, S::Global, "help", &["f1"]).tells("help", "all keys and commands").or("/help", ""),
+    row(A::Presence, S::Global, "presence", &["f6"]).tells("", "choose what contacts see").or("/presence", "[STATUS]"),
+    row(A::Redraw, S::Global, "redraw", &["ctrl-l"]).tells("", "draw the whole screen again"),
+    row(A::Suspend, S::Global, "suspend", &["ctrl-z"]).tells("", "put the program to sleep; fg wakes it"),
+    row(A::Interrupt, S::Global, "interrupt", &["ctrl-c"]).tells("", "clear what is written; twice: quit"),
+    row(A::Quit, S::Global, "quit", &["ctrl-q"]).tells("quit", "quit; drafts and unsent messages are kept").or("/quit", ""),
+    row(A::Dm, S::Global, "dm", &[]).tells("", "start a chat with somebody").or("/dm", "NAME"),
+    row(A::Requests, S::Global, "requests", &["f7"]).tells("", "look at requests from strangers").or("/requests", ""),
+    row(A::Accept, S::Global, "accept", &[]).tells("", "accept a request").or("/accept", "[NAME]"),
+    row(A::Decline, S::Global, "decline", &[]).tells("", "decline a request, silently").or("/decline", "[NAME]"),
+    row(A::Block, S::Global, "block", &[]).tells("", "block somebody, silently").or("/block", "[NAME]"),
+    row(A::Unblock, S::Global, "unblock", &[]).tells("", "take a block back").or("/unblock", "[NAME]"),
+    row(A::MarkRead, S::Global, "read", &[]).tells("", "mark this chat as read").or("/read", ""),
+    row(A::DisplayName, S::Global, "name", &[]).tells("", "set the name that contacts see beside your user name").or("/name", "TEXT"),
+    row(A::LogOut, S::Global, "logout", &[]).tells("", "log out; the history stays on this device").or("/logout", ""),
+
+    row(A::Send, S::Composer, "send", &["enter"]).tells("send", "send the message"),
+    row(A::ToMessages, S::Composer, "to-messages", &["esc"]).tells("messages", "walk through the messages; drops a reply first"),
+    row(A::Newline, S::Composer, "newline", &["alt-enter", "shift-enter", "ctrl-j"]).tells("", "start a new line"),
+    row(A::Complete, S::Composer, "complete", &["tab"]).tells("", "complete a /command or a name"),
+    row(A::Earlier, S::Composer, "earlier", &["up", "ctrl-up"]).tells("", "line above; at the top, what was written before"),
+    row(A::Later, S::Composer, "later", &["down", "ctrl-down"]).tells("", "line below; at the end, what was written after"),
+    row(A::ScrollUp, S::Composer, "scroll-up", &["pageup"]).tells("", "older messages"),
+    row(A::ScrollDown, S::Composer, "scroll-down", &["pagedown"]).tells("", "newer messages"),
+    row(A::LineStart, S::Composer, "line-start", &["ctrl-a", "home"]).tells("", "start of the line"),
+    row(A::LineEnd, S::Composer, "line-end", &["ctrl-e", "end"]).tells("", "end of the line"),
+    row(A::WordLeft, S::Composer, "word-left", &["ctrl-left", "alt-b"]).tells("", "one word to the left"),
+    row(A::WordRight, S::Composer, "word-right", &["ctrl-right"]).tells("", "one word to the right"),
+    row(A::DeleteWord, S::Composer, "delete-word", &["ctrl-w", "alt-backspace"]).tells("", "delete the word before the cursor"),
+    row(A::KillToStart, S::Composer, "kill-to-start", &["alt-k"]).tells("", "delete to the start of the line"),
+    row(A::Undo, S::Composer, "undo", &["alt-z"]).tells("", "undo"),
+    row(A::HelpIfEmpty, S::Composer, "help-if-empty", &["?"]).tells("", "all keys, while nothing is written"),
+
+    row(A::Up, S::Messages, "up", &["up", "k"]).tells("", "older message"),
+    row(A::Down, S::Messages, "down", &["down", "j"]).tells("", "newer message"),
+    row(A::Reply, S::Messages, "reply", &["r"]).tells("reply", "answer this message"),
+    row(A::Copy, S::Messages, "copy", &["y"]).tells("copy", "copy the text to the clipboard"),
+    row(A::Expand, S::Messages, "open", &["enter", "o"]).tells("open", "show a long message whole; send a failed one again"),
+    row(A::ToComposer, S::Messages, "to-composer", &["esc", "i"]).tells("write", "back to writing"),
+    row(A::ToList, S::Messages, "to-list", &["left", "h"]).tells("chats", "to the list of chats"),
+    row(A::PageUp, S::Messages, "page-up", &["pageup"]).tells("", "one screen up"),
+    row(A::PageDown, S::Messages, "page-down", &["pagedown"]).tells("", "one screen down"),
+    row(A::Oldest, S::Messages, "oldest", &["home", "g"]).tells("", "oldest message that is loaded"),
+    row(A::Newest, S::Messages, "newest", &["end", "G"]).tells("newest", "newest message"),
+    row(A::Help, S::Messages, "help-here", &["?"]).tells("", "all keys and commands"),
+
+    row(A::Up, S::List, "list-up", &["up", "k"]).tells("", "chat above"),
+    row(A::Down, S::List, "list-down", &["down", "j"]).tells("", "chat below"),
+    row(A::Open, S::List, "list-open", &["enter", "right", "l"]).tells("open", "open the chat"),
+    row(A::ToComposer, S::List, "list-back", &["esc"]).tells("back", "back to writing"),
+    row(A::Help, S::List, "list-help", &["?"]).tells("", "all keys and commands"),
+
+    row(A::Accept, S::Request, "request-accept", &["a"]).tells("accept", "accept: their messages arrive, they see that you got them"),
+    row(A::Decline, S::Request, "request-decline", &["d"]).tells("decline", "decline: they are not told"),
+    row(A::Block, S::Request, "request-block", &["b"]).tells("block", "block: nothing of theirs arrives any more, they are not told"),
+    row(A::ToList, S::Request, "request-back", &["esc", "left"]).tells("back", "decide later"),
+    row(A::Help, S::Request, "request-help", &["?"]).tells("", "all keys and commands"),
+
+    row(A::Open, S::Menu, "menu-open", &["enter"]).tells("open", "take the marked row"),
+    row(A::Up, S::Menu, "menu-up", &["up", "ctrl-p"]).tells("", "row above"),
+    row(A::Down, S::Menu, "menu-down", &["down", "ctrl-n", "tab"]).tells("", "row below"),
+    row(A::PageUp, S::Menu, "menu-page-up", &["pageup"]).tells("", "one page up"),
+    row(A::PageDown, S::Menu, "menu-page-down", &["pagedown"]).tells("", "one page down"),
+    row(A::ClearField, S::Menu, "menu-clear", &["ctrl-u"]).tells("", "clear the search line"),
+    row(A::Back, S::Menu, "menu-back", &["esc", "ctrl-c"]).tells("close", "close"),
+
+    row(A::Send, S::Paste, "paste-send", &["s"]).tells("send as it is", "send the paste as one message"),
+    row(A::EditPaste, S::Paste, "paste-edit", &["e", "enter"]).tells("edit first", "put it where you write"),
+    row(A::Back, S::Paste, "paste-drop", &["esc", "ctrl-c"]).tells("drop", "forget it"),
+
+    row(A::Yes, S::Ask, "yes", &["y"]).tells("yes", "yes"),
+    row(A::No, S::Ask, "no", &["n", "esc", "ctrl-c"]).tells("no", "no"),
+
+    row(A::Back, S::Help, "help-close", &["esc", "ctrl-c"]).tells("close", "close"),
+    row(A::Up, S::Help, "help-up", &["up"]).tells("", "line above"),
+    row(A::Down, S::Help, "help-down", &["down"]).tells("scroll", "line below"),
+    row(A::PageUp, S::Help, "help-page-up", &["pageup"]).tells("", "one page up"),
+    row(A::PageDown, S::Help, "help-page-down", &["pagedown"]).tells("", "one page down"),
+    row(A::ClearField, S::Help, "help-clear", &["ctrl-u"]).tells("", "clear the search line"),
+
+    row(A::Submit, S::Door, "submit", &["enter"]).tells("go on", "next field; on the last one, go on"),
+    row(A::NextField, S::Door, "next-field", &["tab", "down"]).tells("next field", "next field"),
+    row(A::PreviousField, S::Door, "previous-field", &["backtab", "up"]).tells("", "previous field"),
+    row(A::Reveal, S::Door, "reveal", &["ctrl-r"]).tells("show password", "show or hide the password"),
+    row(A::SwitchMode, S::Door, "switch-mode", &["f2"]).tells("", "change between signing in and registering"),
+    row(A::CheckRelay, S::Door, "check-relay", &["f5"]).tells("", "try to reach the relay again"),
+    row(A::ClearField, S::Door, "clear-field", &["ctrl-u"]).tells("", "clear this field"),
+
+    row(A::Submit, S::Code, "code-next", &["enter"]).tells("go on", "go on"),
+    row(A::Back, S::Code, "code-back", &["esc"]).tells("show it again", "show the code again"),
+
+    row(A::Yes, S::Certificate, "certificate-yes", &["y"]).tells("same, trust it", "trust this relay from now on"),
+    row(A::No, S::Certificate, "certificate-no", &["n", "esc"]).tells("not now", "do not go on"),
+];

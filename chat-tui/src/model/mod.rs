@@ -1,0 +1,341 @@
+//! What the screen shows and what the person is doing, as plain data. Nothing here reads a clock, a
+//! disk or a network; all text from elsewhere is [`crate::text::SafeText`].
+
+mod chat;
+mod composer;
+mod door;
+mod effect;
+mod input;
+mod msg;
+mod overlay;
+mod problem;
+mod roster;
+mod shown;
+mod timeline;
+mod when;
+
+pub use chat::{Chat, Lookup};
+pub use composer::{Composer, Draft, Quote};
+pub use door::{CodeStage, CodeWords, Door, Field, Gaps, Mode, RelayCheck};
+pub use effect::{Effect, Effects, NewAccount, Page, Request, SignIn, Timer};
+pub use input::{Input, Secret};
+pub use msg::{Arrival, Msg, Person, Pointer, Receipt, SignedIn, Started};
+pub use overlay::{Ask, AskKind, Certificate, Help, Item, ItemKind, Menu, MenuKind, Overlay, Paste, SearchHit};
+pub use problem::Problem;
+pub use roster::{Availability, Preview, Roster, Row, Stranger};
+pub use shown::{Hit, Shown};
+pub use timeline::{Anchor, Divider, Entry, MsgId, Place, Status, Timeline};
+pub use when::When;
+
+use std::collections::HashMap;
+
+use crate::config::Config;
+use crate::keymap::{Keymap, Scope};
+use crate::text::SafeText;
+use crate::theme::Theme;
+
+/// Name of a person or conversation, safe to show. Protocol names are ASCII already; whatever comes
+/// here goes through the sanitiser all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl Name {
+    /// The name as the protocol spells it: lower case.
+    #[must_use]
+    pub fn new(raw: &str) -> Self {
+        Self(SafeText::line(raw.trim()).as_str().to_lowercase())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Me {
+    /// User name.
+    pub name: Name,
+    /// What contacts see beside it.
+    pub display: Option<SafeText>,
+    /// What contacts see of being here.
+    pub availability: Availability,
+}
+
+/// The connection to the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Link {
+    /// Being made.
+    #[default]
+    Connecting,
+    /// The relay has let this device in.
+    Online,
+    /// There is none; it is tried again by itself.
+    Offline,
+    /// The relay shows a certificate that is not the one that it had.
+    Distrusted,
+}
+
+/// What the main part of the screen is.
+#[derive(Debug)]
+pub enum Screen {
+    /// Signing in or registering.
+    Door(Box<Door>),
+    /// The recovery code of a new account.
+    Code(Box<CodeWords>),
+    /// Chats.
+    Main,
+}
+
+/// What keys go to on the main screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Focus {
+    /// The message being written.
+    #[default]
+    Composer,
+    /// The messages.
+    Messages,
+    /// The list of chats.
+    List,
+}
+
+/// What stands beside the list of chats.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Open {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// A chat.
+    Chat(Name),
+    /// A stranger's request.
+    Request(Name),
+}
+
+/// A line that tells what just happened, for some seconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Toast {
+    /// What happened.
+    pub text: SafeText,
+    /// Whether it went wrong.
+    pub bad: bool,
+    /// Number of this toast, so that an older one's timer does not end it.
+    pub number: u64,
+}
+
+/// A message that is on the screen while the person looks; read when it stays for a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dwell {
+    /// Where.
+    pub chat: Name,
+    /// Newest message on the screen.
+    pub id: MsgId,
+    /// Number of this dwell, so that an older one's timer does not end it.
+    pub number: u64,
+}
+
+/// One's own typing that somebody was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typing {
+    /// Who was told.
+    pub to: Name,
+    /// When that was.
+    pub told_ms: u64,
+    /// The last key.
+    pub key_ms: u64,
+}
+
+/// What a form begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Home {
+    /// A person without an account registers first.
+    pub register: bool,
+    /// Name of this device.
+    pub device: String,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct Model {
+    /// The time of the last message.
+    pub now: When,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// Whether the terminal has the focus; true until it tells otherwise.
+    pub focused: bool,
+    /// Something visible changed since the last frame.
+    pub redraw: bool,
+    /// The program is ending.
+    pub quitting: bool,
+    /// What the main part of the screen is.
+    pub screen: Screen,
+    /// Who is signed in.
+    pub me: Option<Me>,
+    /// The connection.
+    pub link: Link,
+    /// The relay's address.
+    pub relay: SafeText,
+    /// The list of chats.
+    pub roster: Roster,
+    /// Chats that were opened in this run.
+    pub chats: HashMap<Name, Chat>,
+    /// What stands beside the list.
+    pub open: Open,
+    /// What keys go to.
+    pub focus: Focus,
+    /// Whether the list is wanted beside the chat, or instead of it on a narrow screen.
+    pub list_shown: bool,
+    /// What lies on top, the topmost last.
+    pub overlays: Vec<Overlay>,
+    /// What just happened.
+    pub toast: Option<Toast>,
+    /// What is being read.
+    pub dwell: Option<Dwell>,
+    /// What the last frame showed.
+    pub shown: Shown,
+    /// Ctrl-C was pressed with nothing to clear; the next one quits.
+    pub interrupted: bool,
+    /// One's own typing that others were told of.
+    pub typing: Option<Typing>,
+    /// What is written while no chat is open: commands only.
+    pub scratch: Composer,
+    /// Receipts that came before the message's id was known here.
+    pub early: HashMap<MsgId, Status>,
+    /// What a form begins with.
+    pub home: Home,
+    /// Names worth a first chat, for an empty list.
+    pub suggested: Vec<Name>,
+    /// The configuration.
+    pub config: Config,
+    /// Bindings in force.
+    pub keymap: Keymap,
+    /// Styles in force.
+    pub theme: Theme,
+    /// Last number given to an entry, a toast, a search.
+    pub last_number: u64,
+}
+
+/// Fewest columns that show list and chat side by side.
+pub const TWO_PANES_COLUMNS: u16 = 60;
+
+/// Fewest columns and rows that show more than a notice.
+pub const USABLE: (u16, u16) = (20, 5);
+
+impl Model {
+    /// A model before anything is known.
+    #[must_use]
+    pub fn new(config: Config, keymap: Keymap, theme: Theme) -> Self {
+        Self {
+            now: When::default(),
+            size: (80, 24),
+            focused: true,
+            redraw: true,
+            quitting: false,
+            screen: Screen::Main,
+            me: None,
+            link: Link::default(),
+            relay: SafeText::default(),
+            roster: Roster::default(),
+            chats: HashMap::new(),
+            open: Open::Nothing,
+            focus: Focus::default(),
+            list_shown: true,
+            overlays: Vec::new(),
+            toast: None,
+            dwell: None,
+            shown: Shown::default(),
+            interrupted: false,
+            typing: None,
+            scratch: Composer::default(),
+            early: HashMap::new(),
+            home: Home::default(),
+            suggested: Vec::new(),
+            config,
+            keymap,
+            theme,
+            last_number: 0,
+        }
+    }
+
+    /// A number that was not given before in this run.
+    pub fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// The scope that keys are looked up in.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match (self.overlays.last(), &self.screen) {
+            (Some(Overlay::Help(_)), _) => Scope::Help,
+            (Some(Overlay::Menu(_)), _) => Scope::Menu,
+            (Some(Overlay::Ask(_)), _) => Scope::Ask,
+            (Some(Overlay::Paste(_)), _) => Scope::Paste,
+            (Some(Overlay::Certificate(_)), _) => Scope::Certificate,
+            (None, Screen::Door(_)) => Scope::Door,
+            (None, Screen::Code(_)) => Scope::Code,
+            (None, Screen::Main) => match (self.focus, &self.open) {
+                (Focus::List, _) => Scope::List,
+                (_, Open::Request(_)) => Scope::Request,
+                (Focus::Messages, Open::Chat(_)) => Scope::Messages,
+                _ => Scope::Composer,
+            },
+        }
+    }
+
+    /// Whether list and chat do not fit side by side.
+    #[must_use]
+    pub fn narrow(&self) -> bool {
+        self.size.0 < TWO_PANES_COLUMNS
+    }
+
+    /// The open chat's name.
+    #[must_use]
+    pub fn open_name(&self) -> Option<&Name> {
+        match &self.open {
+            Open::Chat(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// The open chat.
+    #[must_use]
+    pub fn open_chat(&self) -> Option<&Chat> {
+        self.open_name().and_then(|name| self.chats.get(name))
+    }
+
+    /// The open chat, to change it.
+    pub fn open_chat_mut(&mut self) -> Option<&mut Chat> {
+        match &self.open {
+            Open::Chat(name) => self.chats.get_mut(name),
+            _ => None,
+        }
+    }
+
+    /// What is being written, in the open chat or outside of any.
+    #[must_use]
+    pub fn composer(&self) -> &Composer {
+        self.open_chat().map_or(&self.scratch, |chat| &chat.composer)
+    }
+
+    /// What is being written, to change it.
+    pub fn composer_mut(&mut self) -> &mut Composer {
+        match &self.open {
+            Open::Chat(name) => self.chats.get_mut(name).map_or(&mut self.scratch, |chat| &mut chat.composer),
+            _ => &mut self.scratch,
+        }
+    }
+
+    /// Whether this is the person signed in.
+    #[must_use]
+    pub fn is_me(&self, name: &Name) -> bool {
+        self.me.as_ref().is_some_and(|me| me.name == *name)
+    }
+}

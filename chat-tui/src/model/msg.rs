@@ -1,0 +1,143 @@
+//! What can happen: keys, the terminal, timers, and what the client says. Everything that changes the
+//! model comes in as one of these.
+
+use super::input::Secret;
+use super::overlay::SearchHit;
+use super::{Entry, Gaps, Link, Me, MsgId, Name, Page, Problem, RelayCheck, Row, Shown, Status, Stranger, Timer, When};
+use crate::keymap::Key;
+use crate::text::SafeText;
+
+/// What the mouse did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pointer {
+    /// A click on a cell.
+    Click { column: u16, row: u16 },
+    /// The wheel, lines down.
+    Wheel { column: u16, row: u16, lines: i16 },
+}
+
+/// An incoming message, or an own one from another device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// In which chat.
+    pub chat: Name,
+    /// The message; its serial number is given by the update.
+    pub entry: Entry,
+}
+
+/// An own message got further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which.
+    pub id: MsgId,
+    /// How far.
+    pub status: Status,
+}
+
+/// A person found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Name.
+    pub name: Name,
+    /// Here, as far as that is told.
+    pub online: bool,
+}
+
+/// Signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub me: Me,
+    /// The recovery code of a new account.
+    pub code: Option<Secret>,
+}
+
+/// What the store holds at the start.
+#[derive(Debug, Default)]
+pub struct Started {
+    /// Who is signed in; none when nobody is.
+    pub me: Option<Me>,
+    /// The relay's address, when one is chosen.
+    pub relay: Option<SafeText>,
+    /// The relay has let this device in.
+    pub online: bool,
+    /// Whose profile this is, signed in or not.
+    pub enrolled: Option<Name>,
+    /// All chats and contacts.
+    pub rows: Vec<Row>,
+    /// Strangers who ask.
+    pub strangers: Vec<Stranger>,
+}
+
+/// What can happen.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Msg {
+    /// A key.
+    Key(Key),
+    /// A paste, raw.
+    Paste(String),
+    /// The mouse.
+    Pointer(Pointer),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// The terminal got or lost the focus.
+    Focus(bool),
+    /// A frame was drawn.
+    Shown(Shown),
+    /// A timer.
+    Timer(Timer),
+    /// Awake again after a suspend.
+    Woken,
+    /// The program shall end.
+    End,
+    /// Something went wrong outside that the person should know.
+    Say(SafeText),
+
+    /// The connection changed.
+    Link(Link),
+    /// The relay's address is known or changed.
+    RelayNamed(SafeText),
+    /// What the store holds.
+    Started(Box<Started>),
+    /// A page of messages.
+    Loaded { chat: Name, page: Page, entries: Vec<Entry>, more_before: bool, more_after: bool },
+    /// A page could not be loaded.
+    NotLoaded { chat: Name, problem: Problem },
+    /// The draft of a chat.
+    Draft { chat: Name, text: SafeText },
+    /// A message came.
+    Arrived(Box<Arrival>),
+    /// A message changed.
+    Updated(Box<Arrival>),
+    /// A text is durably queued.
+    Queued { serial: u64, chat: Name, id: MsgId, when: When },
+    /// A text was not queued.
+    NotQueued { serial: u64, chat: Name, problem: Problem },
+    /// An own message got further.
+    Receipt { chat: Name, receipt: Receipt },
+    /// Somebody types or no longer does.
+    Typing { chat: Name, active: bool },
+    /// Somebody came or went.
+    Presence { name: Name, availability: super::Availability },
+    /// A stranger wrote.
+    Asked(Stranger),
+    /// Somebody's identity changed.
+    IdentityChanged { name: Name, what: &'static str },
+    /// This device was logged out.
+    LoggedOut { reason: SafeText },
+    /// People found.
+    Found { number: u64, people: Result<Vec<Person>, Problem> },
+    /// Whether somebody of this name exists.
+    LookedUp { name: Name, exists: Result<bool, Problem> },
+    /// Messages found.
+    Hits { number: u64, hits: Result<Vec<SearchHit>, Problem> },
+    /// What a password lacks.
+    Gaps { number: u64, gaps: Gaps },
+    /// Who the relay is.
+    Relay { server: String, check: RelayCheck },
+    /// Signed in, or not.
+    SignedIn(Box<Result<SignedIn, Problem>>),
+    /// A deed on a person or setting is done, or not; the words tell which.
+    Done { what: SafeText, result: Result<(), Problem> },
+}

@@ -1,0 +1,255 @@
+//! What several handlers do with chats: opening, loading, reading, telling.
+
+use crate::model::{
+    Availability, Chat, Divider, Dwell, Effect, Effects, Focus, Lookup, Model, MsgId, Name, Open, Page, Place, Request,
+    Row, Status, Timer, Toast,
+};
+use crate::text::SafeText;
+
+/// How long a message must be on the screen to count as read.
+const DWELL_MS: u64 = 500;
+
+/// How long a toast stays.
+const TOAST_MS: u64 = 5_000;
+
+/// Chats whose messages stay in memory; the store has the rest within milliseconds.
+const CHATS_MAX: usize = 24;
+
+/// Unread messages up to which the newest page surely holds the first of them.
+const UNREAD_ON_NEWEST_PAGE: u64 = 80;
+
+/// Asks the client.
+pub(super) fn ask(out: &mut Effects, request: Request) {
+    out.push(Effect::Client(request));
+}
+
+/// Tells what happened, for some seconds.
+pub(super) fn toast(model: &mut Model, out: &mut Effects, text: &str) {
+    show(model, out, text, false);
+}
+
+/// Tells what went wrong, for some seconds.
+pub(super) fn complain(model: &mut Model, out: &mut Effects, text: &str) {
+    show(model, out, text, true);
+}
+
+fn show(model: &mut Model, out: &mut Effects, text: &str, bad: bool) {
+    let number = model.next_number();
+    model.toast = Some(Toast { text: SafeText::line(text), bad, number });
+    out.push(Effect::After { ms: TOAST_MS, timer: Timer::Toast(number) });
+}
+
+/// Opens a chat, known or not.
+pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
+    if model.open_name() == Some(name) {
+        model.focus = Focus::Composer;
+        hide_list_if_narrow(model);
+        return;
+    }
+    leave(model, out);
+    let known = model.roster.row(name).is_some_and(|r| r.known) || model.is_me(name);
+    let now_ms = model.now.ms;
+    let first = !model.chats.contains_key(name);
+    let chat = model.chats.entry(name.clone()).or_default();
+    chat.opened_ms = now_ms;
+    if first {
+        chat.timeline.at_end = true;
+        ask(out, Request::LoadDraft(name.clone()));
+        if !known {
+            chat.lookup = Lookup::Asked;
+            ask(out, Request::LookUp(name.clone()));
+        }
+    }
+    model.open = Open::Chat(name.clone());
+    model.focus = Focus::Composer;
+    model.roster.row_mut(name);
+    model.roster.sort();
+    if let Some(line) = model.roster.line_of(name) {
+        model.roster.cursor = line;
+    }
+    hide_list_if_narrow(model);
+    if first {
+        load_start(model, out, name);
+    } else {
+        place_divider(model, name);
+    }
+    forget_oldest(model);
+}
+
+/// Loads the page that a chat opens with: the newest, or the one around the first unread message.
+fn load_start(model: &mut Model, out: &mut Effects, name: &Name) {
+    let row = model.roster.row(name);
+    let page = match row.and_then(|r| r.first_unread.filter(|_| r.unread > UNREAD_ON_NEWEST_PAGE)) {
+        Some(first) => Page::Around(first),
+        None => Page::Newest,
+    };
+    load(model, out, name, page);
+}
+
+/// Asks for a page, unless one is under way; a jump asks in any case.
+pub(super) fn load(model: &mut Model, out: &mut Effects, name: &Name, page: Page) {
+    if let Some(chat) = model.chats.get_mut(name) {
+        if chat.timeline.loading && !matches!(page, Page::Around(_) | Page::Newest) {
+            return;
+        }
+        chat.timeline.loading = true;
+        if matches!(page, Page::Around(_) | Page::Newest) {
+            chat.timeline.wanted = Some(page);
+        }
+        ask(out, Request::Load { chat: name.clone(), page });
+    }
+}
+
+/// On a narrow screen the list and the chat take turns.
+pub(super) fn hide_list_if_narrow(model: &mut Model) {
+    if model.narrow() {
+        model.list_shown = false;
+    }
+}
+
+/// Leaves the open chat: its draft goes to disk, its "new" line has done its work.
+pub(super) fn leave(model: &mut Model, out: &mut Effects) {
+    let Some(name) = model.open_name().cloned() else { return };
+    save_draft(model, out, &name);
+    stop_typing(model, out);
+    if let Some(chat) = model.chats.get_mut(&name) {
+        chat.timeline.divider = None;
+        chat.timeline.selected = None;
+    }
+    model.dwell = None;
+}
+
+/// Keeps what is written, when it changed.
+pub(super) fn save_draft(model: &mut Model, out: &mut Effects, name: &Name) {
+    let Some(chat) = model.chats.get_mut(name) else { return };
+    let text = chat.composer.text();
+    if text == chat.composer.saved {
+        return;
+    }
+    chat.composer.saved.clone_from(&text);
+    let draft = (!text.trim().is_empty()).then(|| SafeText::line(&text));
+    model.roster.row_mut(name).draft = draft;
+    ask(out, Request::SaveDraft { chat: name.clone(), text });
+}
+
+/// Tells that one no longer types.
+pub(super) fn stop_typing(model: &mut Model, out: &mut Effects) {
+    if let Some(typing) = model.typing.take() {
+        ask(out, Request::Typing { to: typing.to, active: false });
+    }
+}
+
+/// Draws the line "n new" above the first unread message and brings it into sight.
+pub(super) fn place_divider(model: &mut Model, name: &Name) {
+    let unread = model.roster.row(name).map_or(0, |r| r.unread);
+    let Some(chat) = model.chats.get_mut(name) else { return };
+    if unread == 0 || chat.timeline.divider.is_some() || !chat.timeline.at_end {
+        return;
+    }
+    let nth = usize::try_from(unread).unwrap_or(usize::MAX).saturating_sub(1);
+    let first = chat.timeline.entries().iter().rev().filter(|e| !e.own).nth(nth).map(|e| e.serial);
+    if let Some(before) = first {
+        chat.timeline.divider = Some(Divider { before, count: unread });
+        chat.timeline.reveal = Some((before, Place::Nearest));
+    }
+}
+
+/// Starts or keeps the watch on the newest message on the screen.
+pub(super) fn watch(model: &mut Model, out: &mut Effects) {
+    let seen = match (&model.open, &model.shown.chat, model.shown.newest) {
+        (Open::Chat(open), Some(drawn), Some(id)) if open == drawn => Some((open.clone(), id)),
+        _ => None,
+    };
+    let seen = seen.filter(|_| model.focused && model.overlays.is_empty());
+    let seen = seen.filter(|(chat, id)| unread_at(model, chat, *id));
+    let Some((chat, id)) = seen else {
+        model.dwell = None;
+        return;
+    };
+    if model.dwell.as_ref().is_some_and(|d| d.chat == chat && d.id == id) {
+        return;
+    }
+    let number = model.next_number();
+    model.dwell = Some(Dwell { chat, id, number });
+    out.push(Effect::After { ms: DWELL_MS, timer: Timer::Dwell(number) });
+}
+
+/// Whether reading this message would tell anything new.
+fn unread_at(model: &Model, name: &Name, id: MsgId) -> bool {
+    let Some(chat) = model.chats.get(name) else { return false };
+    let at = |id: MsgId| chat.timeline.find(id).and_then(|s| chat.timeline.position(s));
+    let newer = match chat.marked {
+        Some(marked) if marked == id => false,
+        Some(marked) => at(marked).is_none_or(|m| at(id).is_some_and(|i| i > m)),
+        None => true,
+    };
+    newer && model.roster.row(name).is_some_and(|r| r.unread > 0)
+}
+
+/// Everything up to this message is read.
+pub(super) fn mark_read(model: &mut Model, out: &mut Effects, name: &Name, id: MsgId) {
+    let Some(chat) = model.chats.get_mut(name) else { return };
+    chat.marked = Some(id);
+    let entries = chat.timeline.entries();
+    let at = entries.iter().rposition(|e| e.id == Some(id));
+    let after = entries.iter().skip(at.map_or(0, |i| i + 1)).filter(|e| !e.own);
+    let (left, next) = (after.clone().count(), after.clone().next().and_then(|e| e.id));
+    let complete = chat.timeline.at_end;
+    let row = model.roster.row_mut(name);
+    let read = entries_read(entries, at, row);
+    row.unread = if complete { left.try_into().unwrap_or(u64::MAX) } else { row.unread.saturating_sub(read) };
+    row.first_unread = next.filter(|_| row.unread > 0);
+    ask(out, Request::MarkRead { chat: name.clone(), id });
+}
+
+/// How many of the unread messages are at or before this place.
+fn entries_read(entries: &[crate::model::Entry], at: Option<usize>, row: &Row) -> u64 {
+    let first = row.first_unread.and_then(|f| entries.iter().position(|e| e.id == Some(f)));
+    match (first, at) {
+        (Some(first), Some(at)) if first <= at => {
+            entries.iter().take(at + 1).skip(first).filter(|e| !e.own).count().try_into().unwrap_or(u64::MAX)
+        }
+        _ => 0,
+    }
+}
+
+/// Forgets the messages of the chats that were open longest ago, unless something in them is only here.
+fn forget_oldest(model: &mut Model) {
+    while model.chats.len() > CHATS_MAX {
+        let idle = |chat: &Chat| {
+            chat.composer.text() == chat.composer.saved && chat.timeline.entries().iter().all(|e| e.id.is_some())
+        };
+        let open = model.open_name().cloned();
+        let oldest = model
+            .chats
+            .iter()
+            .filter(|(name, chat)| Some(*name) != open.as_ref() && idle(chat))
+            .min_by_key(|(_, chat)| chat.opened_ms)
+            .map(|(name, _)| name.clone());
+        match oldest {
+            Some(name) => model.chats.remove(&name),
+            None => return,
+        };
+    }
+}
+
+/// Messages of the open chat that are not yet on the relay, over all chats, for the status bar.
+pub(super) fn set_status(model: &mut Model, name: &Name, id: MsgId, status: Status) -> bool {
+    let Some(chat) = model.chats.get_mut(name) else { return false };
+    let Some(serial) = chat.timeline.find(id) else { return false };
+    if let Some(entry) = chat.timeline.change(serial) {
+        entry.status = entry.status.and(status);
+    }
+    true
+}
+
+/// The availability that a person shows, as a word.
+pub(super) fn availability_word(availability: Availability) -> &'static str {
+    match availability {
+        Availability::Unknown => "unknown",
+        Availability::Offline => "offline",
+        Availability::Online => "online",
+        Availability::Away => "away",
+        Availability::Invisible => "invisible",
+    }
+}

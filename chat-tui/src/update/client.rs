@@ -1,0 +1,284 @@
+//! What the client says: the store's contents, messages, receipts, presence.
+
+use super::chats::{self, complain, toast};
+use super::door;
+use crate::model::{
+    Arrival, Availability, Divider, Effects, Entry, Focus, Link, Lookup, Model, MsgId, Name, Open, Page, Place,
+    Preview, Problem, Receipt, Row, Screen, Started, Stranger, Timer,
+};
+use crate::text::SafeText;
+
+/// Receipts kept for messages whose id is not known yet: a burst of sends.
+const EARLY_MAX: usize = 256;
+
+/// How long somebody types without saying so again.
+const TYPING_ENDS_MS: u64 = 10_000;
+
+/// One page, as it came.
+pub(super) struct Loaded {
+    pub(super) page: Page,
+    pub(super) entries: Vec<Entry>,
+    pub(super) more_before: bool,
+    pub(super) more_after: bool,
+}
+
+/// What the store holds at the start, or after something was undone.
+pub(super) fn started(model: &mut Model, out: &mut Effects, started: Started) {
+    let Started { me, relay, online, enrolled, rows, strangers } = started;
+    model.relay = relay.unwrap_or_else(|| std::mem::take(&mut model.relay));
+    if online {
+        model.link = Link::Online;
+    }
+    if let Some(mut me) = me {
+        if let Some(old) = model.me.as_ref().filter(|old| old.name == me.name) {
+            me.availability = old.availability;
+            me.display = me.display.or_else(|| old.display.clone());
+        }
+        model.me = Some(me);
+        if matches!(model.screen, Screen::Door(_)) {
+            model.screen = Screen::Main;
+        }
+    } else if matches!(model.screen, Screen::Main) && model.me.is_none() {
+        door::open_for(model, out, enrolled);
+    }
+    keep_what_only_the_screen_knows(model, rows);
+    model.roster.strangers = strangers;
+    model.roster.cursor = model.roster.cursor.min(model.roster.lines().saturating_sub(1));
+    if let Open::Request(name) = &model.open
+        && !model.roster.strangers.iter().any(|s| s.name == *name)
+    {
+        model.open = Open::Nothing;
+    }
+}
+
+/// Rows from the store replace the list, but a chat that was opened by name and has no message yet stays.
+fn keep_what_only_the_screen_knows(model: &mut Model, rows: Vec<Row>) {
+    let opened: Vec<Row> =
+        model.roster.rows().iter().filter(|r| !r.known && model.open_name() == Some(&r.name)).cloned().collect();
+    let mut all = rows;
+    for row in opened {
+        if !all.iter().any(|r| r.name == row.name) {
+            all.push(row);
+        }
+    }
+    for row in &mut all {
+        row.changed |= model.roster.row(&row.name).is_some_and(|old| old.changed);
+        if row.known
+            && let Some(chat) = model.chats.get_mut(&row.name)
+        {
+            chat.lookup = Lookup::Known;
+        }
+    }
+    model.roster.set_rows(all);
+}
+
+/// A page of messages.
+pub(super) fn loaded(model: &mut Model, name: &Name, loaded: Loaded) {
+    let Loaded { page, mut entries, more_before, more_after } = loaded;
+    for entry in &mut entries {
+        entry.serial = model.next_number();
+    }
+    let Some(chat) = model.chats.get_mut(name).filter(|c| c.timeline.fits(page)) else { return };
+    match page {
+        Page::Newest | Page::Around(_) => {
+            chat.timeline.replace(entries, !more_before, !more_after);
+            if matches!(page, Page::Newest) {
+                chat.timeline.below = 0;
+            }
+        }
+        Page::Before(_) => chat.timeline.extend_older(entries, !more_before),
+        Page::After(_) => chat.timeline.extend_newer(entries, !more_after),
+    }
+    resolve_quotes(&mut chat.timeline);
+    let jump = chat.jump.filter(|id| page == Page::Around(*id)).and_then(|id| chat.timeline.find(id));
+    if let Some(serial) = jump {
+        chat.jump = None;
+        chat.timeline.reveal = Some((serial, Place::Middle));
+        chat.timeline.selected = Some(serial);
+        if model.open_name() == Some(name) {
+            model.focus = Focus::Messages;
+        }
+    } else {
+        first_sight(model, name, page);
+    }
+}
+
+/// The first page of a chat begins at what is unread.
+fn first_sight(model: &mut Model, name: &Name, page: Page) {
+    match page {
+        Page::Newest => chats::place_divider(model, name),
+        Page::Around(id) => {
+            let unread = model.roster.row(name).map_or(0, |r| r.unread);
+            if unread > 0
+                && let Some(chat) = model.chats.get_mut(name)
+                && let Some(before) = chat.timeline.find(id)
+            {
+                chat.timeline.divider = Some(Divider { before, count: unread });
+                chat.timeline.reveal = Some((before, Place::Middle));
+            }
+        }
+        Page::Before(_) | Page::After(_) => {}
+    }
+}
+
+/// Answers show what they answer as soon as both are here.
+fn resolve_quotes(timeline: &mut crate::model::Timeline) {
+    let open: Vec<(u64, MsgId)> = timeline
+        .entries()
+        .iter()
+        .filter_map(|e| e.reply.as_ref().filter(|q| q.known.is_none()).map(|q| (e.serial, q.id)))
+        .collect();
+    for (serial, id) in open {
+        let known = timeline.find(id).and_then(|s| timeline.entry(s)).map(|e| (e.author.clone(), e.text.one_line()));
+        if known.is_some()
+            && let Some(quote) = timeline.change(serial).and_then(|e| e.reply.as_mut())
+        {
+            quote.known = known;
+        }
+    }
+}
+
+/// A message came.
+pub(super) fn arrived(model: &mut Model, arrival: Arrival) {
+    let Arrival { chat: name, mut entry } = arrival;
+    entry.serial = model.next_number();
+    let looking = model.focused && model.open_name() == Some(&name);
+    let row = model.roster.row_mut(&name);
+    row.known = true;
+    row.last = Some(Preview { own: entry.own, text: entry.text.one_line(), when: entry.when });
+    if !entry.own {
+        row.unread += 1;
+        row.first_unread = row.first_unread.or(entry.id);
+    }
+    model.roster.strangers.retain(|s| s.name != name);
+    model.roster.sort();
+    let Some(chat) = model.chats.get_mut(&name) else { return };
+    chat.lookup = Lookup::Known;
+    if !entry.own {
+        chat.typing = None;
+    }
+    let twin = entry.id.and_then(|id| chat.timeline.find(id));
+    if twin.is_some() {
+        return;
+    }
+    let (serial, own) = (entry.serial, entry.own);
+    chat.timeline.push(entry);
+    resolve_quotes(&mut chat.timeline);
+    let seen_at_once = looking && chat.timeline.anchor.is_none();
+    let elsewhere = chat.timeline.position(serial).is_none();
+    match &mut chat.timeline.divider {
+        _ if own || seen_at_once || elsewhere => {}
+        Some(divider) => divider.count += 1,
+        None => chat.timeline.divider = Some(Divider { before: serial, count: 1 }),
+    }
+}
+
+/// A message changed.
+pub(super) fn updated(model: &mut Model, arrival: Arrival) {
+    let Arrival { chat: name, entry } = arrival;
+    let Some(chat) = model.chats.get_mut(&name) else { return };
+    let serial = entry.id.and_then(|id| chat.timeline.find(id));
+    if let Some(old) = serial.and_then(|s| chat.timeline.change(s)) {
+        (old.text, old.edited, old.unknown) = (entry.text, entry.edited, entry.unknown);
+        old.status = old.status.and(entry.status);
+    }
+}
+
+/// An own message got further.
+pub(super) fn receipt(model: &mut Model, name: &Name, receipt: Receipt) {
+    let Receipt { id, status } = receipt;
+    if chats::set_status(model, name, id, status) {
+        return;
+    }
+    let waiting = model.chats.get(name).is_some_and(|c| c.timeline.entries().iter().any(|e| e.id.is_none()));
+    if waiting && model.early.len() < EARLY_MAX {
+        let known = model.early.entry(id).or_insert(status);
+        *known = known.and(status);
+    }
+}
+
+/// A text was not queued.
+pub(super) fn not_queued(model: &mut Model, out: &mut Effects, serial: u64, name: &Name, problem: Problem) {
+    if let Some(entry) = model.chats.get_mut(name).and_then(|c| c.timeline.change(serial)) {
+        entry.status = crate::model::Status::Failed(problem);
+    }
+    complain(model, out, &format!("Not sent to {name}: {}", problem.sentence()));
+}
+
+/// Somebody types or no longer does.
+pub(super) fn typing(model: &mut Model, out: &mut Effects, name: &Name, active: bool) {
+    let number = model.next_number();
+    let Some(chat) = model.chats.get_mut(name) else { return };
+    chat.typing = active.then_some(number);
+    if active {
+        out.push(crate::model::Effect::After { ms: TYPING_ENDS_MS, timer: Timer::TypingEnds(name.clone(), number) });
+    }
+}
+
+/// Somebody came or went.
+pub(super) fn presence(model: &mut Model, name: &Name, availability: Availability) {
+    let now = model.now;
+    let row = model.roster.row_mut(name);
+    if row.availability != Availability::Offline && availability == Availability::Offline {
+        row.last_seen = Some(now);
+    }
+    (row.availability, row.known) = (availability, true);
+    model.roster.sort();
+    if availability == Availability::Offline
+        && let Some(chat) = model.chats.get_mut(name)
+    {
+        chat.typing = None;
+    }
+}
+
+/// A stranger wrote.
+pub(super) fn asked(model: &mut Model, out: &mut Effects, stranger: Stranger) {
+    if model.roster.strangers.iter().any(|s| s.name == stranger.name) {
+        return;
+    }
+    let first = model.roster.strangers.is_empty();
+    toast(model, out, &format!("{} wants to talk to you. F7 shows it.", stranger.name));
+    model.roster.strangers.push(stranger);
+    if first {
+        // The requests' line pushes the others down; the cursor stays on its chat.
+        model.roster.cursor += usize::from(!model.roster.rows().is_empty());
+    }
+}
+
+/// Whether somebody of this name exists.
+pub(super) fn looked_up(model: &mut Model, name: &Name, exists: Result<bool, Problem>) {
+    if let Some(chat) = model.chats.get_mut(name)
+        && chat.lookup == Lookup::Asked
+    {
+        chat.lookup = match exists {
+            Ok(true) => Lookup::Known,
+            Ok(false) => Lookup::Nobody,
+            Err(_) => Lookup::Later,
+        };
+    }
+}
+
+/// The draft of a chat, unless something was typed meanwhile.
+pub(super) fn draft(model: &mut Model, name: &Name, text: &SafeText) {
+    if let Some(chat) = model.chats.get_mut(name) {
+        if !chat.composer.touched {
+            chat.composer.set(text.as_str());
+        }
+        text.as_str().clone_into(&mut chat.composer.saved);
+    }
+}
+
+/// This device was logged out.
+pub(super) fn logged_out(model: &mut Model, out: &mut Effects, reason: &SafeText) {
+    if matches!(model.screen, Screen::Door(_)) {
+        return;
+    }
+    let enrolled = model.me.take().map(|me| me.name);
+    model.overlays.clear();
+    model.open = Open::Nothing;
+    model.chats.clear();
+    model.roster.set_rows(Vec::new());
+    model.roster.strangers.clear();
+    door::open_for(model, out, enrolled);
+    toast(model, out, reason.as_str());
+}

@@ -1,0 +1,283 @@
+//! Writing: keys of the composer, pastes, sending.
+
+use super::chats::{self, ask, complain};
+use crate::keymap::{self, Action, Key};
+use crate::model::{
+    Draft, Effect, Effects, Entry, Focus, Lookup, Model, MsgId, Name, Overlay, Page, Paste, Preview, Quote, Request,
+    Status, Timer, Typing, When,
+};
+use crate::text::SafeText;
+
+/// Bytes of one message: the contract's 64 KiB.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Lines and bytes of a paste above which the person is asked first.
+const PASTE_LINES_MAX: usize = 5;
+const PASTE_BYTES_MAX: usize = 2 * 1024;
+
+/// How long after a change a draft goes to disk.
+const DRAFT_MS: u64 = 800;
+
+/// How long without a key one no longer types, and how often one who types says so.
+const TYPING_STOPS_MS: u64 = 6_000;
+const TYPING_AGAIN_MS: u64 = 5_000;
+
+/// What a sent line was.
+pub(super) enum Sent {
+    /// A message, or nothing.
+    Done,
+    /// A command, for the handler of commands.
+    Command(String),
+}
+
+/// A key that no binding takes.
+pub(super) fn key(model: &mut Model, out: &mut Effects, key: Key) {
+    if model.composer_mut().key(key) {
+        changed(model, out);
+    }
+}
+
+/// An editing action; tells whether it was one.
+pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
+    match action {
+        Action::Earlier | Action::Later => history(model, action),
+        Action::Complete => complete(model),
+        Action::ToMessages => to_messages(model),
+        _ => match model.composer_mut().act(action) {
+            Some(true) => changed(model, out),
+            Some(false) => {}
+            None => return false,
+        },
+    }
+    true
+}
+
+fn to_messages(model: &mut Model) {
+    if model.composer_mut().reply.take().is_some() {
+        return;
+    }
+    if let Some(chat) = model.open_chat_mut() {
+        if chat.timeline.selected.is_none() {
+            chat.timeline.select(0);
+        }
+        model.focus = Focus::Messages;
+    } else {
+        model.focus = Focus::List;
+        model.list_shown = true;
+    }
+}
+
+fn history(model: &mut Model, action: Action) {
+    let Some(chat) = model.open_chat_mut() else {
+        let none = std::iter::empty();
+        return if action == Action::Earlier { model.scratch.up(none) } else { model.scratch.down(none) };
+    };
+    let crate::model::Chat { timeline, composer, .. } = chat;
+    let own = timeline.entries().iter().rev().filter(|e| e.own && !e.unknown).map(|e| e.text.as_str());
+    if action == Action::Earlier { composer.up(own) } else { composer.down(own) }
+}
+
+/// Completes a command or a name to what all candidates have in common.
+fn complete(model: &mut Model) {
+    let line = model.composer().before_cursor();
+    let word = line.rsplit(' ').next().unwrap_or_default().to_owned();
+    let candidates: Vec<String> = if word.starts_with('/') && word == line {
+        keymap::slashes(&word).map(|(_, s)| s.name.to_owned()).collect()
+    } else {
+        let bare = word.strip_prefix('@').unwrap_or(&word);
+        let at = if bare.len() < word.len() { "@" } else { "" };
+        let starts = |n: &&str| !bare.is_empty() && n.starts_with(&bare.to_lowercase());
+        model.roster.rows().iter().map(|r| r.name.as_str()).filter(starts).map(|n| format!("{at}{n}")).collect()
+    };
+    let whole = match candidates.as_slice() {
+        [] => return,
+        [one] => format!("{one} "),
+        [first, rest @ ..] => common_start(first, rest),
+    };
+    if whole.len() > word.len() {
+        model.composer_mut().complete(&word, &whole);
+    }
+}
+
+fn common_start(first: &str, rest: &[String]) -> String {
+    let same = |n: usize| rest.iter().all(|r| r.get(..n) == first.get(..n));
+    let end = (0..=first.len()).rev().find(|n| first.is_char_boundary(*n) && same(*n)).unwrap_or(0);
+    first.get(..end).unwrap_or_default().to_owned()
+}
+
+/// What is written changed: the draft shall reach the disk, the other one may learn that one types.
+pub(super) fn changed(model: &mut Model, out: &mut Effects) {
+    let Some(name) = model.open_name().cloned() else { return };
+    out.push(Effect::After { ms: DRAFT_MS, timer: Timer::Draft(name.clone()) });
+    let text = model.composer().text();
+    if !model.config.privacy.typing || text.trim().is_empty() || text.starts_with('/') || model.is_me(&name) {
+        return;
+    }
+    let now_ms = model.now.ms;
+    match &mut model.typing {
+        Some(typing) if typing.to == name && now_ms < typing.told_ms.saturating_add(TYPING_AGAIN_MS) => {
+            typing.key_ms = now_ms
+        }
+        _ => {
+            let first = model.typing.as_ref().is_none_or(|t| t.to != name);
+            model.typing = Some(Typing { to: name.clone(), told_ms: now_ms, key_ms: now_ms });
+            ask(out, Request::Typing { to: name.clone(), active: true });
+            if first {
+                out.push(Effect::After { ms: TYPING_STOPS_MS, timer: Timer::TypingStops(name) });
+            }
+        }
+    }
+}
+
+/// The timer of one's own typing.
+pub(super) fn typing_timer(model: &mut Model, out: &mut Effects, name: Name) {
+    let Some(typing) = model.typing.as_ref().filter(|t| t.to == name) else { return };
+    let left = typing.key_ms.saturating_add(TYPING_STOPS_MS).saturating_sub(model.now.ms);
+    if left == 0 {
+        chats::stop_typing(model, out);
+    } else {
+        out.push(Effect::After { ms: left, timer: Timer::TypingStops(name) });
+    }
+}
+
+/// A paste into the composer: small ones at once, big ones after a question.
+pub(super) fn paste(model: &mut Model, out: &mut Effects, raw: &str) {
+    let text = SafeText::body(raw);
+    let lines = text.as_str().split('\n').count();
+    if lines > PASTE_LINES_MAX || text.as_str().len() > PASTE_BYTES_MAX {
+        model.overlays.push(Overlay::Paste(Paste { text, lines }));
+        return;
+    }
+    model.focus = Focus::Composer;
+    model.composer_mut().insert(&text);
+    changed(model, out);
+}
+
+/// What to do with a big paste.
+pub(super) fn decide_paste(model: &mut Model, out: &mut Effects, action: Action) {
+    let Some(Overlay::Paste(paste)) = model.overlays.pop() else { return };
+    match action {
+        Action::EditPaste => {
+            model.focus = Focus::Composer;
+            model.composer_mut().insert(&paste.text);
+            changed(model, out);
+        }
+        Action::Send => send_text(model, out, Draft { text: paste.text.into_string(), reply: None }),
+        _ => {}
+    }
+}
+
+/// Sends what is written.
+pub(super) fn send(model: &mut Model, out: &mut Effects) -> Sent {
+    let text = model.composer().text();
+    if text.trim().is_empty() {
+        return Sent::Done;
+    }
+    if text.starts_with('/') && !text.starts_with("//") {
+        model.composer_mut().take();
+        save_now(model, out);
+        return Sent::Command(text.trim().to_owned());
+    }
+    let Some(name) = model.open_name().cloned() else {
+        complain(model, out, "Choose a chat first: Ctrl-K, or /dm NAME.");
+        return Sent::Done;
+    };
+    if model.chats.get(&name).is_some_and(|c| c.lookup == Lookup::Nobody) {
+        complain(model, out, &format!("Nobody on this relay is called {name}."));
+        return Sent::Done;
+    }
+    let mut draft = model.composer_mut().take();
+    if draft.text.starts_with("//") {
+        draft.text.remove(0);
+    }
+    send_text(model, out, draft);
+    Sent::Done
+}
+
+fn save_now(model: &mut Model, out: &mut Effects) {
+    if let Some(name) = model.open_name().cloned() {
+        chats::save_draft(model, out, &name);
+    }
+}
+
+fn send_text(model: &mut Model, out: &mut Effects, draft: Draft) {
+    let (Some(name), Some(me)) = (model.open_name().cloned(), model.me.as_ref().map(|m| m.name.clone())) else {
+        return;
+    };
+    if draft.text.len() > TEXT_BYTES_MAX {
+        complain(model, out, &format!("Too long: {} KiB; a message has at most 64.", draft.text.len().div_ceil(1024)));
+        let composer = model.composer_mut();
+        composer.set(&draft.text);
+        composer.reply = draft.reply;
+        return;
+    }
+    let serial = model.next_number();
+    let entry = Entry {
+        serial,
+        id: None,
+        author: me,
+        own: true,
+        text: SafeText::body(&draft.text),
+        unsent: Some(draft.text.clone()),
+        unknown: false,
+        reply: draft.reply.clone(),
+        status: Status::Queued,
+        when: model.now,
+        edited: false,
+        expanded: false,
+        revision: 0,
+    };
+    chats::stop_typing(model, out);
+    preview(model, &name, &entry.text, model.now);
+    let Some(chat) = model.chats.get_mut(&name) else { return };
+    let elsewhere = !chat.timeline.at_end;
+    (chat.timeline.divider, chat.timeline.selected) = (None, None);
+    chat.timeline.stick();
+    chat.timeline.push_unsent(entry);
+    save_now(model, out);
+    let reply_to = draft.reply.map(|q| q.id);
+    ask(out, Request::Send { serial, to: name.clone(), text: draft.text, reply_to });
+    if elsewhere {
+        // What one writes stands below the newest message, wherever one was looking.
+        chats::load(model, out, &name, Page::Newest);
+    }
+}
+
+fn preview(model: &mut Model, name: &Name, text: &SafeText, when: When) {
+    let row = model.roster.row_mut(name);
+    row.last = Some(Preview { own: true, text: text.one_line(), when });
+    model.roster.sort();
+}
+
+/// Sends a failed message again.
+pub(super) fn again(model: &mut Model, out: &mut Effects, serial: u64) {
+    let Some(name) = model.open_name().cloned() else { return };
+    let Some(entry) = model.chats.get_mut(&name).and_then(|c| c.timeline.change(serial)) else { return };
+    let text = entry.unsent.clone().unwrap_or_else(|| entry.text.as_str().to_owned());
+    let reply = entry.reply.clone();
+    if entry.id.is_some() {
+        // Its id is spent: the text goes out as a new message.
+        return send_text(model, out, Draft { text, reply });
+    }
+    entry.status = Status::Queued;
+    ask(out, Request::Send { serial, to: name, text, reply_to: reply.map(|q| q.id) });
+}
+
+/// A text is durably queued.
+pub(super) fn queued(model: &mut Model, serial: u64, name: &Name, queued: (MsgId, When)) {
+    let (id, when) = queued;
+    let early = model.early.remove(&id);
+    let Some(chat) = model.chats.get_mut(name) else { return };
+    chat.timeline.drop_twin(serial, id);
+    let Some(entry) = chat.timeline.change(serial) else { return };
+    (entry.id, entry.when, entry.unsent) = (Some(id), when, None);
+    if let Some(status) = early {
+        entry.status = entry.status.and(status);
+    }
+}
+
+/// What a message looks like in an answer to it.
+pub(super) fn quote(entry: &Entry) -> Option<Quote> {
+    let known = Some((entry.author.clone(), entry.text.one_line()));
+    entry.id.map(|id| Quote { id, known })
+}

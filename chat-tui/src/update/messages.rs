@@ -1,0 +1,132 @@
+//! Walking through messages.
+
+use super::chats::{self, complain, toast};
+use super::compose;
+use crate::keymap::Action;
+use crate::model::{Effect, Effects, Focus, Model, Page, Place, Status};
+
+/// Does an action on the messages of the open chat; tells whether it was one.
+pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
+    match action {
+        Action::ScrollUp => scroll(model, -page(model)),
+        Action::ScrollDown => scroll(model, page(model)),
+        Action::Up => select(model, -1),
+        Action::Down => select(model, 1),
+        Action::PageUp => select_page(model, -page(model)),
+        Action::PageDown => select_page(model, page(model)),
+        Action::Oldest => oldest(model),
+        Action::Newest => newest(model, out),
+        Action::Reply => reply(model, out),
+        Action::Copy => copy(model, out),
+        Action::Expand => expand(model, out),
+        Action::FirstUnread => first_unread(model, out),
+        Action::ToComposer => to_composer(model),
+        _ => return false,
+    }
+    true
+}
+
+/// Scrolls by lines, down is positive.
+pub(super) fn scroll(model: &mut Model, lines: i32) {
+    if let Some(chat) = model.open_chat_mut() {
+        chat.timeline.scroll = chat.timeline.scroll.saturating_add(lines);
+    }
+}
+
+fn page(model: &Model) -> i32 {
+    i32::from(model.shown.pane_lines.saturating_sub(1).max(1))
+}
+
+fn select(model: &mut Model, steps: isize) {
+    if let Some(chat) = model.open_chat_mut() {
+        chat.timeline.select(steps);
+    }
+}
+
+/// A page further, with the mark on what is then at the edge.
+fn select_page(model: &mut Model, lines: i32) {
+    let span = model.shown.span;
+    scroll(model, lines);
+    if let (Some(chat), Some((first, last))) = (model.open_chat_mut(), span) {
+        chat.timeline.selected = Some(if lines < 0 { first } else { last });
+    }
+}
+
+fn oldest(model: &mut Model) {
+    if let Some(chat) = model.open_chat_mut() {
+        chat.timeline.selected = chat.timeline.entries().first().map(|e| e.serial);
+        chat.timeline.reveal = chat.timeline.selected.map(|s| (s, Place::Nearest));
+    }
+}
+
+/// Looks at the newest message again, loading it when the window is elsewhere.
+pub(super) fn newest(model: &mut Model, out: &mut Effects) {
+    let Some(name) = model.open_name().cloned() else { return };
+    let Some(chat) = model.chats.get_mut(&name) else { return };
+    chat.timeline.stick();
+    if chat.timeline.at_end {
+        chat.timeline.selected = chat.timeline.entries().last().map(|e| e.serial);
+    } else {
+        chats::load(model, out, &name, Page::Newest);
+    }
+}
+
+fn reply(model: &mut Model, out: &mut Effects) {
+    let Some(chat) = model.open_chat_mut() else { return };
+    match chat.timeline.selected_entry().map(compose::quote) {
+        Some(Some(quote)) => {
+            chat.composer.reply = Some(quote);
+            to_composer(model);
+        }
+        Some(None) => complain(model, out, "This message is not sent yet."),
+        None => {}
+    }
+}
+
+fn copy(model: &mut Model, out: &mut Effects) {
+    let text = model.open_chat().and_then(|c| c.timeline.selected_entry()).map(|e| e.text.as_str().to_owned());
+    if let Some(text) = text {
+        out.push(Effect::Copy(text));
+        toast(model, out, "Copied.");
+    }
+}
+
+fn expand(model: &mut Model, out: &mut Effects) {
+    let Some(chat) = model.open_chat_mut() else { return };
+    let Some(entry) = chat.timeline.selected_entry() else { return };
+    let (serial, failed) = (entry.serial, matches!(entry.status, Status::Failed(_)));
+    if failed {
+        compose::again(model, out, serial);
+    } else if let Some(entry) = chat.timeline.change(serial) {
+        entry.expanded = !entry.expanded;
+        chat.timeline.reveal = Some((serial, Place::Nearest));
+    }
+}
+
+fn first_unread(model: &mut Model, out: &mut Effects) {
+    let Some(name) = model.open_name().cloned() else { return };
+    let unread = model.roster.row(&name).and_then(|r| r.first_unread);
+    let Some(chat) = model.chats.get_mut(&name) else { return };
+    let here = chat.timeline.divider.map(|d| d.before).or_else(|| unread.and_then(|id| chat.timeline.find(id)));
+    match (here, unread) {
+        (Some(serial), _) => {
+            chat.timeline.selected = Some(serial);
+            chat.timeline.reveal = Some((serial, Place::Middle));
+            model.focus = Focus::Messages;
+        }
+        (None, Some(id)) => {
+            chat.jump = Some(id);
+            chats::load(model, out, &name, Page::Around(id));
+        }
+        (None, None) => toast(model, out, "Nothing is unread here."),
+    }
+}
+
+/// Back to writing.
+pub(super) fn to_composer(model: &mut Model) {
+    model.focus = Focus::Composer;
+    chats::hide_list_if_narrow(model);
+    if let Some(chat) = model.open_chat_mut() {
+        chat.timeline.selected = None;
+    }
+}

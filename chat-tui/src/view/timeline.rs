@@ -1,0 +1,287 @@
+//! The messages of a chat.
+
+use std::ops::Range;
+
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+
+use super::canvas::{Canvas, Piece, cells, from, lines, until};
+use super::layout::{Block, Layout, LayoutCache};
+use crate::model::{Entry, Hit, Lookup, Model, Shown, Status, Timeline};
+use crate::text::{elide, width};
+use crate::theme::Role;
+
+/// Minutes within which messages of one author stand together under one name.
+const TOGETHER_MINUTES: u64 = 5;
+
+/// Columns of a pane from which on names may be long.
+const WIDE_PANE: u16 = 60;
+
+/// Where the columns of the messages are.
+#[derive(Clone, Copy)]
+struct Columns {
+    /// The bar of the marked message, the time, then the name, right-aligned in this many cells.
+    name: u16,
+    /// First cell of the text.
+    body: u16,
+    /// Cells of the text.
+    width: u16,
+}
+
+/// Cells before the name: bar, time, space.
+const BEFORE_NAME: u16 = 7;
+
+/// Cells after the text: space, mark, edge.
+const AFTER_BODY: u16 = 4;
+
+impl Columns {
+    fn of(pane: u16, timeline: &Timeline) -> Self {
+        let cap = if pane >= WIDE_PANE { 12 } else { 6 };
+        let names = timeline.entries().iter().filter(|e| !e.own).map(|e| cells(e.author.as_str()));
+        let name = names.max().unwrap_or(0).max(3).min(cap);
+        let body = (BEFORE_NAME + name + 2).min(pane);
+        Self { name, body, width: pane.saturating_sub(body + AFTER_BODY).max(1) }
+    }
+}
+
+/// Draws the messages of the open chat.
+pub(super) fn draw(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Model, area: Rect, shown: &mut Shown) {
+    let Some(chat) = model.open_chat() else { return };
+    shown.chat = model.open_name().cloned();
+    shown.pane_lines = area.height;
+    let timeline = &chat.timeline;
+    if timeline.entries().is_empty() {
+        return empty(canvas, model, area);
+    }
+    let columns = Columns::of(area.width, timeline);
+    let mut layout = Layout { timeline, cache, width: usize::from(columns.width) };
+    let Some((bottom, anchor)) = layout.bottom(usize::from(area.height)) else { return };
+    shown.anchor = anchor;
+    let (mut index, mut below) = (bottom.index, bottom.below);
+    let mut row = area.height;
+    let mut span: Option<(u64, u64)> = None;
+    'messages: while let (Some(block), Some(entry)) = (layout.block(index), timeline.entries().get(index)) {
+        let links = links(entry.text.as_str());
+        let message = Message { model, timeline, entry, index, block, columns, links };
+        let height = message.block.height();
+        for line in (0..height.saturating_sub(below)).rev() {
+            let Some(above) = row.checked_sub(1) else { break 'messages };
+            row = above;
+            message.draw_line(canvas, lines(area, row, 1), line);
+        }
+        let last = span.map_or(entry.serial, |(_, last)| last);
+        span = Some((entry.serial, last));
+        if !entry.own && shown.newest.is_none() {
+            shown.newest = entry.id;
+        }
+        let Some(previous) = index.checked_sub(1) else { break };
+        (index, below) = (previous, 0);
+    }
+    shown.span = span;
+}
+
+/// Tells, on the line below the messages, that there is more.
+pub(super) fn more_below(canvas: &mut Canvas<'_>, model: &Model, shown: &Shown, rule: Rect) {
+    if let (Some(chat), Some(_)) = (model.open_chat(), shown.anchor) {
+        let new = chat.timeline.below;
+        let text = if new > 0 { format!(" {new} new ↓ ") } else { " ↓ ".to_owned() };
+        canvas.right(until(rule, 1), 0, &text, if new > 0 { Role::Badge } else { Role::Accent });
+    }
+}
+
+/// What stands where no message is.
+fn empty(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let (Some(name), Some(chat)) = (model.open_name(), model.open_chat()) else { return };
+    let title = match chat.lookup {
+        _ if chat.timeline.loading && chat.lookup == Lookup::Known => return,
+        _ if model.is_me(name) => "Notes to yourself".to_owned(),
+        Lookup::Asked => format!("Looking for {name} …"),
+        Lookup::Nobody => format!("Nobody on this relay is called {name}."),
+        Lookup::Later => format!("{name} is looked up as soon as the relay can be reached."),
+        Lookup::Known => format!("The beginning of your chat with {name}"),
+    };
+    let middle = area.height / 2;
+    canvas.middle(area, middle.saturating_sub(1), &title, Role::Strong);
+    if chat.lookup != Lookup::Nobody && area.height > 3 {
+        canvas.middle(area, middle + 1, "End-to-end encrypted: the relay can't read it.", Role::Dim);
+    }
+}
+
+/// One message while it is drawn.
+struct Message<'a> {
+    model: &'a Model,
+    timeline: &'a Timeline,
+    entry: &'a Entry,
+    index: usize,
+    block: Block,
+    columns: Columns,
+    links: Vec<Range<usize>>,
+}
+
+impl Message<'_> {
+    fn draw_line(&self, canvas: &mut Canvas<'_>, area: Rect, line: usize) {
+        let above = usize::from(self.block.day) + usize::from(self.block.new.is_some());
+        if line < above {
+            let area = until(from(area, 1), 1);
+            if line == 0 && self.block.day {
+                canvas.titled_rule(area, 0, &self.entry.when.day_name(self.model.now), Role::Dim);
+            } else {
+                canvas.titled_rule(area, 0, &format!("{} new", self.block.new.unwrap_or(0)), Role::New);
+            }
+            return;
+        }
+        canvas.hit(area, Hit::Message(self.entry.serial));
+        let selected = self.timeline.selected == Some(self.entry.serial);
+        if selected {
+            canvas.fill(area, Role::Selected);
+        }
+        if line == above {
+            self.head(canvas, area);
+        }
+        let body = from(area, self.columns.body);
+        let text = Rect { width: self.columns.width.min(body.width), ..body };
+        match line.checked_sub(self.block.before_body()) {
+            None => self.quote(canvas, text),
+            Some(n) if n < self.block.body.lines.len() => {
+                self.body_line(canvas, text, n);
+                if n + 1 == self.block.body.lines.len() {
+                    self.marks(canvas, area);
+                }
+            }
+            Some(n) if n == self.block.body.lines.len() && self.block.more => self.more(canvas, text),
+            Some(_) => self.failure(canvas, text),
+        }
+        if selected {
+            canvas.text(area, 0, "▌", Role::Marked);
+            canvas.fill(area, Role::Selected);
+        }
+    }
+
+    /// Time and name, unless the message above says them.
+    fn head(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let together = self.above_of_same_author();
+        if together.is_none_or(|above| above.when.ms / 60_000 != self.entry.when.ms / 60_000) {
+            canvas.text(from(area, 1), 0, &self.entry.when.clock(), Role::Dim);
+        }
+        if together.is_none() {
+            let cap = usize::from(self.columns.name);
+            let (name, style) = if self.entry.own {
+                ("you".to_owned(), canvas.theme.style(Role::Own))
+            } else {
+                (elide(self.entry.author.as_str(), cap), canvas.theme.name(self.entry.author.as_str()))
+            };
+            let right = self.columns.name.saturating_sub(cells(&name));
+            canvas.styled(from(area, BEFORE_NAME + right), 0, &name, style);
+        }
+    }
+
+    fn above_of_same_author(&self) -> Option<&Entry> {
+        let above = self.index.checked_sub(1).and_then(|i| self.timeline.entries().get(i))?;
+        let near = self.entry.when.ms.saturating_sub(above.when.ms) < TOGETHER_MINUTES * 60_000;
+        let parted = self.block.day || self.block.new.is_some();
+        (above.author == self.entry.author && above.own == self.entry.own && near && !parted).then_some(above)
+    }
+
+    fn quote(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let Some(quote) = &self.entry.reply else { return };
+        let text = match &quote.known {
+            Some((author, text)) if self.model.is_me(author) => format!("↳ you: {text}"),
+            Some((author, text)) => format!("↳ {author}: {text}"),
+            None => "↳ an earlier message".to_owned(),
+        };
+        canvas.text(area, 0, &text, Role::Quote);
+    }
+
+    fn body_line(&self, canvas: &mut Canvas<'_>, area: Rect, n: usize) {
+        let line =
+            self.block.body.lines.get(n).and_then(|r| self.entry.text.as_str().get(r.clone())).unwrap_or_default();
+        if self.entry.unknown {
+            canvas.text(area, 0, line, Role::Quote);
+            return;
+        }
+        let link = canvas.theme.style(Role::Accent).add_modifier(Modifier::UNDERLINED);
+        let plain = canvas.theme.style(Role::Text);
+        let range = self.block.body.lines.get(n).cloned().unwrap_or_default();
+        let pieces: Vec<Piece<'_>> = split_links(self.entry.text.as_str(), &self.links, range)
+            .into_iter()
+            .map(|(text, is_link)| Piece { text, style: if is_link { link } else { plain } })
+            .collect();
+        let used = canvas.pieces(area, 0, &pieces);
+        if self.entry.edited && n + 1 == self.block.body.lines.len() {
+            canvas.text(from(area, used), 0, " (edited)", Role::Dim);
+        }
+    }
+
+    fn more(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let text = match self.block.body.more {
+            0 => "▴ Enter folds it".to_owned(),
+            1 => "▾ 1 more line; Enter shows it".to_owned(),
+            n => format!("▾ {n} more lines; Enter shows them"),
+        };
+        canvas.text(area, 0, &text, Role::Accent);
+    }
+
+    fn failure(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        if let Status::Failed(problem) = self.entry.status {
+            let (why, how) = (format!("not sent: {}", problem.brief()), " · Enter tries again");
+            let room = area.width >= cells(&why) + cells(how);
+            canvas.text(area, 0, &if room { why + how } else { why }, Role::Error);
+        }
+    }
+
+    /// How far an own message got, at the right edge of its last line.
+    fn marks(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        if !self.entry.own {
+            return;
+        }
+        let (mark, role) = match self.entry.status {
+            Status::Queued => ("◌", Role::Dim),
+            Status::Sent => ("✓", Role::Dim),
+            Status::Delivered => ("✓✓", Role::Accent),
+            Status::Read => ("●", Role::Read),
+            Status::Failed(_) => ("!", Role::Error),
+        };
+        canvas.right(until(area, 1), 0, mark, role);
+    }
+}
+
+/// Where a text has links; on the screen one may go over several lines.
+fn links(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    for word in text.split_inclusive(char::is_whitespace) {
+        let bare = word.trim_end().trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);
+        if bare.starts_with("https://") || bare.starts_with("http://") {
+            found.push(at..at + bare.len());
+        }
+        at += word.len();
+    }
+    found
+}
+
+/// A line of a text in pieces, links apart.
+fn split_links<'t>(text: &'t str, links: &[Range<usize>], line: Range<usize>) -> Vec<(&'t str, bool)> {
+    let mut pieces = Vec::new();
+    let mut at = line.start;
+    for link in links.iter().filter(|l| l.end > line.start && l.start < line.end) {
+        let (start, end) = (link.start.max(line.start), link.end.min(line.end));
+        pieces.push((text.get(at..start).unwrap_or_default(), false));
+        pieces.push((text.get(start..end).unwrap_or_default(), true));
+        at = end;
+    }
+    pieces.push((text.get(at..line.end).unwrap_or_default(), false));
+    pieces
+}
+
+/// Cells that a text takes, for callers that draw around it.
+pub(super) fn title_of(model: &Model) -> (String, Style) {
+    let Some(name) = model.open_name() else { return (String::new(), Style::new()) };
+    let row = model.roster.row(name);
+    let display =
+        row.and_then(|r| r.display.as_ref()).map(|d| d.as_str()).filter(|d| *d != name.as_str() && width(d) > 0);
+    let text = match display {
+        Some(display) => format!("{name} · {display}"),
+        None => name.to_string(),
+    };
+    (text, model.theme.style(Role::BarStrong))
+}
