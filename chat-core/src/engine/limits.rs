@@ -89,3 +89,7 @@ pub(super) const TRIAL_DEVICES_MAX: usize = 64;
 /// Milliseconds between two looks at old prekeys, ids and results on a standing connection: a day's
 /// fraction, so that a week is kept to within hours.
 pub(super) const CHORES_MS: u64 = 6 * 3_600_000;
+
+/// Milliseconds that a listed device without prekeys is left out: it asks for nothing, and a relay that
+/// has them meanwhile answers `StaleDevices`.
+pub(super) const UNPUBLISHED_MS_MAX: u64 = 10_000;

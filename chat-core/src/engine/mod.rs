@@ -12,6 +12,43 @@
 //!   memory/        people · lists · sessions · queue · streams · …    (what is known)
 //! ```
 //!
+//! # A loop around it
+//! ```
+//! use chat_core::engine::{Boot, Command, CommandId, Context, Engine, Input, Output, Route};
+//! use chat_core::store::{MemoryRecords, WriteBatch};
+//! use chat_core::time::Timestamp;
+//! use chat_wire::ids::BootId;
+//!
+//! // The shell's parts: a store, randomness, a clock, a connection.
+//! let mut store = MemoryRecords::default();
+//! let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+//! let now = || Timestamp::from_ms(1_800_000_000_000);
+//! let (mut to_relay, mut answers) = (Vec::new(), Vec::new());
+//!
+//! let boot = Boot { id: BootId([7; 16]) };
+//! let (mut engine, mut step) = Engine::open(now(), boot, &mut Context { records: &store, rng: &mut rng })?;
+//!
+//! // What comes from outside: a connection with its TLS exporter, frames, commands, the timer.
+//! let text = Command::Send { to: "bob".into(), text: "hi".into(), reply_to: None, idempotency_key: None };
+//! let mut inputs = [Input::Connected(Route(1), [9; 32]), Input::Command(CommandId(1), text)].into_iter();
+//! loop {
+//!     // Apply, then act: outputs are reached only through the write.
+//!     let released = step.apply(|batch: &WriteBatch| Ok::<(), std::io::Error>(store.apply(batch)))?;
+//!     for output in released {
+//!         match output {
+//!             Output::Transmit(_route, frame) => to_relay.push(frame),
+//!             Output::Reply(_command, reply) => answers.push(reply),
+//!             Output::Close(_) | Output::Event(_) | Output::Notice(_) | Output::WakeAt(_) => {}
+//!         }
+//!     }
+//!     let Some(input) = inputs.next() else { break };
+//!     step = engine.handle(now(), input, &mut Context { records: &store, rng: &mut rng })?;
+//! }
+//! assert_eq!(to_relay.len(), 1); // `Hello`
+//! assert!(answers[0].is_err()); // nobody is logged in yet
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Absent on purpose: sockets, clocks, files, global randomness, SQL, OPAQUE.
 
 use chat_wire::frame::ServerFrame;
@@ -223,8 +260,8 @@ impl Engine {
                 resolve::name_found(state, work, &name, &users);
                 Ok(())
             }
-            (Ask::Lists(account), ServerMessage::Lists { lists }) => {
-                let resolved = resolve::lists_came(state, work, account, &lists)?;
+            (Ask::Lists(wanted), ServerMessage::Lists { lists }) => {
+                let resolved = resolve::lists_came(state, work, wanted, &lists)?;
                 self.resolved(work, resolved)
             }
             (Ask::Claim { lane, of }, ServerMessage::Claimed { list, bundles }) => {
@@ -271,8 +308,8 @@ impl Engine {
                 resolve::name_refused(state, work, &name, refusal);
                 Ok(())
             }
-            Ask::Lists(account) => {
-                let resolved = resolve::lists_refused(state, work, account, refusal)?;
+            Ask::Lists(wanted) => {
+                let resolved = resolve::lists_refused(state, work, wanted, refusal)?;
                 self.resolved(work, resolved)
             }
             Ask::Claim { lane, .. } => {

@@ -9,7 +9,7 @@ use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::BootId;
 use chat_wire::keys::{Signature, VerifyKey};
 use chat_wire::limits::PROTOCOL_VERSION;
-use chat_wire::message::{ChannelBinding, ClientMessage, LogoutReason, PresenceStatus, ready_bytes};
+use chat_wire::message::{ChannelBinding, ClientMessage, LogoutReason, ready_bytes};
 
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
@@ -128,6 +128,7 @@ pub(in crate::engine) fn entered(
         state.sessions.retire_all(work)?;
         state.recall_flights(work)?;
         me::raise_step(work, entry.step)?;
+        state.post_to_all(work)?;
     }
     // Written before it is sent: if the answer is lost, the relay may hold either.
     let boots: Vec<BootId> = entry.boot.into_iter().chain([state.boot]).collect();
@@ -150,11 +151,7 @@ pub(in crate::engine) fn online(state: &mut State, work: &mut Work<'_>) -> Resul
     state.set_phase(Phase::Online);
     work.event(Event::Online(true));
     state.resend_flights(work)?;
-    state.contacts_changed(work);
-    let status = state.profile.status;
-    if status != PresenceStatus::Online {
-        state.ask(work, Ask::Presence(None), ClientMessage::SetPresence { status });
-    }
+    state.appear(work);
     let account = state.own_address()?.account;
     let known_seq = state.list_of(work, &account)?.map_or(0, |known| known.list.body().seq);
     let relay_seq = state.link.as_ref().and_then(|link| link.entry).map_or(0, |entry| entry.list_seq);

@@ -81,6 +81,7 @@ pub(in crate::engine) fn registered(state: &mut State, work: &mut Work<'_>) -> R
     me::save_boots(work, &[state.boot])?;
     state.set_phase(Phase::Online);
     work.event(Event::Online(true));
+    state.appear(work);
     Ok(())
 }
 
@@ -106,6 +107,7 @@ pub(in crate::engine) fn resume(
     if state.me.is_none() && me::load_enrolling(work)?.is_some_and(|(me, _)| me.account() == wanted.account) {
         // The registration's answer was lost, but the account stands.
         adopt_enrolling(state, work)?;
+        state.enrolling = None;
     }
     let ours = state.me.as_ref().is_some_and(|me| me.account() == wanted.account && me.name == wanted.username);
     if !ours {

@@ -15,6 +15,7 @@ use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::Trouble;
 use crate::engine::limits::{CLOCK_SKEW_MS_MAX, INITIATIONS_PER_MINUTE_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
 use crate::engine::memory::arrivals::{Arrival, seen_key};
+use crate::engine::memory::asks::ListsAfter;
 use crate::engine::memory::people::Standing;
 use crate::engine::memory::sessions::{Sessions, Trial, replay_key};
 use crate::engine::memory::streams::PeerStream;
@@ -47,6 +48,10 @@ enum Outcome {
 
 /// Puts a packet at the end of the line. `false` when the line is full: the relay is out of order.
 pub(in crate::engine) fn receive(state: &mut State, parcel: Parcel) -> bool {
+    if parcel.seq.is_none() && state.parcels.waits_for.is_some() {
+        // What is only worth something now does not wait for lists.
+        return true;
+    }
     if state.parcels.queue.len() >= PARCELS_MAX {
         return false;
     }
@@ -60,7 +65,7 @@ pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<
         let Some(parcel) = state.parcels.queue.front().cloned() else { return Ok(None) };
         let outcome = match open(state, work, &parcel)? {
             Outcome::Needs(account, after_seq) if !state.parcels.fetched => {
-                state.parcels.waits_for = Some(account);
+                state.parcels.waits_for = Some(ListsAfter { account, seq: after_seq });
                 state.fetch_lists(work, account, after_seq);
                 return Ok(None);
             }
@@ -265,14 +270,23 @@ pub(in crate::engine) fn note_place(
     }
     let account = received.author.account;
     let mut stream = PeerStream::load(work, &account, &received.author)?;
-    let person = state.people.get(&account);
-    let welcome = person.is_some_and(|person| !person.blocked && person.standing != Standing::Declined);
-    if welcome {
+    // What is dropped counts as missing, so that no receipt ever claims it.
+    if is_welcome(state, &account) {
         stream.take(received.body.counter, chain_hash(&received.message.body));
     } else {
         stream.skip(received.body.counter);
     }
     stream.save(work, &account, &received.author)
+}
+
+/// Whether something of this author is kept: shown, or held back.
+fn is_welcome(state: &State, account: &AccountId) -> bool {
+    state.people.get(account).is_some_and(|person| match person.standing {
+        _ if person.blocked => false,
+        Standing::Accepted => true,
+        Standing::Declined => false,
+        Standing::Stranger => state.has_room_for(person),
+    })
 }
 
 /// A message: shown, held back, or dropped, as its author stands with us.
@@ -354,3 +368,6 @@ fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, text
         reply_to,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use crate::engine::content::{Content, Identified, Text};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Conversation, FailureKind, Message, MessageStatus, Reply};
-use crate::engine::limits::{PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::engine::limits::{PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, TEXT_BYTES_MAX, UNPUBLISHED_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{remember, seen_key};
 use crate::engine::memory::asks::Ask;
@@ -126,7 +126,7 @@ fn note_to_self(
     account: AccountId,
     draft: Draft,
 ) -> Result<MessageId, EngineError> {
-    let alone = state.audience(work, &account)?.is_none_or(|audience| audience.is_empty());
+    let alone = state.list_of(work, &account)?.is_none_or(|known| known.list.body().live_devices().count() <= 1);
     let content = Content::Text(Text { text: draft.text, reply_to: draft.reply_to });
     state.announce_conversation(work, account);
     if !alone {
@@ -172,7 +172,7 @@ fn record(
 
 /// Seals and sends whatever can be sent now.
 pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    if !state.is_online() {
+    if !state.is_online() || !state.is_listed(work)? {
         return Ok(());
     }
     for account in state.queue.take_ready() {
@@ -202,10 +202,10 @@ fn flush(state: &mut State, work: &mut Work<'_>, account: AccountId) -> Result<(
         state.fetch_lists(work, account, seq);
         return Ok(());
     }
-    if audience.is_empty() {
-        // Nobody to send to: perhaps a later list names a device.
+    if !audience.reaches_somebody() {
+        // Perhaps a later list names a device, or the device publishes its keys.
         let now = work.now;
-        state.queue.lane(account).back_off(now, crate::engine::limits::RETRY_MS_MAX);
+        state.queue.lane(account).back_off(now, UNPUBLISHED_MS_MAX);
         return Ok(());
     }
     let missing = state.missing(work, &audience)?;
@@ -327,6 +327,7 @@ pub(in crate::engine) fn stale(
 ) -> Result<(), EngineError> {
     let now = work.now;
     let flight = state.recall(work, flight)?;
+    flight.lists.iter().for_each(|used| state.sessions.leave_nobody_out(&used.account));
     let mut news = false;
     for bytes in lists {
         let Ok(list) = chat_wire::device_list::DeviceList::decode(bytes) else { continue };

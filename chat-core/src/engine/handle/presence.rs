@@ -132,7 +132,7 @@ pub(in crate::engine) fn type_to(
     let Some(mut audience) = state.audience(work, &account)? else { return Ok(()) };
     audience.own.clear();
     // It is not worth a new session.
-    if audience.is_empty() || !state.missing(work, &audience)?.is_empty() {
+    if audience.peers.is_empty() || !state.missing(work, &audience)?.is_empty() {
         return Ok(());
     }
     state.typing.insert(account, (active, now));

@@ -116,15 +116,18 @@ fn apply_mark(
         return Ok(());
     }
     let device = author.device.0;
-    // What was neither delivered nor read before lies above the last contiguous place.
-    let first_open = before.gaps.first().map_or(before.delivered, |gap| gap.0.saturating_sub(1)).min(before.read);
-    let range = (first_open.saturating_add(1), after.delivered.max(after.read));
-    for (counter, id) in sent_between(work, &from, device, range)? {
-        let read = counter <= after.read && !contains(&after.gaps, counter);
-        if read {
+    // Below the first gap everything was settled before.
+    let gap = before.gaps.first().map_or(u64::MAX, |gap| gap.0);
+    let read = (before.read.saturating_add(1).min(gap), after.read);
+    for (counter, id) in sent_between(work, &from, device, read)? {
+        if !contains(&after.gaps, counter) {
             work.delete(Table::Sent, &sent_key(&from, device, counter));
             state.announce_status(work, &from, id, MessageStatus::Read);
-        } else if after.is_delivered(counter) && !before.is_delivered(counter) {
+        }
+    }
+    let delivered = (before.delivered.saturating_add(1).min(gap), after.delivered);
+    for (counter, id) in sent_between(work, &from, device, delivered)? {
+        if after.is_delivered(counter) && !before.is_delivered(counter) {
             state.announce_status(work, &from, id, MessageStatus::Delivered);
         }
     }

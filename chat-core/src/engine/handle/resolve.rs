@@ -9,14 +9,16 @@ use chat_wire::bundle::PreKeyBundle;
 use chat_wire::device_list::DeviceList;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, UserName};
+use chat_wire::limits::LISTS_PER_ANSWER_MAX;
 use chat_wire::message::{ClientMessage, FoundUser};
 use serde_bytes::ByteBuf;
 
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, Trouble};
+use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, UNPUBLISHED_MS_MAX};
 use crate::engine::memory::State;
-use crate::engine::memory::asks::Ask;
+use crate::engine::memory::asks::{Ask, ListsAfter};
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::names::Want;
 use crate::identity::Party;
@@ -76,35 +78,53 @@ pub(in crate::engine) fn name_refused(state: &mut State, work: &mut Work<'_>, na
 pub(in crate::engine) fn lists_came(
     state: &mut State,
     work: &mut Work<'_>,
-    account: AccountId,
+    asked: ListsAfter,
     lists: &[ByteBuf],
 ) -> Result<Option<Resolved>, EngineError> {
+    let account = asked.account;
     let sound = state.take_lists(work, &account, lists)?;
-    after_lists(state, work, account, sound)
+    let newest = state.list_of(work, &account)?.map(|known| known.list.body().seq);
+    if let Some(after_seq) = newest.filter(|_| sound && lists.len() >= LISTS_PER_ANSWER_MAX) {
+        // A long chain comes in pieces.
+        if let Some(wanted) = state.parcels.waits_for.as_mut().filter(|wanted| asked.covers(wanted)) {
+            wanted.seq = after_seq;
+        }
+        state.fetch_lists(work, account, after_seq);
+        return Ok(None);
+    }
+    after_lists(state, work, asked, sound)
 }
 
 /// Lists of an account did not come.
 pub(in crate::engine) fn lists_refused(
     state: &mut State,
     work: &mut Work<'_>,
-    account: AccountId,
+    asked: ListsAfter,
     refusal: &Refusal,
 ) -> Result<Option<Resolved>, EngineError> {
+    let account = asked.account;
     if let Some(name) = state.names.fetched(&account) {
         fail(state, work, &name, &Failure::from(refusal));
     }
-    after_lists(state, work, account, false)
+    let for_now = matches!(refusal.kind, RefusalKind::RateLimited | RefusalKind::Unavailable);
+    if for_now && state.parcels.waits_for.is_some_and(|wanted| asked.covers(&wanted)) {
+        // Mail is not given up because the relay is busy.
+        let wait_ms = refusal.retry_ms.clamp(RETRY_MS_MIN, RETRY_MS_MAX);
+        state.parcels.retry_at = Some(work.now.plus_ms(wait_ms));
+        return Ok(None);
+    }
+    after_lists(state, work, asked, false)
 }
 
 /// Whoever waits for an account's lists looks again.
 fn after_lists(
     state: &mut State,
     work: &mut Work<'_>,
-    account: AccountId,
+    asked: ListsAfter,
     sound: bool,
 ) -> Result<Option<Resolved>, EngineError> {
-    let now = work.now;
-    if state.parcels.waits_for.take_if(|waits_for| *waits_for == account).is_some() {
+    let (now, account) = (work.now, asked.account);
+    if state.parcels.waits_for.take_if(|wanted| asked.covers(wanted)).is_some() {
         state.parcels.fetched = true;
     }
     state.queue.release_asking();
@@ -139,7 +159,7 @@ fn fail(state: &mut State, work: &mut Work<'_>, name: &UserName, failure: &Failu
     None
 }
 
-/// Bundles for a lane came. What is still missing is asked for again later, not at once.
+/// Bundles for a lane came. A device without one is left out for a while.
 pub(in crate::engine) fn claimed(
     state: &mut State,
     work: &mut Work<'_>,
@@ -154,13 +174,10 @@ pub(in crate::engine) fn claimed(
     }
     keep_bundles(state, work, &of, bundles)?;
     state.queue.release_asking();
-    let wanted = state.audience(work, &lane)?;
-    let of_missing = match wanted {
-        Some(audience) => state.missing(work, &audience)?.iter().any(|device| device.account == of),
-        None => false,
-    };
-    if of_missing {
-        state.queue.lane(lane).back_off(now, 0);
+    let Some(audience) = state.audience(work, &lane)? else { return Ok(()) };
+    for device in state.missing(work, &audience)?.into_iter().filter(|device| device.account == of) {
+        // A listed device without prekeys can't be written to; the others need not wait for it.
+        state.sessions.leave_out(device, now.plus_ms(UNPUBLISHED_MS_MAX));
     }
     Ok(())
 }

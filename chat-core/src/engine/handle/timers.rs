@@ -31,6 +31,9 @@ pub(in crate::engine) fn wake(state: &mut State, work: &mut Work<'_>) -> Due {
     let now = work.now;
     state.queue.wake_due(now);
     let late = state.asks.close_overdue(now);
+    if state.parcels.retry_at.take_if(|at| *at <= now).is_some() {
+        state.parcels.waits_for = None;
+    }
     let Some(link) = &state.link else { return Due { late, ..Due::default() } };
     let waited = state.asks.any(|ask| *ask == Ask::Heartbeat);
     let relay_silent = waited && now.ms_since(link.last_heard) >= RELAY_SILENCE_MS_MAX;
@@ -79,7 +82,11 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
     let heartbeat =
         state.link.as_ref().filter(|link| beats(link.phase)).map(|link| link.last_sent.plus_ms(HEARTBEAT_MS));
     let due = if state.is_online() { state.queue.next_due() } else { None };
-    let Some(next) = heartbeat.into_iter().chain(state.asks.next_deadline()).chain(due).min() else { return };
+    let Some(next) =
+        heartbeat.into_iter().chain(state.asks.next_deadline()).chain(due).chain(state.parcels.retry_at).min()
+    else {
+        return;
+    };
     let next = next.max(work.now);
     // A timer that is set too early costs one look; it is not set again for every frame.
     if state.wake_at.is_none_or(|armed| next < armed || armed < work.now) {

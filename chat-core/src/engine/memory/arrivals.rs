@@ -110,7 +110,7 @@ impl State {
         let held = person.request.as_ref().map_or(0, |card| card.held);
         let first = person.request.is_none();
         let name = person.name.clone();
-        if held >= HELD_MESSAGES_MAX || (first && self.people.open_requests() >= REQUESTS_MAX) {
+        if !self.has_room_for(person) {
             work.trouble(Trouble::Overflow);
             return Ok(());
         }
@@ -129,6 +129,14 @@ impl State {
                 card.held = card.held.saturating_add(1);
             }
         })
+    }
+
+    /// Whether one more message of a stranger can be held back.
+    pub(in crate::engine) fn has_room_for(&self, stranger: &Person) -> bool {
+        match &stranger.request {
+            Some(card) => card.held < HELD_MESSAGES_MAX,
+            None => self.people.open_requests() < REQUESTS_MAX,
+        }
     }
 
     /// Accepts somebody: what was held back arrives, in order.

@@ -31,8 +31,8 @@ pub(in crate::engine) enum Ask {
         lane: AccountId,
         of: AccountId,
     },
-    /// Newer lists of an account.
-    Lists(AccountId),
+    /// Lists of an account.
+    Lists(ListsAfter),
     /// Whom a name leads to, for commands that need no session.
     FindName(UserName),
     Search(CommandId),
@@ -45,6 +45,20 @@ pub(in crate::engine) enum Ask {
     Logout(CommandId),
     /// A list that takes this device off the account.
     Forget(CommandId),
+}
+
+/// Lists of an account after a sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct ListsAfter {
+    pub(in crate::engine) account: AccountId,
+    pub(in crate::engine) seq: u64,
+}
+
+impl ListsAfter {
+    /// Whether these lists hold those as well.
+    pub(in crate::engine) fn covers(&self, wanted: &Self) -> bool {
+        self.account == wanted.account && self.seq <= wanted.seq
+    }
 }
 
 /// Open requests by number.

@@ -25,6 +25,8 @@ pub(in crate::engine) struct Audience {
     lists: Vec<ListState>,
     own_gossip: ListGossip,
     peer_gossip: ListGossip,
+    /// Notes to oneself.
+    to_self: bool,
     /// The other side's list has to be checked first.
     pub(in crate::engine) outdated: Option<u64>,
 }
@@ -34,8 +36,9 @@ impl Audience {
         self.peers.iter().chain(&self.own)
     }
 
-    pub(in crate::engine) fn is_empty(&self) -> bool {
-        self.peers.is_empty() && self.own.is_empty()
+    /// Own other devices alone are nobody, but for notes to oneself.
+    pub(in crate::engine) fn reaches_somebody(&self) -> bool {
+        !self.peers.is_empty() || (self.to_self && !self.own.is_empty())
     }
 }
 
@@ -63,24 +66,24 @@ impl State {
             account: list.body().account_id,
             seq: list.body().seq,
         };
-        let own_state = (!own.is_empty()).then(|| state(&own_list));
+        let now = work.now;
+        let own: Vec<Party> = own.into_iter().filter(|p| !self.sessions.is_left_out(&p.address(), now)).collect();
+        // Named also when this is the only device: so the relay tells of one that was added meanwhile.
+        let own_state = state(&own_list);
         let own_gossip = ListGossip::of(Some(&own_list));
         if *conversation == me.account {
-            let lists = own_state.into_iter().collect();
-            return Ok(Some(Audience {
-                peers: Vec::new(),
-                own,
-                lists,
-                own_gossip,
-                peer_gossip: own_gossip,
-                outdated: None,
-            }));
+            let (peers, lists) = (Vec::new(), vec![own_state]);
+            let audience =
+                Audience { peers, own, lists, own_gossip, peer_gossip: own_gossip, to_self: true, outdated: None };
+            return Ok(Some(audience));
         }
         let Some(known) = self.lists.newest(work, conversation)? else { return Ok(None) };
-        let lists = [state(&known.list)].into_iter().chain(own_state).collect();
+        let lists = vec![state(&known.list), own_state];
         let peer_gossip = ListGossip::of(Some(&known.list));
         let outdated = known.is_old(work.now).then(|| known.list.body().seq);
-        Ok(Some(Audience { peers: parties(&known.list), own, lists, own_gossip, peer_gossip, outdated }))
+        let listed = parties(&known.list);
+        let peers = listed.into_iter().filter(|p| !self.sessions.is_left_out(&p.address(), now)).collect();
+        Ok(Some(Audience { peers, own, lists, own_gossip, peer_gossip, to_self: false, outdated }))
     }
 
     /// Devices for which there is neither a session nor a bundle to start one with.

@@ -111,8 +111,10 @@ pub(super) struct Chores {
 #[derive(Debug, Default)]
 pub(super) struct Parcels {
     pub(super) queue: VecDeque<Parcel>,
-    /// The first waits for lists of this account.
-    pub(super) waits_for: Option<AccountId>,
+    /// The first waits for these lists.
+    pub(super) waits_for: Option<asks::ListsAfter>,
+    /// The relay was too busy for those lists: the first is tried again at this time.
+    pub(super) retry_at: Option<Timestamp>,
     /// The lists were fetched once for the first: a second miss drops it.
     pub(super) fetched: bool,
     /// Everything up to this place is durable and not yet acknowledged.

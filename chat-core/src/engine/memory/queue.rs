@@ -79,6 +79,8 @@ pub(in crate::engine) enum Hold {
 pub(in crate::engine) struct Lane {
     pub(in crate::engine) waiting: VecDeque<u64>,
     pub(in crate::engine) flight: Option<u64>,
+    /// Contents that the send under way carries.
+    carried: usize,
     pub(in crate::engine) hold: Hold,
     /// A receipt is due at this time.
     pub(in crate::engine) receipt_at: Option<Timestamp>,
@@ -121,7 +123,8 @@ impl Queue {
             let number = number(Table::InFlight, &key)?;
             let flight: Flight = decode(Table::InFlight, &value)?;
             queue.last = queue.last.max(number).max(flight.covers.iter().copied().max().unwrap_or(0));
-            queue.lane(flight.conversation).flight = Some(number);
+            let lane = queue.lane(flight.conversation);
+            (lane.flight, lane.carried) = (Some(number), flight.covers.len());
         }
         let carried = queue.carried(records)?;
         for (key, value) in records.scan(Table::Outbox, &[], None, usize::MAX) {
@@ -161,7 +164,7 @@ impl Queue {
         // What a send carries is always the front of the line.
         let carried = flight.covers.len().min(lane.waiting.len());
         lane.waiting.drain(..carried);
-        lane.flight = Some(number);
+        (lane.flight, lane.carried) = (Some(number), carried);
         Ok(number)
     }
 
@@ -169,7 +172,8 @@ impl Queue {
     pub(in crate::engine) fn land(&mut self, work: &mut Work<'_>, number: u64) -> Result<Flight, EngineError> {
         let flight = Flight::load(work, number)?;
         work.delete(Table::InFlight, &number.to_be_bytes());
-        self.lane(flight.conversation).flight = None;
+        let lane = self.lane(flight.conversation);
+        (lane.flight, lane.carried) = (None, 0);
         Ok(flight)
     }
 
@@ -238,7 +242,7 @@ impl Queue {
 
     /// Contents that the relay does not hold yet.
     pub(in crate::engine) fn waiting(&self) -> usize {
-        self.lanes.values().map(|lane| lane.waiting.len()).sum()
+        self.lanes.values().map(|lane| lane.waiting.len().saturating_add(lane.carried)).sum()
     }
 
     fn next_number(&mut self) -> u64 {

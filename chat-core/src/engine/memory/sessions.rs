@@ -63,6 +63,8 @@ pub(in crate::engine) enum Trial {
 pub(in crate::engine) struct Sessions {
     devices: HashMap<DeviceAddress, Device>,
     bundles: HashMap<DeviceAddress, VerifiedBundle>,
+    /// Listed devices that had no prekeys when they were asked for: they are left out for a while.
+    unpublished: HashMap<DeviceAddress, Timestamp>,
     clock: u64,
 }
 
@@ -209,6 +211,21 @@ impl Sessions {
             self.bundles.clear();
         }
         self.bundles.insert(of, bundle);
+    }
+
+    /// A listed device has published nothing that a session could be started with.
+    pub(in crate::engine) fn leave_out(&mut self, device: DeviceAddress, until: Timestamp) {
+        self.unpublished.insert(device, until);
+    }
+
+    /// The relay says that a device of this account is missing: nobody is left out any more.
+    pub(in crate::engine) fn leave_nobody_out(&mut self, account: &AccountId) {
+        self.unpublished.retain(|device, _| device.account != *account);
+    }
+
+    pub(in crate::engine) fn is_left_out(&mut self, device: &DeviceAddress, now: Timestamp) -> bool {
+        self.unpublished.retain(|_, until| *until > now);
+        self.unpublished.contains_key(device)
     }
 
     pub(in crate::engine) fn has_bundle(&self, of: &DeviceAddress) -> bool {

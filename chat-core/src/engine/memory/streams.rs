@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
 use crate::engine::content::StreamMark;
-use crate::engine::context::Work;
+use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::limits::GAPS_MAX;
 use crate::store::Table;
@@ -191,7 +191,7 @@ pub(in crate::engine) fn peer_streams(
     let mut streams = Vec::new();
     for (key, value) in work.scan(Table::Streams, &prefix, None, usize::MAX) {
         let (_, address) = split_key(&key)?;
-        streams.push((address, super::super::context::decode(Table::Streams, &value)?));
+        streams.push((address, decode(Table::Streams, &value)?));
     }
     Ok(streams)
 }
@@ -226,6 +226,9 @@ pub(in crate::engine) fn sent_between(
     device: u32,
     range: (u64, u64),
 ) -> Result<Vec<(u64, MessageId)>, EngineError> {
+    if range.0 > range.1 {
+        return Ok(Vec::new());
+    }
     let damaged = EngineError::Store { table: Table::Sent };
     let prefix = [&conversation.0[..], &device.to_be_bytes()].concat();
     let after = range.0.checked_sub(1).map(|before| sent_key(conversation, device, before));

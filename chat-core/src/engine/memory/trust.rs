@@ -6,7 +6,7 @@ use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 
 use super::State;
-use super::asks::Ask;
+use super::asks::{Ask, ListsAfter};
 use super::lists::{Change, Known, Offer};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
@@ -57,8 +57,9 @@ impl State {
 
     /// Asks for the lists of an account after a sequence number, unless that is under way.
     pub(in crate::engine) fn fetch_lists(&mut self, work: &mut Work<'_>, account: AccountId, after_seq: u64) {
-        if !self.asks.any(|ask| *ask == Ask::Lists(account)) {
-            self.ask(work, Ask::Lists(account), ClientMessage::FetchLists { account, after_seq });
+        let wanted = ListsAfter { account, seq: after_seq };
+        if !self.asks.any(|ask| matches!(ask, Ask::Lists(asked) if asked.covers(&wanted))) {
+            self.ask(work, Ask::Lists(wanted), ClientMessage::FetchLists { account, after_seq });
         }
     }
 
@@ -69,6 +70,13 @@ impl State {
         account: &AccountId,
     ) -> Result<Option<Known>, EngineError> {
         self.lists.newest(work, account)
+    }
+
+    /// Whether this device is still of the account, as far as its newest list says.
+    pub(in crate::engine) fn is_listed(&mut self, work: &Work<'_>) -> Result<bool, EngineError> {
+        let address = self.own_address()?;
+        let known = self.lists.newest(work, &address.account)?;
+        Ok(known.is_some_and(|known| known.list.body().device(address.device).is_some()))
     }
 
     /// This device as its newest own list names it.
@@ -89,9 +97,18 @@ impl State {
         self.ask(work, Ask::Contacts, ClientMessage::SetContacts { accounts });
     }
 
+    /// Tells the relay who may see this device, and what: it is hidden until it says so itself.
+    pub(in crate::engine) fn appear(&mut self, work: &mut Work<'_>) {
+        self.contacts_changed(work);
+        let status = self.profile.status;
+        self.ask(work, Ask::Presence(None), ClientMessage::SetPresence { status });
+    }
+
     fn announce_change(&mut self, work: &mut Work<'_>, account: &AccountId, change: Change) -> Result<(), EngineError> {
-        let Some(person) = self.people.get(account).filter(|person| person.is_contact()) else { return Ok(()) };
-        let username = person.name.clone();
+        // A device that somebody added to the own account is the person's business first of all.
+        let own = self.me.as_ref().filter(|me| me.account() == *account).map(|me| me.name.clone());
+        let contact = self.people.get(account).filter(|person| person.is_contact()).map(|person| person.name.clone());
+        let Some(username) = own.or(contact) else { return Ok(()) };
         let reason = match change {
             Change { key: true, .. } => IdentityChange::Key,
             Change { device_added: true, .. } => IdentityChange::Device,

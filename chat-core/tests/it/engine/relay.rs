@@ -30,7 +30,6 @@ pub(crate) struct Device {
 }
 
 struct Account {
-    name: UserName,
     lists: Vec<Vec<u8>>,
     vault: Vec<u8>,
     allowed: BTreeSet<AccountId>,
@@ -206,11 +205,11 @@ impl FakeRelay {
                 }
                 let read = DeviceList::decode(&list).unwrap();
                 let address = DeviceAddress { account: read.body().account_id, device: read.body().devices[0].id };
-                self.names.insert(name.clone(), address.account);
+                self.names.insert(name, address.account);
                 let lists = vec![list.into_vec()];
                 let status = PresenceStatus::Online;
                 let (vault, allowed) = (vault.into_vec(), BTreeSet::new());
-                self.accounts.insert(address.account, Account { name, lists, vault, allowed, status });
+                self.accounts.insert(address.account, Account { lists, vault, allowed, status });
                 self.devices.insert(address, Device { boot: Some(boot), next_seq: 1, ..Device::default() });
                 self.let_in(connection, address)
             }
@@ -317,6 +316,13 @@ impl FakeRelay {
                 None
             }
             ClientMessage::Heartbeat {} => Some(ServerMessage::Heartbeat {}),
+            message => self.serve_people(me, message),
+        }
+    }
+
+    fn serve_people(&mut self, me: DeviceAddress, message: ClientMessage) -> Option<ServerMessage> {
+        let done = Some(ServerMessage::Done {});
+        match message {
             ClientMessage::SetPresence { status } => {
                 self.accounts.get_mut(&me.account).unwrap().status = status;
                 done
@@ -345,7 +351,7 @@ impl FakeRelay {
                 Some(ServerMessage::Found { users })
             }
             ClientMessage::Logout {} => done,
-            _ => refuse(RefusalKind::Unsupported),
+            _ => Some(ServerMessage::Refused(Refusal::of(RefusalKind::Unsupported))),
         }
     }
 
