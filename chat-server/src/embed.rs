@@ -46,10 +46,15 @@ pub fn embed(config: EmbedConfig) -> Result<Embedded, StartError> {
     let server = Server::start(config)?;
     let (addr, pin) = (server.address(), server.pin());
     let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(server.run_until(async {
-        // Sent or dropped: either ends the relay.
-        let _ = stopped.await;
-    }));
+    let task = tokio::spawn(async {
+        let ended = server.run_until(async {
+            // Sent or dropped: either ends the relay.
+            let _ = stopped.await;
+        });
+        if ended.await.is_err() {
+            tracing::error!("the embedded relay ended unexpectedly");
+        }
+    });
     Ok(Embedded { addr, pin, stop, task })
 }
 

@@ -26,4 +26,4 @@ pub use crate::config::Config;
 pub use crate::data_dir::DataDirError;
 pub use crate::embed::{EmbedConfig, Embedded, embed};
 pub use crate::net::tls::{Pin, TlsError};
-pub use crate::server::{Server, StartError};
+pub use crate::server::{Died, Server, StartError};

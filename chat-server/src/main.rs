@@ -146,7 +146,7 @@ fn serve(config: Config) -> anyhow::Result<()> {
                 }
                 tracing::info!("stopping");
             })
-            .await;
+            .await?;
         tracing::info!("stopped");
         Ok(())
     })

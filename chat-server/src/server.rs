@@ -43,6 +43,11 @@ pub enum StartError {
     Thread(#[source] std::io::Error),
 }
 
+/// The relay ended by itself, which is a mistake in it: whoever runs it should start it anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the relay ended unexpectedly")]
+pub struct Died;
+
 /// A relay that accepts connections as soon as [`Server::run_until`] is awaited; until then the
 /// kernel holds them.
 pub struct Server {
@@ -104,15 +109,19 @@ impl Server {
     }
 
     /// Serves until `stop`; then accepts no more, syncs, answers what was asked, closes.
-    pub async fn run_until(self, stop: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// [`Died`] when the relay ended by itself.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Died> {
         let Self { listener, door, inbox, connections, worker_ended, .. } = self;
         let ticker = tokio::spawn(worker::tick(inbox.clone(), connections));
-        let drain = async move {
+        let mut ended = Err(Died);
+        let drain = async {
             let _ = inbox.send(Event::Stop).await;
-            // An error means that the thread is gone already.
-            let _ = worker_ended.await;
+            ended = worker_ended.await.map_err(|_| Died);
         };
         listener::accept_until(listener, door, stop, drain).await;
         ticker.abort();
+        ended
     }
 }

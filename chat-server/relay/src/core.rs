@@ -66,6 +66,7 @@ pub(crate) struct Gates {
     pub(crate) password_checks: Limiter<AccountId>,
     pub(crate) registrations: Limiter<AddressKey>,
     pub(crate) finds: Limiter<AccountId>,
+    pub(crate) fetches: Limiter<AccountId>,
     pub(crate) claims: Limiter<AccountId>,
     pub(crate) claims_by_target: Limiter<(AccountId, AccountId)>,
     pub(crate) one_time: Limiter<AccountId>,
@@ -82,6 +83,7 @@ impl Gates {
             password_checks: Limiter::new(limits.password_tries_per_name),
             registrations: Limiter::new(limits.registrations_per_address),
             finds: Limiter::new(limits.finds),
+            fetches: Limiter::new(limits.fetches),
             claims: Limiter::new(limits.claims),
             claims_by_target: Limiter::new(limits.claims_per_target),
             one_time: Limiter::new(limits.one_time_per_target),
@@ -98,6 +100,7 @@ impl Gates {
         self.password_checks.prune(uptime_ms);
         self.registrations.prune(uptime_ms);
         self.finds.prune(uptime_ms);
+        self.fetches.prune(uptime_ms);
         self.claims.prune(uptime_ms);
         self.claims_by_target.prune(uptime_ms);
         self.one_time.prune(uptime_ms);

@@ -33,9 +33,12 @@ pub struct Limits {
     pub registrations_per_address: Allowance,
     /// Look-ups by one account; a search that is made while typing asks a few times a name.
     pub finds: Allowance,
-    /// Claims and list fetches by one account over all targets.
+    /// List fetches by one account of contacts that are connected: a long list of contacts is checked
+    /// at every start.
+    pub fetches: Allowance,
+    /// Claims, and list fetches of others than connected contacts, by one account over all targets.
     pub claims: Allowance,
-    /// Claims and list fetches by one account for one target.
+    /// The same by one account for one target.
     pub claims_per_target: Allowance,
     /// One-time pairs handed out of one account's stock to everybody; over it the last resort serves,
     /// so that a crowd cannot drain a person, only weaken the start of new sessions.
@@ -110,7 +113,8 @@ impl Default for Limits {
             password_tries_per_address: Allowance::per_minute(40, 10),
             registrations_per_address: Allowance::per_minute(20, 2),
             finds: Allowance::per_minute(60, 20),
-            claims: Allowance::per_minute(200, 60),
+            fetches: Allowance::per_minute(2_000, 600),
+            claims: Allowance::per_minute(500, 60),
             claims_per_target: Allowance::per_minute(20, 2),
             one_time_per_target: Allowance::per_minute(100, 2),
             sends: Allowance::per_minute(5_000, 3_000),

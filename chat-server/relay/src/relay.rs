@@ -34,6 +34,8 @@ pub enum Input {
     Frame(ConnectionId, ClientFrame),
     /// A client said something that is no frame of this protocol.
     Unreadable(ConnectionId, FrameError),
+    /// Bytes of a frame that is still under way came in.
+    Heard(ConnectionId),
     /// A connection is gone.
     Closed(ConnectionId),
     /// Some time has passed: sweep. Due at least twice a second while connections stand.
@@ -63,6 +65,7 @@ impl<S: Storage> Relay<S> {
             }
             Input::Frame(connection, frame) => self.frame(Here { now, connection }, frame),
             Input::Unreadable(connection, error) => self.unreadable(Here { now, connection }, error),
+            Input::Heard(connection) => drop(self.heard(Here { now, connection })),
             Input::Closed(connection) => {
                 self.end(now, connection);
                 self.connections.remove(&connection);
@@ -126,17 +129,9 @@ impl<S: Storage> Relay<S> {
     }
 
     fn frame(&mut self, here: Here, frame: ClientFrame) {
-        let Some(connection) = self.connections.get_mut(&here.connection) else { return };
-        if connection.peer.stage() == Stage::Closing {
-            return;
-        }
-        connection.heard_ms = here.now.uptime_ms;
-        if let Some(login) = connection.peer.login().filter(|login| login.dozing) {
-            login.dozing = false;
-            let news = self.core.presence.wake(&login.device, here.now.wall_ms);
-            self.core.spread(news);
-        }
+        let Some(connection) = self.heard(here) else { return };
         let (request, rests) = (frame.request, dispatch::rests(Kind::of(&frame.message)));
+        let Some(connection) = self.connections.get_mut(&connection) else { return };
         let result = dispatch::dispatch(&mut self.core, here, connection, frame);
         match result {
             Ok(reply) => {
@@ -150,6 +145,21 @@ impl<S: Storage> Relay<S> {
         for (connection, reason) in std::mem::take(&mut self.core.round.dismissals) {
             self.dismiss(here, connection, reason);
         }
+    }
+
+    /// Notes that a connection lives; none when it is closing or gone.
+    fn heard(&mut self, here: Here) -> Option<ConnectionId> {
+        let connection = self.connections.get_mut(&here.connection)?;
+        if connection.peer.stage() == Stage::Closing {
+            return None;
+        }
+        connection.heard_ms = here.now.uptime_ms;
+        if let Some(login) = connection.peer.login().filter(|login| login.dozing) {
+            login.dozing = false;
+            let news = self.core.presence.wake(&login.device, here.now.wall_ms);
+            self.core.spread(news);
+        }
+        Some(here.connection)
     }
 
     fn answer(&mut self, here: Here, (request, rests): (u32, Rests), reply: Reply) {

@@ -1,7 +1,7 @@
 //! One connection: a reader and a writer in one task, frames in between, nothing understood here.
 
 use std::io::{self, IoSlice};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf as _, Bytes};
 use chat_relay::{ConnectionId, Origin};
@@ -26,6 +26,9 @@ const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
 /// How long a closing connection reads on and drops what it reads: closing with unread bytes would
 /// reset the connection, and the peer might never see the last answer.
 const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// While a frame is under way the worker hears this often that its sender lives, as if it beat.
+const STILL_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Bytes asked for in one read: small while idle, for the buffer lies there all the time.
 const READ_BYTES_IDLE: usize = 1_024;
@@ -91,6 +94,7 @@ async fn converse(
 async fn read_frames(reader: &mut (impl AsyncRead + Unpin), shared: &Shared, mouth: &mut Mouth) {
     let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
     let mut chunk = READ_BYTES_IDLE;
+    let mut passed_on = Instant::now();
     loop {
         let buffer = deframer.buffer_mut();
         if buffer.capacity() == buffer.len() {
@@ -101,13 +105,22 @@ async fn read_frames(reader: &mut (impl AsyncRead + Unpin), shared: &Shared, mou
             return;
         }
         chunk = if read >= chunk { READ_BYTES_BUSY.min(chunk.saturating_mul(4)) } else { READ_BYTES_IDLE };
-        if let Err(stop) = pass_on(&mut deframer, shared, mouth).await {
-            if let Stop::Unreadable(error) = stop {
-                shared.one_more().await;
-                let _ = mouth.inbox.send(Event::Unreadable(mouth.connection, error)).await;
+        match pass_on(&mut deframer, shared, mouth).await {
+            Ok(0) if passed_on.elapsed() < STILL_ALIVE_INTERVAL => {}
+            // A large frame over a slow line: its sender is no less alive than one that beats.
+            Ok(0) => {
+                passed_on = Instant::now();
+                let _ = mouth.inbox.send(Event::Heard(mouth.connection)).await;
             }
-            // The worker's last word is in the queue or will be: the writer ends the connection.
-            std::future::pending::<()>().await;
+            Ok(_) => passed_on = Instant::now(),
+            Err(stop) => {
+                if let Stop::Unreadable(error) = stop {
+                    shared.one_more().await;
+                    let _ = mouth.inbox.send(Event::Unreadable(mouth.connection, error)).await;
+                }
+                // The worker's last word is in the queue or will be: the writer ends the connection.
+                std::future::pending::<()>().await;
+            }
         }
     }
 }
@@ -117,15 +130,16 @@ enum Stop {
     WorkerGone,
 }
 
-/// Hands on every whole frame that has come in.
-async fn pass_on(deframer: &mut Deframer, shared: &Shared, mouth: &mut Mouth) -> Result<(), Stop> {
+/// Hands on every whole frame that has come in, and counts them.
+async fn pass_on(deframer: &mut Deframer, shared: &Shared, mouth: &mut Mouth) -> Result<usize, Stop> {
+    let mut count: usize = 0;
     loop {
         if shared.is_logged_in() {
             deframer.set_limit(FRAME_BYTES_MAX);
             mouth.ticket.logged_in();
         }
         // SPEC 2.1: refused by its prefix.
-        let Some(bytes) = deframer.next_frame().map_err(Stop::Unreadable)? else { return Ok(()) };
+        let Some(bytes) = deframer.next_frame().map_err(Stop::Unreadable)? else { return Ok(count) };
         let event = match ClientFrame::decode(bytes) {
             Ok(frame) => Event::Frame(mouth.connection, Box::new(frame)),
             Err(error @ FrameError::Unknown { .. }) => Event::Unreadable(mouth.connection, error),
@@ -133,6 +147,7 @@ async fn pass_on(deframer: &mut Deframer, shared: &Shared, mouth: &mut Mouth) ->
         };
         shared.one_more().await;
         mouth.inbox.send(event).await.map_err(|_| Stop::WorkerGone)?;
+        count = count.saturating_add(1);
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) async fn accept_until(
     loop {
         tokio::select! {
             () = &mut stop => break,
+            // The worker ends by itself only when it panicked: nothing can be answered any more.
+            () = door.inbox.closed() => break,
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => admit(&door, &mut tasks, socket, peer),
                 Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,

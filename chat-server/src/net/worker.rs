@@ -35,6 +35,7 @@ pub(crate) enum Event {
     /// Boxed, because a frame with prekeys inside is large and the queue is of one size.
     Frame(ConnectionId, Box<ClientFrame>),
     Unreadable(ConnectionId, FrameError),
+    Heard(ConnectionId),
     Closed(ConnectionId),
     Tick,
     Stop,
@@ -117,6 +118,7 @@ impl<S: Storage> Worker<S> {
                 self.taken.push(connection);
                 Input::Unreadable(connection, error)
             }
+            Event::Heard(connection) => Input::Heard(connection),
             Event::Closed(connection) => {
                 self.outlets.remove(&connection);
                 Input::Closed(connection)

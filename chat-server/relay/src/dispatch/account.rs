@@ -58,8 +58,12 @@ pub(super) fn fetch_lists<S: Storage>(
     (of, after_seq): (AccountId, u64),
 ) -> Result<Reply, Refuse> {
     if of != asking {
-        core.gates.claims.take(asking, here.now.uptime_ms)?;
-        core.gates.claims_by_target.take((asking, of), here.now.uptime_ms)?;
+        if core.presence.are_mutual(&asking, &of) {
+            core.gates.fetches.take(asking, here.now.uptime_ms)?;
+        } else {
+            core.gates.claims.take(asking, here.now.uptime_ms)?;
+            core.gates.claims_by_target.take((asking, of), here.now.uptime_ms)?;
+        }
         core.live_account(&of)?;
     }
     let lists = core.store.lists(&of, after_seq, LISTS_PER_ANSWER_MAX)?;

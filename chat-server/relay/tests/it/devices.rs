@@ -169,9 +169,13 @@ fn records_are_written_by_compare_and_set_and_belong_to_the_account() {
 fn strangers_fetch_lists_only_so_often_and_ones_own_lists_are_free() {
     let mut bench = Bench::new(Config::default());
     let (alice, own) = bench.reachable("alice");
-    let (_, bob) = bench.reachable("bobby");
+    let (bobby, bob) = bench.reachable("bobby");
+    let (friend, friendly) = bench.reachable("friend");
+    bench.ask(own, ClientMessage::SetContacts { accounts: vec![friend.account, bobby.account] });
+    bench.ask(friendly, ClientMessage::SetContacts { accounts: vec![alice.account] });
     for _ in 0..100 {
         lists_after(&mut bench, own, &alice, 0);
+        lists_after(&mut bench, friendly, &alice, 0);
     }
     for _ in 0..20 {
         lists_after(&mut bench, bob, &alice, 0);

@@ -13,6 +13,7 @@ mod bench;
 mod kit;
 
 mod accounts;
+mod chance;
 mod devices;
 mod mail;
 mod prekeys;

@@ -64,6 +64,18 @@ fn a_silent_client_is_offline_within_ten_seconds_and_not_within_eight_and_any_fr
 }
 
 #[test]
+fn a_large_frame_over_a_slow_line_keeps_its_sender_online() {
+    let (mut bench, (_, a), (_, b)) = friends();
+    for _ in 0..20 {
+        bench.pass_ms(3_000);
+        beat(&mut bench, a);
+        bench.take(Input::Heard(b));
+    }
+    assert!(bench.presence(a).is_empty());
+    assert!(!bench.is_closed(b));
+}
+
+#[test]
 fn a_client_that_beats_every_three_seconds_stays_online() {
     let (mut bench, (_, a), (_, b)) = friends();
     for _ in 0..40 {
