@@ -154,23 +154,21 @@ fn cut(messages: &mut Vec<Message>, limit: i64) -> bool {
     more
 }
 
-/// Messages whose words match, newest first.
+/// Messages whose words match, newest first. The index is read from its newest entry on and no further
+/// than the limit needs.
 pub(super) fn matching(db: &Db, words: &str, with: Option<&str>, limit: u32) -> Result<Vec<Message>, StoreError> {
-    let limit = limit.min(HISTORY_PAGE_MAX);
-    let Some(with) = with else {
-        return messages(
-            db,
-            "place IN (SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid DESC LIMIT ?2) ORDER BY place DESC",
-            params![words, limit],
-        );
+    let conversation = match with {
+        None => None,
+        Some(with) => match named(db, with)? {
+            None => return Ok(Vec::new()),
+            found => found,
+        },
     };
-    let Some(conversation) = named(db, with)? else {
-        return Ok(Vec::new());
-    };
-    messages(
+    select(
         db,
-        "conversation = ?3 AND place IN (SELECT rowid FROM words WHERE words MATCH ?1) ORDER BY place DESC LIMIT ?2",
-        params![words, limit, conversation],
+        "words CROSS JOIN messages ON place = words.rowid JOIN conversations ON number = conversation
+         WHERE words MATCH ?1 AND (?2 IS NULL OR conversation = ?2) ORDER BY words.rowid DESC LIMIT ?3",
+        params![words, conversation, limit.min(HISTORY_PAGE_MAX)],
     )
 }
 
@@ -234,13 +232,17 @@ fn place(db: &Db, conversation: i64, id: &MessageId) -> Result<i64, StoreError> 
     .ok_or(StoreError::UnknownMessage)
 }
 
-/// Messages for which `condition` holds, a constant of this file. No two columns of the two tables
-/// have the same name.
+/// Messages for which `condition` holds, a constant of this file.
 fn messages(db: &Db, condition: &'static str, params: impl Params) -> Result<Vec<Message>, StoreError> {
+    select(db, &format!("messages JOIN conversations ON number = conversation WHERE {condition}"), params)
+}
+
+/// Messages of a query's remainder after `FROM`. No two columns of the tables have the same name.
+fn select(db: &Db, from: &str, params: impl Params) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT id, kind, peer, sender, recipient, text, unknown, reply_to, outgoing, status, time_ms, edited, deleted,
              direct, place <= read_to
-         FROM messages JOIN conversations ON number = conversation WHERE {condition}"
+         FROM {from}"
     );
     db.rows(&sql, params, read_message)
 }

@@ -50,7 +50,7 @@ const VERSION_1: &str = "
     CREATE INDEX messages_incoming ON messages (conversation, place) WHERE outgoing = 0;
 
     -- Holds words only; the text stands in `messages`.
-    CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = 'unicode61 remove_diacritics 2');
+    CREATE VIRTUAL TABLE words USING fts5 (body, content = '', prefix = '1 2 3 4', tokenize = 'unicode61 remove_diacritics 2');
     INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
 
     CREATE TABLE notices (

@@ -45,7 +45,7 @@ impl Words {
 
 /// Learns the words of a text.
 pub(super) fn index(db: &Db, new: &NewText) -> Result<(), StoreError> {
-    db.change("INSERT INTO words (rowid, text) VALUES (?1, ?2)", params![new.place, spaced(&new.text)])?;
+    db.change("INSERT INTO words (rowid, body) VALUES (?1, ?2)", params![new.place, spaced(&new.text)])?;
     Ok(())
 }
 
