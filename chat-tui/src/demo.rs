@@ -101,3 +101,38 @@ async fn repeat(bot: &Client, message: Message) -> Result<(), Failure> {
 
 /// The bot's name.
 pub const BOT_NAME: &str = "echo";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_registers_in_the_demo_gets_an_encrypted_answer_and_nothing_stays_behind() {
+        let demo = Demo::start().await.unwrap();
+        let (client, mut events) = Client::open(demo.profile()).await.unwrap();
+        let registration = Registration {
+            username: "visitor".to_owned(),
+            password: throwaway_password().unwrap().into(),
+            display_name: None,
+            device_name: None,
+            invite: None,
+        };
+        client.register(registration).await.unwrap();
+        let hello = Command::Send { to: BOT_NAME.to_owned(), text: "hi".into(), reply_to: None, idempotency_key: None };
+        client.run(hello).await.unwrap();
+        let answer = loop {
+            if let ClientEvent::Notice(notice) = events.next().await.unwrap()
+                && let NoticeKind::Message(message) = notice.kind
+            {
+                break message;
+            }
+        };
+        assert_eq!((answer.from.as_str(), answer.text.as_deref()), (BOT_NAME, Some("hi")));
+        assert!(answer.reply_to.is_some());
+
+        let folder = demo.folder.path().to_path_buf();
+        client.close().await;
+        demo.end().await;
+        assert!(!folder.exists());
+    }
+}

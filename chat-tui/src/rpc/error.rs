@@ -12,7 +12,9 @@ use crate::failure::{kind_name, sentence};
 pub(crate) struct RpcError {
     code: i32,
     message: Cow<'static, str>,
-    data: ErrorData,
+    /// None where JSON-RPC's own codes say all: the line never became a request of the contract.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<ErrorData>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,7 +30,7 @@ struct ErrorData {
 impl RpcError {
     /// The line is no JSON.
     pub(crate) fn parse() -> Self {
-        Self::plain(-32700, "The line is not JSON.", "ParseError")
+        Self::bare(-32700, "The line is not JSON.")
     }
 
     /// The line is longer than any request may be.
@@ -38,12 +40,12 @@ impl RpcError {
 
     /// JSON, but no request.
     pub(crate) fn invalid_request(why: &'static str) -> Self {
-        Self::plain(-32600, why, "InvalidRequest")
+        Self::bare(-32600, why)
     }
 
     /// No such method in this version.
     pub(crate) fn method_not_found() -> Self {
-        Self::plain(-32601, "There is no such method.", "MethodNotFound")
+        Self::bare(-32601, "There is no such method.")
     }
 
     /// Parameters of the wrong name, type or range.
@@ -63,7 +65,11 @@ impl RpcError {
 
     fn plain(code: i32, message: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
         let data = ErrorData { kind, unmet: None, retry_after_ms: None };
-        Self { code, message: message.into(), data }
+        Self { code, message: message.into(), data: Some(data) }
+    }
+
+    fn bare(code: i32, message: &'static str) -> Self {
+        Self { code, message: message.into(), data: None }
     }
 
     #[cfg(test)]
@@ -72,22 +78,21 @@ impl RpcError {
     }
 
     #[cfg(test)]
-    pub(crate) fn kind(&self) -> &'static str {
-        self.data.kind
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        self.data.as_ref().map(|data| data.kind)
     }
 }
 
 impl From<Failure> for RpcError {
     fn from(failure: Failure) -> Self {
-        let mut error = Self::plain(code(failure.kind), sentence(failure.kind), kind_name(failure.kind));
-        match failure.kind {
-            FailureKind::WeakPassword => error.data.unmet = Some(failure.unmet),
-            FailureKind::RateLimited => {
-                error.data.retry_after_ms = Some(failure.retry_after_ms.unwrap_or(RETRY_AFTER_MS_UNKNOWN));
-            }
-            _ => {}
-        }
-        error
+        let kind = failure.kind;
+        let retry_after_ms = failure.retry_after_ms.unwrap_or(RETRY_AFTER_MS_UNKNOWN);
+        let data = ErrorData {
+            kind: kind_name(kind),
+            unmet: (kind == FailureKind::WeakPassword).then_some(failure.unmet),
+            retry_after_ms: (kind == FailureKind::RateLimited).then_some(retry_after_ms),
+        };
+        Self { code: code(kind), message: sentence(kind).into(), data: Some(data) }
     }
 }
 
@@ -151,6 +156,6 @@ mod tests {
     #[test]
     fn wrong_parameters_found_late_have_the_code_of_those_found_early() {
         let late = RpcError::from(Failure::of(FailureKind::InvalidParams));
-        assert_eq!((late.code(), late.kind()), (-32602, "InvalidParams"));
+        assert_eq!((late.code(), late.kind()), (-32602, Some("InvalidParams")));
     }
 }

@@ -1,0 +1,121 @@
+//! The program: reads the command line, makes the process safe for secrets, and runs what was asked.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use chat_client::zeroize::Zeroizing;
+use chat_client::{Ack, Client, Config, Trust};
+use chat_tui::args::{AckMode, Args, Command, Profile, Rpc};
+use chat_tui::{app, failure, rpc};
+use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    keep_secrets_inside();
+    let done = match args.command {
+        Some(Command::Rpc(options)) => headless(options),
+        #[cfg(feature = "demo")]
+        Some(Command::Demo) => demo(),
+        None => interface(args.profile),
+    };
+    done.unwrap_or_else(|error| {
+        // A stderr that is gone is no reason to fail in another way.
+        let _ = writeln!(io::stderr(), "chat-tui: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Neither a crash nor its message tells what was in memory.
+fn keep_secrets_inside() {
+    std::panic::set_hook(Box::new(|panic| {
+        // The place only: a payload may quote a text.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(io::stderr(), "chat-tui: internal error at {place}");
+    }));
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        // Lowering one's own limit is always allowed; where it is not, nothing else would help.
+        let _ = setrlimit(Resource::Core, none);
+    }
+}
+
+fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(io::stderr).init();
+    let config = Config {
+        relay: options.relay,
+        pin: options.pin,
+        ack: match options.ack {
+            AckMode::Auto => Ack::Automatic,
+            AckMode::Manual => Ack::Manual,
+        },
+        ..Config::new(options.data)
+    };
+    let password = std::env::var(PASSWORD_VARIABLE).ok().map(Zeroizing::new);
+    // One thread: requests, answers and events are a trickle; the client has threads of its own.
+    on(Builder::new_current_thread().enable_all().build()?, async {
+        rpc::run(rpc::Options { config, password }).await.context("the process can't be set up")
+    })
+}
+
+fn interface(profile: Profile) -> anyhow::Result<ExitCode> {
+    let data_dir = profile.data.map_or_else(usual_data_dir, Ok)?;
+    let config = Config { relay: profile.relay, pin: profile.pin, trust: Trust::Ask, ..Config::new(data_dir) };
+    on(Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?, async {
+        screen(config, app::Options::default()).await
+    })
+}
+
+#[cfg(feature = "demo")]
+fn demo() -> anyhow::Result<ExitCode> {
+    on(Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?, async {
+        let demo = chat_tui::demo::Demo::start().await?;
+        let mut options = app::Options::default();
+        options.suggested.push(chat_tui::demo::BOT_NAME.to_owned());
+        options.register = true;
+        let done = screen(demo.profile(), options).await;
+        demo.end().await;
+        done
+    })
+}
+
+async fn screen(config: Config, options: app::Options) -> anyhow::Result<ExitCode> {
+    let (client, events) = match Client::open(config).await {
+        Ok(open) => open,
+        Err(error) => anyhow::bail!("{} ({error})", failure::sentence(error.kind())),
+    };
+    app::run(client, events, options).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs to the end and leaves behind what still waits for stdin or a slow reader.
+fn on(runtime: Runtime, work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LEFT_BEHIND_AFTER);
+    done
+}
+
+fn usual_data_dir() -> anyhow::Result<PathBuf> {
+    use etcetera::BaseStrategy;
+    let base = etcetera::choose_base_strategy().context("there is no home directory; name one with --data")?;
+    Ok(base.data_dir().join("chat-tui"))
+}
+
+/// What is logged, as `tracing` filter directives; `warn` without it.
+const LOG_VARIABLE: &str = "CHAT_LOG";
+
+/// Stands in for a password where none is typed.
+const PASSWORD_VARIABLE: &str = "CHAT_PASSWORD";
+
+/// Threads for drawing and for the network beside it.
+const WORKERS: usize = 2;
+
+/// Time for tasks that end by themselves; a thread that waits for stdin never does.
+const LEFT_BEHIND_AFTER: Duration = Duration::from_millis(100);

@@ -1,0 +1,20 @@
+//! Black-box tests of `chat-tui rpc`: real processes, a real relay, TLS and disks in between.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    unreachable_pub,
+    dead_code,
+    reason = "tests"
+)]
+
+mod bad_input;
+mod conversation;
+mod driver;
+mod durability;
+mod lifecycle;
+mod presence;
+mod privacy;
+mod world;
