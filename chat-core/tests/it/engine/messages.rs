@@ -199,3 +199,18 @@ fn many_strangers_use_up_the_one_time_keys_and_the_stock_is_refilled() {
     assert_eq!(world.requests("alice").len(), 3, "one pair, two on the last-resort key");
     assert_eq!(world.relay.devices[&device].pairs.len(), 100);
 }
+
+#[test]
+fn a_message_writes_a_few_small_rows_however_long_the_conversation_is() {
+    let mut world = World::friends(24);
+    for n in 0..200 {
+        world.say("alice", "bob", &format!("some text {n}"));
+        world.say("bob", "alice", &format!("some answer {n}"));
+    }
+    world.pass(3_000);
+    for who in ["alice", "bob"] {
+        let written = std::mem::take(&mut world.client(who).written);
+        let (rows, bytes) = written[written.len() - 60..].iter().fold((0, 0), |(r, b), w| (r.max(w.0), b.max(w.1)));
+        assert!(rows <= 24 && bytes <= 16_000, "{who}: {rows} rows, {bytes} bytes in one step");
+    }
+}

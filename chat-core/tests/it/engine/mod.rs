@@ -8,4 +8,5 @@ mod presence;
 mod relay;
 mod requests;
 mod restarts;
+mod walk;
 mod world;

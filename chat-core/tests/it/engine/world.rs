@@ -112,7 +112,11 @@ pub(crate) struct Client {
     pub(crate) events: Vec<Event>,
     /// Steps that were applied but whose outputs were lost, because the program died between.
     pub(crate) crash_after: Option<usize>,
+    /// The write of this step fails.
+    pub(crate) fail_at: Option<usize>,
     pub(crate) steps: usize,
+    /// Rows and bytes that the records' writes of each step had.
+    pub(crate) written: Vec<(usize, usize)>,
 }
 
 pub(crate) struct World {
@@ -161,7 +165,9 @@ impl World {
             replies: HashMap::new(),
             events: Vec::new(),
             crash_after: None,
+            fail_at: None,
             steps: 0,
+            written: Vec::new(),
         });
         self.next += 1;
         let mut id = [0; 16];
@@ -290,13 +296,24 @@ impl World {
 
     fn apply(&mut self, who: &'static str, step: Step) {
         let client = self.clients.get_mut(who).unwrap();
-        let disk = &mut client.disk;
-        let released = step.apply(|batch| {
-            disk.write(batch);
-            Ok::<(), Infallible>(())
-        });
-        let outputs = released.unwrap().into_outputs();
+        let (disk, written) = (&mut client.disk, &mut client.written);
         client.steps += 1;
+        let fails = client.fail_at == Some(client.steps);
+        let released = step.apply(|batch| {
+            if fails {
+                return Err("disk full");
+            }
+            written.push(size(batch));
+            disk.write(batch);
+            Ok(())
+        });
+        let Ok(released) = released else {
+            client.fail_at = None;
+            self.kill_quietly(who);
+            return;
+        };
+        let outputs = released.into_outputs();
+        let client = self.clients.get_mut(who).unwrap();
         if client.crash_after == Some(client.steps) {
             // Stored, but nothing of it was seen by anybody.
             client.crash_after = None;
@@ -334,8 +351,13 @@ impl World {
 
     /// Delivers frames until nothing moves.
     pub(crate) fn run(&mut self) {
+        assert!(self.run_some(100_000), "it never ends");
+    }
+
+    /// Delivers so many frames; `true` when nothing moves any more.
+    pub(crate) fn run_some(&mut self, frames: usize) -> bool {
         self.relay.now_ms = self.now.as_ms();
-        for _ in 0..100_000 {
+        for _ in 0..frames {
             let closed = std::mem::take(&mut self.relay.closed);
             for connection in closed {
                 if let Some(who) = self.holder(connection) {
@@ -343,12 +365,12 @@ impl World {
                     self.input(who, Input::Lost(Route(connection)));
                 }
             }
-            let Some((connection, frame)) = self.relay.out.pop_front() else { return };
+            let Some((connection, frame)) = self.relay.out.pop_front() else { return true };
             if let Some(who) = self.holder(connection) {
                 self.input(who, Input::Frame(Route(connection), frame));
             }
         }
-        panic!("it never ends");
+        false
     }
 
     fn holder(&self, connection: u64) -> Option<&'static str> {
@@ -425,6 +447,14 @@ impl World {
     pub(crate) fn notices(&mut self, who: &str, wanted: impl Fn(&NoticeKind) -> bool) -> usize {
         self.client(who).disk.notices.iter().filter(|notice| wanted(&notice.kind)).count()
     }
+}
+
+fn size(batch: &WriteBatch) -> (usize, usize) {
+    let bytes = batch.writes.iter().map(|write| match write {
+        chat_core::store::Write::Put { key, value, .. } => key.len() + value.len(),
+        chat_core::store::Write::Delete { key, .. } => key.len(),
+    });
+    (batch.writes.len(), bytes.sum())
 }
 
 pub(crate) fn name(text: &str) -> UserName {
