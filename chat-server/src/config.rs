@@ -1,4 +1,36 @@
 //! What the operator decides: a TOML file, then the command line. A mistake names its line.
+//!
+//! Every key may be left out; rates are tokens at once, then so many a minute:
+//!
+//! ```toml
+//! listen = "127.0.0.1:7667"
+//! data = "/var/lib/chat-server"
+//! log = "info"
+//! registration = "open"                 # or "invite", "closed"
+//!
+//! [tls]                                 # without it a self-signed certificate is made and kept
+//! certificate = "/etc/chat/fullchain.pem"
+//! key = "/etc/chat/key.pem"
+//!
+//! [limits]
+//! connections = 10000
+//! strangers_per_address = 64            # connections that have not logged in
+//! count_loopback = false                # whether limits by address count this machine
+//! mailbox_entries = 10000
+//! mailbox_mib = 64
+//! retention_days = 30
+//! password_tries_per_name = { burst = 20, per_minute = 1 }
+//! password_tries_per_address = { burst = 40, per_minute = 10 }
+//! registrations_per_address = { burst = 20, per_minute = 2 }
+//! finds = { burst = 60, per_minute = 20 }
+//! fetches = { burst = 2000, per_minute = 600 }
+//! claims = { burst = 500, per_minute = 60 }
+//! claims_per_target = { burst = 20, per_minute = 2 }
+//! one_time_per_target = { burst = 100, per_minute = 2 }
+//! sends = { burst = 5000, per_minute = 3000 }
+//! ephemerals = { burst = 60, per_minute = 120 }
+//! changes = { burst = 200, per_minute = 120 }
+//! ```
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::ops::Range;
@@ -314,6 +346,19 @@ mod tests {
         assert_eq!(config.tls.unwrap().key, Path::new("b.pem"));
         assert_eq!(config.relay.limits.mailbox_bytes_max, 2 * 1024 * 1024);
         assert_eq!(config.relay.limits.finds, Allowance { burst: 5, refill_ms: 10_000 });
+    }
+
+    #[test]
+    fn the_example_above_says_the_defaults() {
+        let page = include_str!("config.rs");
+        let lines = page.lines().skip_while(|l| *l != "//! ```toml").skip(1).take_while(|l| *l != "//! ```");
+        let example: Vec<&str> = lines.map(|l| l.trim_start_matches("//!").trim_start()).collect();
+        let (config, default) = (parse(&example.join("\n")).unwrap(), Config::default());
+        assert_eq!(config.relay.limits, default.relay.limits);
+        assert_eq!((config.listen, config.log), (default.listen, default.log));
+        assert_eq!(config.connections_max, default.connections_max);
+        assert_eq!(config.strangers_per_address_max, default.strangers_per_address_max);
+        assert_eq!(config.limit_loopback, default.limit_loopback);
     }
 
     #[test]

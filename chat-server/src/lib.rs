@@ -11,8 +11,8 @@
 //! # }
 //! ```
 //!
-//! Floors (a module imports only lower ones): 0 [`config`] `data_dir` · 1 `storage` · 2 `net` `admin` ·
-//! 3 `server` · 4 `embed`, the program.
+//! Floors (a module imports only lower ones): 0 [`config`] · 1 `data_dir` · 2 [`storage`] · 3 `net` [`admin`] ·
+//! 4 `server` · 5 `embed`, the program.
 
 pub mod admin;
 pub mod config;

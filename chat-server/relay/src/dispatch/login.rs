@@ -3,7 +3,7 @@
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, UserName};
 use chat_wire::keys::Signature;
-use chat_wire::limits::PROTOCOL_VERSION;
+use chat_wire::limits::{FEATURE_BYTES_MAX, FEATURES_MAX, PROTOCOL_VERSION};
 use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
@@ -21,8 +21,11 @@ pub(super) fn hello<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &mut Connection,
-    versions: &[u16],
+    (versions, features): (&[u16], &[String]),
 ) -> Result<Reply, Refuse> {
+    if features.len() > FEATURES_MAX || features.iter().any(|f| f.len() > FEATURE_BYTES_MAX) {
+        return Err(Refuse::Closing(RefusalKind::Malformed));
+    }
     // SPEC 4.6.1.
     if !versions.contains(&PROTOCOL_VERSION) {
         return Err(Refuse::Closing(RefusalKind::Version));

@@ -50,7 +50,7 @@ pub(crate) fn dispatch<S: Storage>(
         return as_device(core, here, (connection, device), frame);
     }
     match frame.message {
-        ClientMessage::Hello { versions, .. } => login::hello(core, here, connection, &versions),
+        ClientMessage::Hello { versions, features } => login::hello(core, here, connection, (&versions, &features)),
         ClientMessage::Register1 { name, request, invite } => {
             login::register1(core, here, connection, login::Application { name, request, invite })
         }

@@ -109,6 +109,12 @@ fn a_client_of_another_version_is_told_so_and_sent_away() {
     let hello = ClientMessage::Hello { versions: vec![2, 3], features: vec![] };
     assert_eq!(bench.refusal(connection, hello), RefusalKind::Version);
     assert!(bench.is_closed(connection));
+    for features in [vec!["x".to_owned(); 33], vec!["x".repeat(33)]] {
+        let connection = bench.open();
+        let hello = ClientMessage::Hello { versions: vec![1], features };
+        assert_eq!(bench.refusal(connection, hello), RefusalKind::Malformed);
+        assert!(bench.is_closed(connection));
+    }
 }
 
 #[test]
