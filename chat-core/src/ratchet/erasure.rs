@@ -94,8 +94,14 @@ struct Polynomials<'a> {
 }
 
 impl<'a> Polynomials<'a> {
+    /// Places `0..k`: the weights of the Braid's streams were computed by the compiler.
     fn through_message(message: &'a [u8]) -> Self {
-        Self::through((0..).zip(message.chunks_exact(CHUNK_BYTES)).collect())
+        let points: Vec<(u16, &[u8])> = (0..).zip(message.chunks_exact(CHUNK_BYTES)).collect();
+        match points.len() {
+            30 => Self { points, weights: WEIGHTS_30.to_vec() },
+            36 => Self { points, weights: WEIGHTS_36.to_vec() },
+            _ => Self::through(points),
+        }
     }
 
     /// The weights cost most and are the same for every place.
@@ -137,6 +143,29 @@ impl<'a> Polynomials<'a> {
     }
 }
 
+/// Weights of the places of the ciphertext's first part (960 bytes).
+static WEIGHTS_30: [Element; 30] = weights();
+/// Weights of the places of the encapsulation key's vector (1,152 bytes).
+static WEIGHTS_36: [Element; 36] = weights();
+
+/// `w_j = Π (j − m)` for the places `0..N`.
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler, N ≤ 36")]
+const fn weights<const N: usize>() -> [Element; N] {
+    let mut all = [Element(1); N];
+    let mut at = 0;
+    while at < N {
+        let mut other = 0;
+        while other < N {
+            if other != at {
+                all[at] = all[at].multiply(Element((at ^ other) as u16));
+            }
+            other = other.saturating_add(1);
+        }
+        at = at.saturating_add(1);
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +180,15 @@ mod tests {
         let whole = message(1152);
         for (slice, chunk) in whole.chunks(32).zip(encode(&whole, 0, 36)) {
             assert_eq!(chunk.as_slice(), slice);
+        }
+    }
+
+    #[test]
+    fn the_weights_that_the_compiler_computed_are_those_of_the_places() {
+        for len in [960, 1152] {
+            let whole = message(len);
+            let points = (0..).zip(whole.chunks_exact(32)).collect();
+            assert_eq!(Polynomials::through_message(&whole).weights, Polynomials::through(points).weights);
         }
     }
 

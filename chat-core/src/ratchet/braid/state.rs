@@ -8,7 +8,7 @@ use super::part::{BraidPart, PartKind};
 use crate::crypto::kem_parts::{
     FIRST_BYTES, HEADER_BYTES, PartsRandomness, PartsSeed, PublicParts, SECOND_BYTES, VECTOR_BYTES, vector_fits,
 };
-use crate::limits::CHUNKS_PER_MESSAGE_MAX;
+use crate::limits::{CHUNKS_PER_MESSAGE_MAX, SPARE_CHUNKS_PER_MESSAGE_MAX};
 use crate::ratchet::erasure::{CHUNK_BYTES, Decoder, encode};
 use crate::secret::Secret;
 
@@ -225,18 +225,22 @@ impl State {
 }
 
 /// The next chunks of a stream. One that fits the room goes whole each time, so that any single message
-/// carries it; a longer one goes on with chunks that were not sent yet.
+/// carries it; a longer one goes on with chunks that were not sent yet. Those behind its end make up
+/// for lost ones: few a message, because most often nothing is lost and the other side is only silent.
 fn chunks(kind: PartKind, stream: &[u8], next: &mut u16, room: usize) -> BraidPart {
     let room = room.min(CHUNKS_PER_MESSAGE_MAX);
     let whole = stream.len().div_ceil(CHUNK_BYTES);
-    let count = u16::try_from(room.min(whole)).unwrap_or(0);
-    if usize::from(count) == whole || next.checked_add(count).is_none() {
+    if room >= whole || u16::try_from(usize::from(*next).saturating_add(room)).is_err() {
         *next = 0;
     }
     let first = *next;
-    let end = first.saturating_add(count);
-    if usize::from(count) < whole {
-        *next = end;
+    let due = match whole.saturating_sub(usize::from(first)) {
+        0 => SPARE_CHUNKS_PER_MESSAGE_MAX,
+        left => left,
+    };
+    let count = u16::try_from(room.min(due)).unwrap_or(0);
+    if room < whole {
+        *next = first.saturating_add(count);
     }
     BraidPart { epoch: 0, kind, first, chunks: encode(stream, first, count) }
 }
