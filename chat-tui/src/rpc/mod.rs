@@ -1,7 +1,7 @@
 //! `chat-tui rpc`: the client without a screen. JSON-RPC 2.0, one object a line: requests on stdin,
 //! answers and notifications on stdout, logs on stderr only.
 //!
-//! Floors: 0 `line` `error` · 1 `request` `input` `output` · 2 `call` `shape` · 3 `session` ·
+//! Floors: 0 `line` `error` `input` `output` · 1 `request` · 2 `call` `shape` · 3 `session` ·
 //! 4 `backend` · 5 this file.
 
 mod backend;

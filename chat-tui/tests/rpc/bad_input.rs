@@ -298,6 +298,8 @@ fn a_store_of_a_newer_version_is_refused_and_left_as_it_is() {
         let db = rusqlite::Connection::open(store).unwrap();
         let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         db.execute_batch(&format!("PRAGMA key = \"x'{key}'\"; PRAGMA user_version = {version};")).unwrap();
+        // Closing takes the files away that stand beside an open store.
+        drop(db);
         fingerprints(&folder)
     };
     let before = set_version(9_999);
