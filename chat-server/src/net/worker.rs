@@ -17,7 +17,7 @@ const EVENTS_QUEUED_MAX: usize = 4_096;
 /// Inputs of one round: bounds the answer time of the first one in it.
 const INPUTS_PER_ROUND_MAX: usize = 4_096;
 
-/// Between two sweeps while connections stand: presence promises 10 s with 9 s of silence allowed.
+/// Between two sweeps while connections stand: presence promises 10 s and allows 8 s of silence.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Between two sweeps of an empty relay: only expiry is due.

@@ -3,7 +3,7 @@
 //! account looks exactly like one that is gone.
 //!
 //! ```text
-//! arrive ──▶ hidden ──show(online|away)──▶ seen ──doze (9 s silent)──▶ dozing
+//! arrive ──▶ hidden ──show(online|away)──▶ seen ──doze (8 s silent)──▶ dozing
 //!              ▲                            │ ▲                          │
 //!              └────show(invisible)─────────┘ └──────────wake────────────┘      leave: from anywhere
 //! ```

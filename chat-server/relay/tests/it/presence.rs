@@ -50,15 +50,15 @@ fn presence_flows_once_each_has_the_other_and_not_before() {
 }
 
 #[test]
-fn a_silent_client_is_offline_within_ten_seconds_and_not_within_eight_and_any_frame_brings_it_back() {
+fn a_silent_client_is_offline_within_nine_seconds_and_not_within_seven_and_any_frame_brings_it_back() {
     let (mut bench, (_, a), (bob, b)) = friends();
     bench.pass_ms(4_000);
     beat(&mut bench, a);
-    bench.pass_ms(4_000);
-    assert_eq!(bench.presence(a), [] as [bool; 0]);
+    bench.pass_ms(3_000);
+    assert_eq!(bench.presence(a), [] as [bool; 0], "two heartbeats may be lost");
     beat(&mut bench, a);
     bench.pass_ms(2_000);
-    assert_eq!(bench.presence(a), [false], "10 s after its last frame");
+    assert_eq!(bench.presence(a), [false], "a second is left of the ten for a busy machine");
     bench.ask(b, ClientMessage::FetchLists { account: bob.account, after_seq: 0 });
     assert_eq!(bench.presence(a), [true]);
 }
