@@ -4,12 +4,11 @@ use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
 use zeroize::Zeroize;
 
-use crate::secret::{Secret, secret_role};
+use crate::secret::Secret;
 
-secret_role!(
-    /// A pseudorandom key between Extract and Expand.
-    pub(crate) Prk, 32
-);
+/// A pseudorandom key between Extract and Expand, as the two hash states that it is used through; the
+/// hash wipes them when they are dropped.
+pub(crate) struct Prk(Box<Hkdf<Sha256>>);
 
 /// Bytes that one Expand can give: 255 blocks of SHA-256.
 const EXPAND_BYTES_MAX: usize = 255 * 32;
@@ -21,10 +20,16 @@ impl Prk {
         for part in parts {
             extract.input_ikm(part);
         }
-        let (mut prk, _) = extract.finalize();
-        let secret = Secret::fill(|out| out.copy_from_slice(&prk));
+        let (mut prk, hkdf) = extract.finalize();
         prk.as_mut_slice().zeroize();
-        Self(secret)
+        Self(Box::new(hkdf))
+    }
+
+    /// A key of 32 bytes or more that is pseudorandom already.
+    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
+    fn of_key<const K: usize>(key: &[u8; K]) -> Self {
+        const { assert!(K >= 32) };
+        Self(Box::new(Hkdf::from_prk(key).expect("a key of a whole hash or more")))
     }
 
     /// `Exp(self, info…, N)` as a secret.
@@ -33,21 +38,22 @@ impl Prk {
     }
 
     /// `Exp(self, info…, N)` into bytes that are public, or in a secret already.
+    #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     pub(crate) fn expand_public<const N: usize>(&self, info: &[&[u8]], out: &mut [u8; N]) {
-        expand_into(self.expose(), info, out);
+        const { assert!(N <= EXPAND_BYTES_MAX) };
+        self.0.expand_multi_info(info, out).expect("not more than 255 blocks");
+    }
+}
+
+impl std::fmt::Debug for Prk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Prk")
     }
 }
 
 /// `Exp(key, info…, N)` where a key of 32 bytes or more is a pseudorandom key already.
 pub(crate) fn expand<const K: usize, const N: usize>(key: &[u8; K], info: &[&[u8]]) -> Secret<N> {
-    Secret::fill(|out| expand_into(key, info, out))
-}
-
-#[expect(clippy::expect_used, reason = "both lengths are checked at compile time")]
-fn expand_into<const K: usize, const N: usize>(key: &[u8; K], info: &[&[u8]], out: &mut [u8; N]) {
-    const { assert!(K >= 32 && N <= EXPAND_BYTES_MAX) };
-    let hkdf = Hkdf::<Sha256>::from_prk(key).expect("a key of a whole hash or more");
-    hkdf.expand_multi_info(info, out).expect("not more than 255 blocks");
+    Prk::of_key(key).expand(info)
 }
 
 /// Cuts a derived secret into parts of 32 bytes at `index`.
@@ -68,7 +74,6 @@ mod tests {
     #[test]
     fn the_vectors_of_rfc_5869_come_out() {
         let prk = Prk::extract(&hex::decode("000102030405060708090a0b0c").unwrap(), &[&[0x0b; 10], &[0x0b; 12]]);
-        assert_eq!(hex::encode(prk.expose()), "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
         let okm = prk.expand::<42>(&[&hex::decode("f0f1f2f3f4").unwrap(), &hex::decode("f5f6f7f8f9").unwrap()]);
         assert_eq!(
             hex::encode(okm.expose()),

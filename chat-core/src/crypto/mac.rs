@@ -6,9 +6,14 @@ use subtle::ConstantTimeEq;
 
 use crate::secret::Secret;
 
-/// `HMAC(key, parts…)` as a new secret.
-pub(crate) fn derive(key: &[u8; 32], parts: &[&[u8]]) -> Secret<32> {
-    Secret::fill(|out| out.copy_from_slice(&run(key, parts)))
+/// `HMAC(key, one…)` and `HMAC(key, other…)`; the key is hashed in once for both.
+pub(crate) fn derive_two(key: &[u8; 32], one: &[&[u8]], other: &[&[u8]]) -> (Secret<32>, Secret<32>) {
+    let mac = <Hmac<Sha256> as KeyInit>::new(&block(key));
+    let derive = |mut mac: Hmac<Sha256>, parts: &[&[u8]]| {
+        parts.iter().for_each(|part| mac.update(part));
+        Secret::fill(|out| out.copy_from_slice(&mac.finalize().into_bytes()))
+    };
+    (derive(mac.clone(), one), derive(mac, other))
 }
 
 /// `HMAC(key, parts…)` as a public tag.

@@ -24,8 +24,8 @@ secret_role!(
 impl ChainKey {
     /// `seed_N = HMAC(CK, 0x01)`, `CK' = HMAC(CK, 0x02)`.
     pub(crate) fn step(&self) -> (Self, MessageSeed) {
-        let next = mac::derive(self.expose(), &[&[0x02]]);
-        (Self(next), MessageSeed::new(mac::derive(self.expose(), &[&[0x01]])))
+        let (next, seed) = mac::derive_two(self.expose(), &[&[0x02]], &[&[0x01]]);
+        (Self(next), MessageSeed::new(seed))
     }
 }
 
@@ -33,7 +33,7 @@ impl PqChainKey {
     /// `pqk = HMAC(C, 0x01 ‖ ctr u32)`, `C' = HMAC(C, 0x02 ‖ ctr)`.
     pub(crate) fn step(&self, counter: u32) -> (Self, PqMessageKey) {
         let counter = counter.to_be_bytes();
-        let next = mac::derive(self.expose(), &[&[0x02], &counter]);
-        (Self(next), PqMessageKey::new(mac::derive(self.expose(), &[&[0x01], &counter])))
+        let (next, key) = mac::derive_two(self.expose(), &[&[0x02], &counter], &[&[0x01], &counter]);
+        (Self(next), PqMessageKey::new(key))
     }
 }

@@ -1,7 +1,7 @@
 //! The hidden header: XChaCha20-Poly1305 under a header key, nonce = the message's hedged random value
 //! (key-schedule C).
 
-use chat_wire::codec::{Malformed, Reader, Writer};
+use chat_wire::codec::{Malformed, Reader};
 use chat_wire::keys::DhKey;
 
 use crate::crypto::aead::{self, TAG_BYTES};
@@ -24,6 +24,19 @@ pub(crate) const SEALED_HEADER_BYTES: usize = HEADER_BYTES + TAG_BYTES;
 /// Bytes of `r`.
 pub(crate) const RANDOM_BYTES: usize = 16;
 
+/// Parts one after the other, without an allocation. The widths add up to `N`.
+pub(crate) fn joined<const N: usize, const P: usize>(parts: [&[u8]; P]) -> [u8; N] {
+    debug_assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), N);
+    let mut out = [0; N];
+    let mut rest = &mut out[..];
+    for part in parts {
+        let Some((to, after)) = rest.split_at_mut_checked(part.len()) else { return out };
+        to.copy_from_slice(part);
+        rest = after;
+    }
+    out
+}
+
 /// `HP = ratchet pub 32 ‖ PN u32 ‖ N u32 ‖ Braid epoch mod 256 u8 ‖ ctr u32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -44,25 +57,20 @@ pub(crate) struct HeaderContext<'a> {
 
 impl HeaderContext<'_> {
     /// `L("dm/h") ‖ type ‖ AD_d`.
-    fn associated_data(&self) -> Vec<u8> {
-        [labels::DM_HEADER, &[self.kind], self.associated].concat()
+    fn associated_data(&self) -> [u8; labels::DM_HEADER.len() + 1 + 32] {
+        joined([labels::DM_HEADER, &[self.kind], self.associated])
     }
 
     /// `r ‖ 0^8`.
     fn nonce(&self) -> [u8; 24] {
-        let mut nonce = [0; 24];
-        for (to, from) in nonce.iter_mut().zip(self.random) {
-            *to = *from;
-        }
-        nonce
+        joined([self.random, &[0; 8]])
     }
 }
 
 impl Header {
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Writer::with_capacity(SEALED_HEADER_BYTES);
-        out.put(&self.ratchet.0).u32(self.previous).u32(self.position).u8(self.epoch).u32(self.counter);
-        out.finish()
+    fn encode(&self) -> [u8; HEADER_BYTES] {
+        let (previous, position) = (self.previous.to_be_bytes(), self.position.to_be_bytes());
+        joined([&self.ratchet.0[..], &previous, &position, &[self.epoch], &self.counter.to_be_bytes()])
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
@@ -83,11 +91,7 @@ impl HeaderKey {
     pub(crate) fn seal(&self, header: &Header, context: &HeaderContext<'_>) -> [u8; SEALED_HEADER_BYTES] {
         let mut text = header.encode();
         let tag = aead::xseal(self.expose(), &context.nonce(), &context.associated_data(), &mut text);
-        let mut out = [0; SEALED_HEADER_BYTES];
-        for (to, from) in out.iter_mut().zip(text.iter().chain(&tag)) {
-            *to = *from;
-        }
-        out
+        joined([&text, &tag])
     }
 
     pub(crate) fn open(&self, sealed: &[u8; SEALED_HEADER_BYTES], context: &HeaderContext<'_>) -> Option<Header> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chat_wire::codec::{Malformed, Reader};
 use chat_wire::ids::{ListHash, PreKeyId, RelayId};
-use zeroize::Zeroizing;
+use chat_wire::limits::PACKET_BYTES_MAX;
 
 use super::message::{COMMITMENT_BYTES, Clear, MessageKey, read_body};
 use super::record::Dirty;
@@ -120,12 +120,15 @@ struct Packet<'a> {
     random: [u8; RANDOM_BYTES],
     header: [u8; SEALED_HEADER_BYTES],
     commitment: [u8; COMMITMENT_BYTES],
+    /// With its tag.
     body: &'a [u8],
-    tag: &'a [u8; TAG_BYTES],
 }
 
 impl<'a> Packet<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if bytes.len() > PACKET_BYTES_MAX {
+            return Err(Malformed);
+        }
         let mut reader = Reader::new(bytes);
         let kind = reader.u8()?;
         let initiation = match kind {
@@ -134,8 +137,11 @@ impl<'a> Packet<'a> {
             _ => return Err(Malformed),
         };
         let (random, header, commitment) = (reader.array()?, reader.array()?, reader.array()?);
-        let (body, tag) = reader.rest().split_last_chunk().ok_or(Malformed)?;
-        Ok(Self { kind, initiation, random, header, commitment, body, tag })
+        let body = reader.rest();
+        if body.len() < TAG_BYTES {
+            return Err(Malformed);
+        }
+        Ok(Self { kind, initiation, random, header, commitment, body })
     }
 }
 
@@ -161,6 +167,7 @@ impl Session {
         let (place, header) = self.ec.locate(&packet.header, &context).ok_or(OpenError::NotThisSession)?;
 
         let mut next = self.fork();
+        next.expire(now);
         let sid = next.fixed.sid.0;
         let slot = next.ec.receive((place, &header), &sid, now)?;
         let pq_place = PqPlace { epoch: header.epoch, counter: header.counter, late: slot.late };
@@ -168,10 +175,7 @@ impl Session {
 
         let clear = Clear { associated, kind: packet.kind, random: &packet.random, header: &packet.header };
         let keys = MessageKey::join(&slot.seed, &pq.key).body_keys(&clear);
-        let mut body = Zeroizing::new(packet.body.to_vec());
-        if !keys.open(&clear, &packet.commitment, &mut body, packet.tag) {
-            return Err(OpenError::Refused(Refusal::Body));
-        }
+        let body = keys.open(&clear, &packet.commitment, packet.body).ok_or(OpenError::Refused(Refusal::Body))?;
         let (content, part) = read_body(&body, pq.epoch).map_err(|_| OpenError::Refused(Refusal::Layout))?;
         let carried = next.pq.carry(&part, &sid).map_err(|_| OpenError::Refused(Refusal::Braid))?;
 
@@ -184,9 +188,7 @@ impl Session {
         next.dirty.braid |= carried;
         next.dirty.stage |= !next.acknowledged();
         next.stage = Stage::Acknowledged;
-        if !next.ec.waits_for_late() {
-            next.dirty.pq |= next.pq.expire(false, now);
-        }
+        next.dirty.pq |= next.pq.expire(next.ec.waits_for_late(), now);
         Ok(Opened { content, session: next })
     }
 }

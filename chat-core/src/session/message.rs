@@ -1,9 +1,8 @@
 //! The body of a message and its keys (key-schedule C).
 
-use std::sync::Arc;
-
 use chat_wire::codec::{Malformed, Reader, Writer};
 use chat_wire::domain::plain_hash;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::padding::padded;
@@ -14,7 +13,7 @@ use crate::limits::{CHUNKS_PER_MESSAGE_MAX, CONTENT_BYTES_MAX};
 use crate::ratchet::braid::{BraidPart, PartKind};
 use crate::ratchet::chain::{MessageSeed, PqMessageKey};
 use crate::ratchet::erasure::CHUNK_BYTES;
-use crate::ratchet::header::{RANDOM_BYTES, SEALED_HEADER_BYTES};
+use crate::ratchet::header::{RANDOM_BYTES, SEALED_HEADER_BYTES, joined};
 use crate::secret::Secret;
 
 /// Bytes of a body beside content, chunks and zeros.
@@ -79,14 +78,14 @@ pub(super) struct BodyKeys(Secret<60>);
 
 impl Clear<'_> {
     /// `AD_d ‖ type ‖ r ‖ EH`.
-    fn associated_data(&self) -> Vec<u8> {
-        [&self.associated[..], &[self.kind], self.random, self.header].concat()
+    fn associated_data(&self) -> [u8; 32 + 1 + RANDOM_BYTES + SEALED_HEADER_BYTES] {
+        joined([self.associated, &[self.kind], self.random, self.header])
     }
 }
 
 impl MessageKey {
     /// `M = Ext(salt = pqk, IKM = seed_N)`.
-    pub(super) fn join(seed: &Arc<MessageSeed>, pq: &Arc<PqMessageKey>) -> Self {
+    pub(super) fn join(seed: &MessageSeed, pq: &PqMessageKey) -> Self {
         Self(Prk::extract(pq.expose(), &[seed.expose()]))
     }
 
@@ -119,16 +118,19 @@ impl BodyKeys {
         (commitment, tag)
     }
 
-    /// Decrypts the body in place, when the commitment and then the tag are right.
+    /// Decrypts body and tag, when the commitment and then the tag are right.
     pub(super) fn open(
         self,
         clear: &Clear<'_>,
         commitment: &[u8; COMMITMENT_BYTES],
-        body: &mut [u8],
-        tag: &[u8; TAG_BYTES],
-    ) -> bool {
-        use subtle::ConstantTimeEq;
+        sealed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let (key, nonce, expected) = self.parts();
-        bool::from(expected.ct_eq(commitment)) && aead::open(&key, &nonce, &clear.associated_data(), body, tag).is_ok()
+        if !bool::from(expected.ct_eq(commitment)) {
+            return None;
+        }
+        let mut body = Zeroizing::new(vec![0; sealed.len().checked_sub(TAG_BYTES)?]);
+        aead::open_into(&key, &nonce, &clear.associated_data(), sealed, &mut body).ok()?;
+        Some(body)
     }
 }

@@ -1,7 +1,5 @@
 //! Sealing.
 
-use std::sync::Arc;
-
 use chat_wire::codec::Writer;
 use rand_core::CryptoRng;
 
@@ -86,7 +84,7 @@ impl Session {
         };
         let [associated, _] = &self.fixed.associated;
         let mut body = body(content, &pq.part);
-        let key = MessageKey::join(&Arc::new(slot.seed), &Arc::new(pq.key));
+        let key = MessageKey::join(&slot.seed, &pq.key);
         let random = key.hedged(&random::secret(rng), &body);
         let sealed_header = slot.header_key.seal(&header, &HeaderContext { kind, associated, random: &random });
         let clear = Clear { associated, kind, random: &random, header: &sealed_header };

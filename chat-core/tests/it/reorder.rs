@@ -84,6 +84,7 @@ fn a_message_that_is_seven_days_late_no_longer_opens() {
     let mut kept = pair.bob.open(&pair.alice.seal(b"x", &mut pair.rng).unwrap().packet, NOW).unwrap().session;
     kept.expire(NOW.plus_ms(week - 60 * 60 * 1_000 - 1));
     assert!(kept.open(&late, NOW).is_ok());
+    assert_eq!(kept.open(&late, NOW.plus_ms(week)).err(), Some(OpenError::Duplicate));
     kept.expire(NOW.plus_ms(week));
     // Its header key is gone with the seed: nothing tells it from a packet of another session.
     assert_eq!(kept.open(&late, Timestamp::from_ms(0)).err(), Some(OpenError::NotThisSession));

@@ -31,11 +31,21 @@ pub(super) fn open(
     tag: &[u8; TAG_BYTES],
 ) -> Result<(), BadTag> {
     let mut plain = Zeroizing::new(vec![0; text.len()]);
-    key_of(key)
-        .open_separate_gather(Nonce::assume_unique_for_key(*nonce), Aad::from(ad), text, tag, &mut plain)
-        .map_err(|_| BadTag)?;
+    open_into(key, nonce, ad, (text, tag), &mut plain)?;
     text.copy_from_slice(&plain);
     Ok(())
+}
+
+pub(super) fn open_into(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    ad: &[u8],
+    (text, tag): (&[u8], &[u8; TAG_BYTES]),
+    out: &mut [u8],
+) -> Result<(), BadTag> {
+    key_of(key)
+        .open_separate_gather(Nonce::assume_unique_for_key(*nonce), Aad::from(ad), text, tag, out)
+        .map_err(|_| BadTag)
 }
 
 pub(super) fn xseal(key: &[u8; 32], nonce: &[u8; 24], ad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {

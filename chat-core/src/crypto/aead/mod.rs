@@ -35,6 +35,21 @@ pub(crate) fn open(
     backend::open(key.expose(), nonce, ad, text, tag)
 }
 
+/// Decrypts ciphertext and tag into `out`, which is as long as the text. On failure it holds no plaintext.
+pub(crate) fn open_into(
+    key: &Secret<32>,
+    nonce: &[u8; 12],
+    ad: &[u8],
+    sealed: &[u8],
+    out: &mut [u8],
+) -> Result<(), BadTag> {
+    let (text, tag) = sealed.split_last_chunk().ok_or(BadTag)?;
+    if text.len() != out.len() {
+        return Err(BadTag);
+    }
+    backend::open_into(key.expose(), nonce, ad, (text, tag), out)
+}
+
 /// As [`seal`] with a nonce wide enough to be random.
 pub(crate) fn xseal(key: &[u8; 32], nonce: &[u8; 24], ad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {
     backend::xseal(key, nonce, ad, text)

@@ -25,6 +25,17 @@ pub(super) fn open(
         .map_err(|_| BadTag)
 }
 
+pub(super) fn open_into(
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    ad: &[u8],
+    (text, tag): (&[u8], &[u8; TAG_BYTES]),
+    out: &mut [u8],
+) -> Result<(), BadTag> {
+    out.copy_from_slice(text);
+    open(key, nonce, ad, out, tag)
+}
+
 #[expect(clippy::expect_used, reason = "as for `seal`")]
 pub(super) fn xseal(key: &[u8; 32], nonce: &[u8; 24], ad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {
     XChaCha20Poly1305::new(key.into())
