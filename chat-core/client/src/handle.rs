@@ -217,3 +217,95 @@ fn conversation_name(text: &str) -> Result<String, StoreError> {
         Err(_) => Err(StoreError::Name),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! What a store that fails does to the whole: needs the inside of a client and a real relay.
+
+    use std::time::Duration;
+
+    use chat_core::engine::{FailureKind, MessageStatus};
+    use chat_server::{EmbedConfig, Embedded, embed};
+    use tempfile::TempDir;
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::request::HistoryPart;
+
+    async fn registered(relay: &Embedded, dir: &TempDir) -> (Client, Events) {
+        let config = Config { relay: Some(relay.addr.to_string().parse().unwrap()), ..Config::new(dir.path()) };
+        let (client, events) = Client::open(config).await.unwrap();
+        let password = Password::from("Vy3-quarzlampe-tundra".to_owned());
+        let registration = Registration {
+            username: "alice".to_owned(),
+            password,
+            display_name: None,
+            device_name: None,
+            invite: None,
+        };
+        client.register(registration).await.unwrap();
+        (client, events)
+    }
+
+    async fn note(client: &Client, text: &str) -> Result<Reply, Failure> {
+        let (to, text) = ("alice".to_owned(), text.to_owned());
+        client.run(Command::Send { to, text, reply_to: None, idempotency_key: None }).await
+    }
+
+    async fn history(client: &Client) -> Vec<(String, MessageStatus)> {
+        let page = HistoryPage { with: "alice".to_owned(), part: HistoryPart::Newest, limit: 1_000 };
+        let messages = client.history(page).await.unwrap().messages;
+        messages.into_iter().map(|message| (message.text.unwrap(), message.status)).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_disk_refuses_what_it_can_not_keep_and_everything_goes_on_when_there_is_room() {
+        let relay = embed(EmbedConfig::default()).unwrap();
+        let dir = TempDir::new().unwrap();
+        let (client, _events) = registered(&relay, &dir).await;
+        client.mailbox.work(|store| store.fill_disk(true)).await.unwrap();
+        let mut kept = Vec::new();
+        let refused = loop {
+            let text = format!("{} {}", kept.len(), "x".repeat(2_000));
+            match note(&client, &text).await {
+                Ok(_) => kept.push(text),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!(refused.kind, FailureKind::Io);
+        assert_eq!(history(&client).await.into_iter().map(|(text, _)| text).collect::<Vec<_>>(), kept);
+        client.mailbox.work(|store| store.fill_disk(false)).await.unwrap();
+        note(&client, "room again").await.unwrap();
+        kept.push("room again".to_owned());
+        let all_sent = async {
+            while history(&client).await.iter().any(|(_, status)| *status == MessageStatus::Queued) {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), all_sent).await.unwrap();
+        assert_eq!(history(&client).await.into_iter().map(|(text, _)| text).collect::<Vec<_>>(), kept);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn records_that_can_not_be_read_stop_the_engine_and_it_comes_back_with_them() {
+        let relay = embed(EmbedConfig::default()).unwrap();
+        let dir = TempDir::new().unwrap();
+        let (client, _events) = registered(&relay, &dir).await;
+        note(&client, "before").await.unwrap();
+        client.mailbox.work(|store| store.lose_records(true)).await.unwrap();
+        assert_eq!(note(&client, "lost").await.unwrap_err().kind, FailureKind::Io);
+        assert_eq!(client.query(Query::Status).await.unwrap_err().kind, FailureKind::Io);
+        // What needs no engine still works.
+        client.set_draft("bob", "kept".to_owned()).await.unwrap();
+        client.mailbox.work(|store| store.lose_records(false)).await.unwrap();
+        let back = async {
+            while note(&client, "after").await.is_err() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), back).await.unwrap();
+        let texts: Vec<_> = history(&client).await.into_iter().map(|(text, _)| text).collect();
+        assert_eq!(texts, ["before", "after"]);
+    }
+}

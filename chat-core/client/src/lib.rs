@@ -1,4 +1,54 @@
 //! The complete chat client without a screen: transport, reconnect, encrypted store and an async handle.
+//! Terminal, JSON-RPC and bots are thin shells around [`Client`].
+//!
+//! ```
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use chat_client::{Client, ClientEvent, Command, Config, Password, Registration, Reply};
+//!
+//! # let relay = chat_server::embed(chat_server::EmbedConfig::default())?;
+//! # let (dir, relay) = (tempfile::tempdir()?, relay.addr.to_string());
+//! let (client, mut events) = Client::open(Config { relay: Some(relay.parse()?), ..Config::new(dir.path()) }).await?;
+//! let registration = Registration {
+//!     username: "alice".to_owned(),
+//!     password: Password::from("Vy3-quarzlampe-tundra".to_owned()),
+//!     display_name: None,
+//!     device_name: None,
+//!     invite: None,
+//! };
+//! let registered = client.register(registration).await.map_err(|failure| format!("{failure:?}"))?;
+//! println!("write this down: {}", registered.recovery_code);
+//! let (to, text) = ("alice".to_owned(), "a note to self".to_owned());
+//! let send = Command::Send { to, text, reply_to: None, idempotency_key: None };
+//! assert!(matches!(client.run(send).await, Ok(Reply::Queued { .. })));
+//! while let Some(event) = events.next().await {
+//!     if let ClientEvent::Event(event) = event {
+//!         println!("{event:?}");
+//!         break;
+//!     }
+//! }
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Floors (a module imports only lower ones):
+//!
+//! | floor | modules | own |
+//! |---|---|---|
+//! | 0 | `clock` `config` | the only clock; what an embedder chooses |
+//! | 1 | `error` `event` `request` | plain types |
+//! | 2 | `transport` `store` | bytes to the relay; the encrypted file |
+//! | 3 | `link` | when to connect, and again |
+//! | 4 | `driver` | engine, store and connection on one thread |
+//! | 5 | `auth` `events` | OPAQUE; the reader's end |
+//! | 6 | `handle` | [`Client`] |
+//!
+//! What holds everywhere: nothing leaves for the relay or the reader before what it rests on is durable ·
+//! no call waits for the network unless only the relay knows the answer · calls are done in the order in
+//! which they are made · a backlog waits on disk, never in memory · logs hold no name, text, address or key.
+//!
+//! Absent on purpose: terminal code, protocol decisions (the engine's), and any file outside the profile's
+//! directory.
 
 #![deny(missing_docs)]
 

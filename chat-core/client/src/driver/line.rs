@@ -200,6 +200,7 @@ impl Line {
     }
 
     fn show(&mut self, state: ConnectionState, reason: Option<OfflineReason>, retry_in: Option<Duration>) -> Noted {
+        tracing::info!(?state, ?reason, ?retry_in, "connection");
         let retry_in_ms = retry_in.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         let connection = Connection { state, relay: self.settings.relay.clone(), retry_in_ms, reason };
         // In one piece: who waits for the end of an attempt sees its reason with it.

@@ -238,6 +238,21 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+impl Store {
+    /// From now on the database may not grow, as on a full disk; or it may again.
+    pub(crate) fn fill_disk(&self, full: bool) -> Result<(), StoreError> {
+        let pages = if full { 1 } else { i64::from(u32::MAX) - 1 };
+        self.db.execute(&format!("PRAGMA max_page_count = {pages}"))
+    }
+
+    /// The records can't be read any more, as on a disk that fails; or they can again.
+    pub(crate) fn lose_records(&self, lost: bool) -> Result<(), StoreError> {
+        let (from, to) = if lost { ("records", "lost") } else { ("lost", "records") };
+        self.db.execute(&format!("ALTER TABLE {from} RENAME TO {to}"))
+    }
+}
+
 impl Records for Store {
     fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
         self.db.noting(records::get(&self.db, table, key)).flatten()

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod account;
+mod network;
 mod profile;
+mod silence;
 mod talk;
 mod trust;
 mod world;
