@@ -122,3 +122,49 @@ impl Shared {
 fn weight(frame: &ServerFrame) -> usize {
     frame.body.len().saturating_add(FRAME_OVERHEAD_BYTES)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use chat_wire::frame::Frame;
+    use chat_wire::message::ServerMessage;
+    use std::time::Duration;
+
+    fn frame(bytes: usize) -> ServerFrame {
+        Frame::with_body(0, ServerMessage::Done {}, Bytes::from(vec![0; bytes]))
+    }
+
+    async fn waits(shared: &Shared) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), shared.one_more()).await.is_err()
+    }
+
+    #[test]
+    fn a_connection_that_takes_nothing_is_cut_before_it_fills_the_memory() {
+        let (outlet, inlet) = pair();
+        let sent = (0..1_000).take_while(|_| outlet.send(frame(1024 * 1024)).is_ok()).count();
+        assert!((10..=16).contains(&sent), "{sent} MiB");
+        drop(inlet);
+    }
+
+    #[tokio::test]
+    async fn reading_stops_while_much_is_queued_and_goes_on_when_it_is_written() {
+        let (outlet, mut inlet) = pair();
+        outlet.send(frame(2 * 1024 * 1024)).unwrap();
+        assert!(waits(&inlet.shared).await);
+        let Some(Outgoing::Frame(frame)) = inlet.queue.recv().await else { panic!("a frame") };
+        let (_, ()) = tokio::join!(inlet.shared.one_more(), async { inlet.shared.written(&frame) });
+    }
+
+    #[tokio::test]
+    async fn only_so_many_requests_of_one_connection_wait_for_the_worker() {
+        let (outlet, inlet) = pair();
+        for _ in 0..UNDER_WAY_MAX {
+            assert!(!waits(&inlet.shared).await);
+        }
+        assert!(waits(&inlet.shared).await);
+        outlet.taken();
+        assert!(!waits(&inlet.shared).await);
+        assert!(waits(&inlet.shared).await);
+    }
+}
