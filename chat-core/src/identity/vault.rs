@@ -1,4 +1,4 @@
-//! The vault (key-schedule E): what the relay keeps so that a password or a recovery code brings the
+//! The vault (SPEC 10; key-schedule E): what the relay keeps so that a password or a recovery code brings the
 //! account key back, and the relay learns nothing.
 //!
 //! ```text
@@ -26,7 +26,7 @@ const SEALED_RECOVERY_BYTES: usize = 32 + XSEAL_BYTES;
 const VAULT_BYTES: usize = 4 + 1 + 2 * SEALED_SECRET_BYTES + SEALED_RECOVERY_BYTES + 2 * PUBLIC_BYTES + 32;
 
 secret_role!(
-    /// VS of key-schedule E: random, new in each generation; other texts are backed up under it.
+    /// VS of key-schedule E: random, new in each generation (SPEC 10.3); other texts are backed up under it.
     pub VaultSecret, 32
 );
 
@@ -50,7 +50,7 @@ pub struct VaultScope<'a> {
 pub struct NewVault {
     /// For the relay.
     pub bytes: Vec<u8>,
-    /// For the signed list.
+    /// For the signed list (SPEC 10.1).
     pub hash: [u8; 32],
     /// For the signed list: hash of the account key that follows after a recovery.
     pub next_account_key_hash: [u8; 32],
@@ -69,7 +69,7 @@ pub struct Vault {
 /// What a vault gives back.
 #[derive(Debug)]
 pub struct OpenedVault {
-    /// The account key: sign, then drop.
+    /// The account key: sign, then drop (SPEC 10.2).
     pub account_key: AccountKey,
     /// What other texts are backed up under.
     pub secret: VaultSecret,

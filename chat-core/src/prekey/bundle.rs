@@ -40,7 +40,7 @@ pub enum BundleError {
 }
 
 impl VerifiedBundle {
-    /// Verifies every signature against the device's key in a verified list.
+    /// Verifies every signature against the device's key in a verified list (SPEC 6.3.2).
     ///
     /// # Errors
     /// [`BundleError`]; the bundle must then not be used at all.

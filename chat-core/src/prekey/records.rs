@@ -1,5 +1,5 @@
 //! The private halves of prekeys. Each is an independent random value, never derived from a seed and
-//! an index: a copied device could make deleted ones again.
+//! an index: a copied device could make deleted ones again (SPEC 6.1.1).
 //!
 //! Record: `version u8=1 | kind u8 | created u64 | X25519 secret 32, public 32 (kinds 1, 2) | ML-KEM
 //! seed 64 (kinds 2, 4)`. The public half saves a multiplication at each handshake.

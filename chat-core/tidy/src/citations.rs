@@ -23,7 +23,7 @@ pub fn coverage(packages: &[&Path]) -> Coverage {
     for package in packages {
         for folder in ["src", "tests"] {
             for source in Source::load_all(&package.join(folder)) {
-                cited.extend(source.raw.lines().flat_map(citations));
+                cited.extend(lines(&source.raw).flat_map(|line| citations(&line)));
             }
         }
     }
@@ -36,12 +36,21 @@ pub fn coverage(packages: &[&Path]) -> Coverage {
 }
 
 pub(crate) fn check(source: &Source, spec: &Spec, found: &mut Vec<String>) {
-    for (line_number, line) in source.raw.lines().enumerate() {
-        for cited in citations(line).into_iter().filter(|cited| !spec.holds(cited)) {
+    for (line_number, line) in lines(&source.raw).enumerate() {
+        for cited in citations(&line).into_iter().filter(|cited| !spec.holds(cited)) {
             let line_number = line_number.saturating_add(1);
             found.push(format!("{}:{line_number}: SPEC.md has no {cited}", source.path.display()));
         }
     }
+}
+
+/// The lines; one that ends in the middle of a citation goes on with the comment of the next.
+fn lines(text: &str) -> impl Iterator<Item = String> {
+    let following = text.lines().skip(1).chain([""]);
+    text.lines().zip(following).map(|(line, next)| {
+        let comment = next.trim_start().trim_start_matches(['/', '!']);
+        if line.ends_with("SPEC") { format!("{line}{comment}") } else { line.to_owned() }
+    })
 }
 
 /// The numbers that one line cites.
@@ -63,6 +72,12 @@ fn citations(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_citation_may_be_broken_by_the_end_of_a_line() {
+        let text = format!("/// Checked ({}\n    /// 5.3).\n", "SPEC");
+        assert_eq!(lines(&text).flat_map(|line| citations(&line)).collect::<Vec<_>>(), ["5.3"]);
+    }
 
     #[test]
     fn a_line_tells_every_number_that_it_cites() {

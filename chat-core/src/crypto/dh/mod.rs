@@ -1,4 +1,4 @@
-//! X25519 (RFC 7748), always contributory: an all-zero result is an error, never a key.
+//! X25519 (RFC 7748), always contributory (SPEC 6.3.3): an all-zero result is an error, never a key.
 
 #[cfg(feature = "aws-lc")]
 mod aws;

@@ -45,7 +45,7 @@ pub(in crate::engine) fn connected(
     Ok(())
 }
 
-/// The relay answered the greeting: it proves its key over this very connection, or is left.
+/// The relay answered the greeting: it proves its key over this very connection, or is left (SPEC 7.1.2).
 pub(in crate::engine) fn greeted(
     state: &mut State,
     work: &mut Work<'_>,

@@ -1,4 +1,5 @@
-//! The stock of prekeys: published after every login without anybody's doing, refilled and renewed.
+//! The stock of prekeys: published after every login without anybody's doing, refilled and renewed
+//! (SPEC 6.2.2).
 
 use chat_wire::limits::{ONE_TIME_PAIRS_PER_UPLOAD_MAX, ONE_TIME_PAIRS_STORED_MAX};
 use chat_wire::message::ClientMessage;

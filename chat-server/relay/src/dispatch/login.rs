@@ -34,6 +34,7 @@ pub(super) fn hello<S: Storage>(
     connection.peer = Peer::Greeted;
     Ok(Reply::Answer(ServerMessage::Ready {
         version: PROTOCOL_VERSION,
+        // This version has none (SPEC 4.6.2).
         features: Vec::new(),
         relay_key: core.secrets.identity.public(),
         challenge: connection.binding.challenge,
