@@ -212,3 +212,49 @@ pub(super) fn read_u64(table: Table, value: Option<Vec<u8>>) -> Result<u64, Engi
     let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| EngineError::Store { table })?;
     Ok(u64::from_be_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::store::MemoryRecords;
+
+    /// Few keys, so that writes meet.
+    fn key() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(0_u8..3, 0..4)
+    }
+
+    proptest! {
+        #[test]
+        fn a_step_reads_its_own_changes_as_if_they_were_stored(
+            stored in prop::collection::vec((key(), any::<u8>()), 0..12),
+            changes in prop::collection::vec((key(), prop::option::of(any::<u8>())), 0..12),
+            prefix in key(),
+            after in prop::option::of(key()),
+            limit in 0_usize..6,
+        ) {
+            let mut records = MemoryRecords::default();
+            let puts = stored.into_iter().map(|(key, value)| Write::Put { table: Table::Seen, key, value: vec![value] });
+            records.apply(&WriteBatch { writes: puts.collect(), ..WriteBatch::default() });
+            let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+            let mut cx = Context { records: &records, rng: &mut rng };
+            let mut work = Work::new(Timestamp::from_ms(0), &mut cx);
+            for (key, value) in &changes {
+                match value {
+                    Some(value) => work.put(Table::Seen, key, vec![*value]),
+                    None => work.delete(Table::Seen, key),
+                }
+            }
+            let scanned = work.scan(Table::Seen, &prefix, after.as_deref(), limit);
+            let got = work.get(Table::Seen, &prefix);
+            let mut after_step = records.clone();
+            let _ = work.finish().apply(|batch| {
+                after_step.apply(batch);
+                Ok::<(), ()>(())
+            });
+            prop_assert_eq!(scanned, after_step.scan(Table::Seen, &prefix, after.as_deref(), limit));
+            prop_assert_eq!(got, after_step.get(Table::Seen, &prefix));
+        }
+    }
+}

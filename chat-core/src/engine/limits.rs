@@ -93,3 +93,13 @@ pub(super) const CHORES_MS: u64 = 6 * 3_600_000;
 /// Milliseconds that a listed device without prekeys is left out: it asks for nothing, and a relay that
 /// has them meanwhile answers `StaleDevices`.
 pub(super) const UNPUBLISHED_MS_MAX: u64 = 10_000;
+
+/// Unsound packets of one device in a minute after which its packets are not tried any more: each may
+/// cost 2,000 chain steps (DESIGN §5).
+pub(super) const MANGLED_PER_MINUTE_MAX: u32 = 8;
+
+/// First messages of one account on one last-resort prekey, and of all (DESIGN §5): the replay record
+/// is bounded, and full means closed.
+pub(super) const LAST_RESORT_USES_PER_ACCOUNT_MAX: u64 = 16;
+/// First messages of all accounts on one last-resort prekey.
+pub(super) const LAST_RESORT_USES_MAX: u32 = 65_536;

@@ -71,7 +71,8 @@ pub use step::{Released, Step};
 use content::Content;
 use context::Work;
 use handle::{
-    connect, enroll, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve, search, timers,
+    chores, connect, enroll, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve, search,
+    timers,
 };
 use memory::asks::Ask;
 use memory::names::{Draft, Want};
@@ -206,7 +207,7 @@ impl Engine {
             }
             ServerMessage::Drained {} => {
                 prekeys::drained(state, work)?;
-                timers::clean_up(state, work)
+                chores::clean_up(state, work)
             }
             ServerMessage::Presence { account, online, status, at_ms } => {
                 presence::changed(state, work, account, (online.then_some(status), at_ms))
@@ -373,7 +374,7 @@ impl Engine {
         }
         if due.chores {
             prekeys::upkeep(&mut self.state, work, None, None)?;
-            timers::clean_up(&mut self.state, work)?;
+            chores::clean_up(&mut self.state, work)?;
         }
         outbox::retry(&mut self.state, work)
     }
@@ -404,10 +405,13 @@ impl Engine {
         let is_typing = matches!(content, Content::Typing(_));
         let blocked = state.people.get(&from).is_none_or(|person| person.blocked);
         // Typing comes beside the mailbox, and nothing else does.
-        if blocked || is_typing != received.ephemeral {
+        if is_typing != received.ephemeral {
             return Ok(());
         }
         match content {
+            // Kept for the day the block is taken back.
+            Content::Accepted => requests::accepted(state, work, from),
+            _ if blocked => Ok(()),
             Content::Text(text) => inbox::message(state, work, received, Some(text)),
             Content::Unknown => inbox::message(state, work, received, None),
             Content::Receipt(receipt) => receipts::apply(state, work, from, &receipt),
@@ -415,7 +419,6 @@ impl Engine {
                 presence::typed(state, work, from, &typing);
                 Ok(())
             }
-            Content::Accepted => requests::accepted(state, work, from),
             Content::Profile(profile) => presence::learned(state, work, from, profile),
             Content::Empty | Content::Sync(_) => Ok(()),
         }

@@ -2,27 +2,27 @@
 //! acknowledged only then. What can't be opened is counted, dropped and acknowledged as well, so that
 //! nothing wedges; what lacks a device list waits for it, and everything behind it too.
 
+mod initiation;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use chat_wire::device_list::DeviceList;
-use chat_wire::ids::{AccountId, DeviceAddress, PreKeyId};
+use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::message::ClientMessage;
 
 use crate::engine::content::{Body, Envelope, Identified, ListGossip, Sync, Text, chain_hash};
 use crate::engine::context::Work;
-use crate::engine::error::{Bug, EngineError};
+use crate::engine::error::EngineError;
 use crate::engine::io::Trouble;
-use crate::engine::limits::{CLOCK_SKEW_MS_MAX, INITIATIONS_PER_MINUTE_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
 use crate::engine::memory::arrivals::{Arrival, seen_key};
 use crate::engine::memory::asks::ListsAfter;
 use crate::engine::memory::people::Standing;
-use crate::engine::memory::sessions::{Sessions, Trial, replay_key};
+use crate::engine::memory::sessions::{Sessions, Trial};
 use crate::engine::memory::streams::PeerStream;
 use crate::engine::memory::{Parcel, State};
-use crate::identity::Party;
-use crate::prekey::PrivatePreKey;
-use crate::session::{Accept, AcceptError, IncomingInitiation, InitiationHead, Opened, PreKeyPair, is_initiation};
+use crate::session::is_initiation;
 use crate::store::Table;
 
 /// A content of a verified device.
@@ -120,7 +120,7 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
         }
     }
     if is_initiation(packet) && parcel.seq.is_some() {
-        return initiation(state, work, packet);
+        return initiation::open(state, work, packet);
     }
     Ok(Outcome::Dropped(Trouble::Undecryptable))
 }
@@ -135,101 +135,6 @@ fn known_device(
     let known = state.list_of(work, &author.account)?;
     let listed = known.is_some_and(|known| known.list.body().device(author.device).is_some());
     Ok(if listed { Outcome::Opened(author, content) } else { Outcome::Dropped(Trouble::Undecryptable) })
-}
-
-/// The first packets of a session that somebody starts with us.
-fn initiation(state: &mut State, work: &mut Work<'_>, packet: &[u8]) -> Result<Outcome, EngineError> {
-    const UNDECRYPTABLE: Outcome = Outcome::Dropped(Trouble::Undecryptable);
-    let Ok(head) = InitiationHead::parse(packet) else { return Ok(UNDECRYPTABLE) };
-    if head.last_resort() && work.get(Table::Replays, &replay_key(&head.kem(), head.id().as_bytes())).is_some() {
-        return Ok(Outcome::Dropped(Trouble::Duplicate));
-    }
-    let kem_key = if head.last_resort() { Some(head.kem()) } else { head.one_time() };
-    let signed = private(work, &head.signed())?;
-    let kem = kem_key.map(|id| private(work, &id)).transpose()?.flatten();
-    let (Some(signed), Some(kem)) = (signed, kem) else { return Ok(UNDECRYPTABLE) };
-    let me = state.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
-    let (own, relay) = (me.address(), me.relay);
-    let pair = PreKeyPair { signed: &signed, kem: &kem };
-    let Ok(incoming) = IncomingInitiation::open(packet, &me.keys, &pair) else { return Ok(UNDECRYPTABLE) };
-    let claimed = incoming.claimed();
-    let (from, seq, hash) = (claimed.address(), claimed.list_seq(), claimed.list_hash());
-    let number = (claimed.incarnation(), incoming.session_no());
-    if from == own || !state.sessions.is_new(work, &from, number)? {
-        return Ok(Outcome::Dropped(Trouble::Duplicate));
-    }
-    // The claim counts only where the account's own verified list says the same.
-    let Some(list) = state.lists.version(work, &from.account, seq)?.filter(|list| list.hash() == hash) else {
-        return Ok(Outcome::Needs(from.account, fetch_from(state, work, &from.account, seq)?));
-    };
-    let still_listed = state.list_of(work, &from.account)?.is_some_and(|k| k.list.body().device(from.device).is_some());
-    let (my_seq, my_hash) = incoming.my_list();
-    let my_list = state.lists.version(work, &own.account, my_seq)?.filter(|list| list.hash() == my_hash);
-    let parties = my_list.and_then(|mine| Some((Party::of(&mine, own.device)?, Party::of(&list, from.device)?)));
-    let Some((my, peer)) = parties.filter(|_| still_listed) else { return Ok(UNDECRYPTABLE) };
-    if !within_rate(state, work, from.account) {
-        return Ok(Outcome::Dropped(Trouble::Overflow));
-    }
-    let psks = if incoming.uses_psk() {
-        state.sessions.psks(work, &from)?.into_iter().map(Some).collect()
-    } else {
-        vec![None]
-    };
-    for psk in psks {
-        let accept = Accept { my: &my, peer: &peer, relay, psk, now: work.now };
-        match incoming.complete(accept) {
-            Ok((Opened { content, session }, used)) => {
-                state.sessions.adopt(work, &from, session, number)?;
-                spend(state, work, used.one_time, used.last_resort.map(|id| replay_key(&id, head.id().as_bytes())))?;
-                return Ok(Outcome::Opened(from, content));
-            }
-            Err(AcceptError::Psk) => {}
-            Err(_) => return Ok(UNDECRYPTABLE),
-        }
-    }
-    Ok(UNDECRYPTABLE)
-}
-
-/// From where lists have to be fetched so that a certain version is among them.
-fn fetch_from(state: &mut State, work: &Work<'_>, account: &AccountId, seq: u64) -> Result<u64, EngineError> {
-    let known = state.list_of(work, account)?.map(|known| known.list.body().seq);
-    // A newer one continues what is known; an older one must lead up to it.
-    Ok(known.map_or(0, |known| known.min(seq.saturating_sub(1))))
-}
-
-/// One-time keys are gone with their first use; a last-resort key remembers who used it.
-fn spend(
-    state: &mut State,
-    work: &mut Work<'_>,
-    one_time: Option<PreKeyId>,
-    replay: Option<Vec<u8>>,
-) -> Result<(), EngineError> {
-    if let Some(id) = one_time {
-        work.delete(Table::PreKeys, &id.0);
-    }
-    let Some(replay) = replay else { return Ok(()) };
-    let used = state.prekeys.last_resort.iter_mut().find(|key| replay.starts_with(&key.id.0));
-    if let Some(key) = used {
-        key.uses = key.uses.saturating_add(1);
-        state.prekeys.save(work)?;
-    }
-    work.put(Table::Replays, &replay, Vec::new());
-    Ok(())
-}
-
-fn private(work: &Work<'_>, id: &PreKeyId) -> Result<Option<PrivatePreKey>, EngineError> {
-    let bytes = work.get(Table::PreKeys, &id.0).map(zeroize::Zeroizing::new);
-    let read = |bytes: zeroize::Zeroizing<Vec<u8>>| PrivatePreKey::decode(&bytes);
-    bytes.map(read).transpose().map_err(|_| EngineError::Store { table: Table::PreKeys })
-}
-
-fn within_rate(state: &mut State, work: &Work<'_>, account: AccountId) -> bool {
-    let minute = |since: crate::time::Timestamp| work.now.ms_since(since) < 60_000;
-    let counts = &mut state.parcels.initiations;
-    counts.retain(|_, (since, _)| minute(*since));
-    let (_, count) = counts.entry(account).or_insert((work.now, 0));
-    *count = count.saturating_add(1);
-    *count <= INITIATIONS_PER_MINUTE_MAX
 }
 
 /// Makes sure that the author is somebody we know, and follows its gossip about lists. `false` when

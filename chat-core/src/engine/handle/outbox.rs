@@ -1,10 +1,8 @@
 //! Own messages: queued at once, sealed when the connection allows it, sent until the relay has them.
 
-use chat_wire::domain::plain_hash;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::ClientMessage;
-use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::engine::content::{Content, Identified, Text};
@@ -19,17 +17,9 @@ use crate::engine::memory::fanout::{Audience, Cargo};
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::names::{Draft, Want};
 use crate::engine::memory::queue::{Flight, Hold, Outgoing};
+use crate::engine::memory::results::Queued;
 use crate::engine::memory::streams::{OwnStream, sent_key};
 use crate::store::{HistoryChange, Table};
-
-/// Result of a command with an idempotency key.
-#[derive(Serialize, Deserialize)]
-struct Done {
-    #[serde(rename = "i")]
-    id: MessageId,
-    #[serde(rename = "t")]
-    timestamp_ms: u64,
-}
 
 /// A person sends a text. A name that was never resolved is looked up first.
 pub(in crate::engine) fn send(
@@ -83,11 +73,9 @@ pub(in crate::engine) fn write(
     account: AccountId,
     draft: Draft,
 ) -> Result<(), EngineError> {
-    let key = draft.idempotency_key.as_ref().map(|key| plain_hash(&[key.as_bytes()]));
-    if let Some(key) = key
-        && let Some(done) = work.load::<Done>(Table::Idempotency, &key)?
-    {
-        work.reply(command, Reply::Queued { id: done.id, timestamp_ms: done.timestamp_ms });
+    let key = draft.idempotency_key.clone();
+    if let Some(Queued { id, timestamp_ms }) = key.as_ref().map_or(Ok(None), |key| Queued::load(work, key))? {
+        work.reply(command, Reply::Queued { id, timestamp_ms });
         return Ok(());
     }
     if let Some(person) = state.people.get(&account) {
@@ -113,7 +101,7 @@ pub(in crate::engine) fn write(
     };
     let timestamp_ms = work.now.as_ms();
     if let Some(key) = key {
-        work.save(Table::Idempotency, &key, &Done { id, timestamp_ms })?;
+        Queued { id, timestamp_ms }.save(work, &key)?;
     }
     work.reply(command, Reply::Queued { id, timestamp_ms });
     Ok(())

@@ -8,7 +8,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Conversation, FailureKind, MessageStatus, Reply};
 use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{Seen, Unread, seen_key, unread_key};
-use crate::engine::memory::streams::{OwnStream, PeerStream, contains, sent_between, sent_key};
+use crate::engine::memory::streams::{OwnStream, PeerStream, contains, sent_between, sent_key, split_key};
 use crate::store::{HistoryChange, Table};
 
 /// A person read everything up to a message.
@@ -136,12 +136,11 @@ fn apply_mark(
 
 /// After opening: receipts that were due when the program ended.
 pub(in crate::engine) fn overdue(state: &mut State, work: &Work<'_>) -> Result<(), EngineError> {
-    let contacts: Vec<AccountId> =
-        state.people.iter().filter(|(_, person)| person.is_mutual()).map(|(account, _)| *account).collect();
-    for account in contacts {
-        let streams = crate::engine::memory::streams::peer_streams(work, &account, &account)?;
-        if streams.iter().any(|(_, stream)| stream.is_due()) {
-            state.schedule_receipt(work, account);
+    for (key, value) in work.scan(Table::Streams, &[], None, usize::MAX) {
+        let (conversation, author) = split_key(&key)?;
+        let theirs = author.account == conversation && state.people.get(&conversation).is_some();
+        if theirs && decode::<PeerStream>(Table::Streams, &value)?.is_due() {
+            state.schedule_receipt(work, conversation);
         }
     }
     Ok(())

@@ -103,7 +103,6 @@ pub(in crate::engine) fn unblock(
             state.people.change(work, account, |person| person.blocked = false)?;
             if was_blocked {
                 state.contacts_changed(work);
-                state.schedule_receipt(work, account);
             }
             work.reply(command, Reply::Done);
         }

@@ -1,17 +1,13 @@
 //! One timer for everything: heartbeats, waits and chores. Nothing else wakes an idle engine.
 
-use chat_wire::ids::AccountId;
 use chat_wire::limits::HEARTBEAT_MS;
 use chat_wire::message::ClientMessage;
 
-use crate::engine::context::{Work, decode};
-use crate::engine::error::EngineError;
+use crate::engine::context::Work;
 use crate::engine::io::{FailureKind, Output, Reply};
-use crate::engine::limits::{CHORES_MS, CLEANUP_ENTRIES, MEMORY_MS_MAX, RELAY_SILENCE_MS_MAX};
-use crate::engine::memory::arrivals::{Seen, unread_key};
+use crate::engine::limits::{CHORES_MS, RELAY_SILENCE_MS_MAX};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::{Phase, State};
-use crate::store::Table;
 use crate::time::Timestamp;
 
 /// What a wake-up found that others have to see to.
@@ -93,28 +89,6 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
         state.wake_at = Some(next);
         work.output(Output::WakeAt(next));
     }
-}
-
-/// Forgets ids and results that are older than any mailbox keeps packets, a few at a time.
-pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    let now = work.now;
-    let is_old = |at_ms: u64| now.ms_since(Timestamp::from_ms(at_ms)) >= MEMORY_MS_MAX;
-    let after = state.chores.cleaned_to.take();
-    let entries = work.scan(Table::Seen, &[], after.as_deref(), CLEANUP_ENTRIES);
-    if entries.len() == CLEANUP_ENTRIES {
-        state.chores.cleaned_to = entries.last().map(|(key, _)| key.clone());
-    }
-    for (key, value) in entries {
-        let seen: Seen = decode(Table::Seen, &value)?;
-        let conversation = key.split_first_chunk::<32>().map(|(account, _)| AccountId(*account));
-        // An unread message keeps its place, however old.
-        let unread =
-            conversation.is_some_and(|account| work.get(Table::Received, &unread_key(&account, seen.order)).is_some());
-        if is_old(seen.at_ms) && !unread && seen.order > 0 {
-            work.delete(Table::Seen, &key);
-        }
-    }
-    Ok(())
 }
 
 /// The relay said something.

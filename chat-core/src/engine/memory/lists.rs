@@ -206,3 +206,6 @@ fn version_key(account: &AccountId, seq: u64) -> Vec<u8> {
 fn decode(bytes: &[u8]) -> Result<DeviceList, EngineError> {
     DeviceList::decode(bytes).map_err(|_| EngineError::Store { table: Table::DeviceLists })
 }
+
+#[cfg(test)]
+mod tests;

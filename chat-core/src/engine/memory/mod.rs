@@ -24,6 +24,7 @@ pub(super) mod me;
 pub(super) mod names;
 pub(super) mod people;
 pub(super) mod queue;
+pub(super) mod results;
 pub(super) mod sessions;
 pub(super) mod streams;
 pub(super) mod trust;
@@ -103,8 +104,9 @@ pub(super) enum Phase {
 pub(super) struct Chores {
     /// When it was last done.
     pub(super) done_at: Option<Timestamp>,
-    /// How far the clean-up of old ids got.
-    pub(super) cleaned_to: Option<Vec<u8>>,
+    /// How far the clean-up of old ids and results got.
+    pub(super) seen_to: Option<Vec<u8>>,
+    pub(super) results_to: Option<Vec<u8>>,
 }
 
 /// Packets of the mailbox, in order. The first may wait for lists; nothing overtakes it.

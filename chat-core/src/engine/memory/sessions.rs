@@ -11,7 +11,9 @@ use serde_bytes::ByteArray;
 
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::limits::{BUNDLES_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX};
+use crate::engine::limits::{
+    BUNDLES_MAX, MANGLED_PER_MINUTE_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX,
+};
 use crate::identity::Party;
 use crate::prekey::VerifiedBundle;
 use crate::session::{OpenError, Opened, Session};
@@ -42,6 +44,8 @@ struct Device {
     live: Option<Session>,
     replaced: Vec<(Session, u64)>,
     mark: Option<(u32, u32)>,
+    /// Unsound packets in the minute that began then: each may cost thousands of chain steps.
+    mangled: (Timestamp, u32),
     /// For throwing out the one that was used longest ago.
     used: u64,
 }
@@ -79,6 +83,12 @@ impl Sessions {
     ) -> Result<Trial, EngineError> {
         let now = work.now;
         let device = self.device(work, from)?;
+        if now.ms_since(device.mangled.0) >= 60_000 {
+            device.mangled = (now, 0);
+        }
+        if device.mangled.1 >= MANGLED_PER_MINUTE_MAX {
+            return Ok(Trial::Refused);
+        }
         let replaced = device.replaced.iter_mut().map(|(session, _)| session);
         for session in device.live.iter_mut().chain(replaced) {
             match session.open(packet, now) {
@@ -89,7 +99,10 @@ impl Sessions {
                 }
                 Err(OpenError::NotThisSession | OpenError::Malformed) => {}
                 Err(OpenError::Duplicate) => return Ok(Trial::Duplicate),
-                Err(_) => return Ok(Trial::Refused),
+                Err(_) => {
+                    device.mangled.1 = device.mangled.1.saturating_add(1);
+                    return Ok(Trial::Refused);
+                }
             }
         }
         Ok(Trial::Unknown)
@@ -157,7 +170,7 @@ impl Sessions {
     /// Secrets of sessions that an initiation may build on, newest first.
     pub(in crate::engine) fn psks(
         &mut self,
-        work: &mut Work<'_>,
+        work: &Work<'_>,
         from: &DeviceAddress,
     ) -> Result<Vec<crate::session::Psk>, EngineError> {
         let device = self.device(work, from)?;
@@ -311,7 +324,7 @@ fn load(work: &Work<'_>, address: &DeviceAddress) -> Result<Device, EngineError>
     };
     let live = index.live.as_ref().map(&mut read).transpose()?;
     let replaced = index.replaced.iter().map(|(sid, at_ms)| Ok((read(sid)?, *at_ms))).collect::<Result<_, _>>()?;
-    Ok(Device { live, replaced, mark: index.mark, used: 0 })
+    Ok(Device { live, replaced, mark: index.mark, ..Device::default() })
 }
 
 fn store_changes(work: &mut Work<'_>, address: &DeviceAddress, session: &mut Session) {
@@ -339,7 +352,12 @@ fn read_device_key(key: &[u8]) -> Option<DeviceAddress> {
     Some(DeviceAddress { account: AccountId(*account), device })
 }
 
-/// Replay marks of last-resort prekeys: `prekey id ‖ initiation id`.
+/// Replay marks of last-resort prekeys: `prekey id ‖ 0 ‖ initiation id`.
 pub(in crate::engine) fn replay_key(prekey: &PreKeyId, initiation: &[u8]) -> Vec<u8> {
-    [&prekey.0[..], initiation].concat()
+    [&prekey.0[..], &[0], initiation].concat()
+}
+
+/// Count of an account's first messages on a last-resort prekey: `prekey id ‖ 1 ‖ account`.
+pub(in crate::engine) fn replay_count_key(prekey: &PreKeyId, account: &AccountId) -> Vec<u8> {
+    [&prekey.0[..], &[1], &account.0].concat()
 }

@@ -163,6 +163,10 @@ impl PeerStream {
             _ => self.gaps.push((from, counter)),
         }
         self.trim();
+        if self.told == self.counter {
+            // Nothing to tell: a receipt would only show that something came and was dropped.
+            self.told = counter;
+        }
         self.counter = counter;
     }
 

@@ -19,11 +19,16 @@ struct Walk {
 
 #[test]
 fn whatever_fails_on_the_way_everybody_hears_everything_once_and_in_order() {
-    let seeds = std::env::var("CHAT_WALK_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(6);
-    let first = std::env::var("CHAT_WALK_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(1);
+    let (first, seeds) = (from_outside("CHAT_WALK_FIRST", 1), from_outside("CHAT_WALK_SEEDS", 6));
     for seed in first..first + seeds {
         Walk::new(seed).run(seed);
     }
+}
+
+/// A longer walk, or one from a certain seed, when somebody looks for trouble.
+#[expect(clippy::disallowed_methods, reason = "a knob for people, never set in a normal run")]
+fn from_outside(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|number| number.parse().ok()).unwrap_or(default)
 }
 
 impl Walk {
@@ -155,9 +160,10 @@ impl Walk {
                     );
                 }
             }
-            let unknown = self.world.client(from).replies.values().filter_map(|reply| reply.as_ref().err()).find(|failure| {
-                !matches!(failure.kind, FailureKind::Offline | FailureKind::NotFound | FailureKind::UnknownMessage)
-            });
+            let unknown =
+                self.world.client(from).replies.values().filter_map(|reply| reply.as_ref().err()).find(|failure| {
+                    !matches!(failure.kind, FailureKind::Offline | FailureKind::NotFound | FailureKind::UnknownMessage)
+                });
             assert_eq!(unknown, None, "seed {seed}: a command of {from} failed");
         }
     }

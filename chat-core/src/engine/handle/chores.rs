@@ -1,0 +1,54 @@
+//! Forgets what no mailbox can bring back any more, a few entries at a time.
+
+use chat_wire::ids::AccountId;
+
+use crate::engine::context::{Work, decode};
+use crate::engine::error::EngineError;
+use crate::engine::limits::{CLEANUP_ENTRIES, MEMORY_MS_MAX};
+use crate::engine::memory::State;
+use crate::engine::memory::arrivals::{Seen, unread_key};
+use crate::engine::memory::results::Queued;
+use crate::store::Table;
+use crate::time::Timestamp;
+
+/// Ids of messages and results of idempotent commands that are older than any mailbox keeps packets.
+pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    let mut cursor = state.chores.seen_to.take();
+    for (key, value) in next_entries(work, Table::Seen, &mut cursor) {
+        let seen: Seen = decode(Table::Seen, &value)?;
+        if is_old(work, seen.at_ms) && !is_needed(state, work, &key, &seen) {
+            work.delete(Table::Seen, &key);
+        }
+    }
+    state.chores.seen_to = cursor;
+    let mut cursor = state.chores.results_to.take();
+    for (key, value) in next_entries(work, Table::Idempotency, &mut cursor) {
+        if is_old(work, Queued::read(&value)?.timestamp_ms) {
+            work.delete(Table::Idempotency, &key);
+        }
+    }
+    state.chores.results_to = cursor;
+    Ok(())
+}
+
+/// The next few entries of a table, round and round.
+fn next_entries(work: &Work<'_>, table: Table, cursor: &mut Option<Vec<u8>>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let entries = work.scan(table, &[], cursor.as_deref(), CLEANUP_ENTRIES);
+    let more = entries.len() == CLEANUP_ENTRIES;
+    *cursor = entries.last().filter(|_| more).map(|(key, _)| key.clone());
+    entries
+}
+
+fn is_old(work: &Work<'_>, at_ms: u64) -> bool {
+    work.now.ms_since(Timestamp::from_ms(at_ms)) >= MEMORY_MS_MAX
+}
+
+/// A message that is unread or held back keeps its place, however old it is.
+fn is_needed(state: &State, work: &Work<'_>, key: &[u8], seen: &Seen) -> bool {
+    let Some((conversation, _)) = key.split_first_chunk::<32>() else { return false };
+    let conversation = AccountId(*conversation);
+    if seen.order == 0 {
+        return state.people.get(&conversation).is_some_and(|person| person.request.is_some());
+    }
+    work.get(Table::Received, &unread_key(&conversation, seen.order)).is_some()
+}
