@@ -258,16 +258,20 @@ impl Rpc {
         self.gone()
     }
 
-    /// Waits for the end.
-    pub fn gone(mut self) -> Gone {
+    pub fn wait_for_end(&mut self) -> ExitStatus {
         let until = Instant::now() + PATIENCE;
-        let status = loop {
+        loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
+                return status;
             }
             assert!(Instant::now() < until, "the process does not end\n{}", self.log_tail());
             std::thread::sleep(Duration::from_millis(5));
-        };
+        }
+    }
+
+    /// Waits for the end.
+    pub fn gone(mut self) -> Gone {
+        let status = self.wait_for_end();
         for thread in self.threads.drain(..) {
             thread.join().unwrap();
         }
@@ -279,6 +283,7 @@ impl Rpc {
             raw: std::mem::take(&mut heard.raw),
             notifications: heard.notifications,
             strays: heard.strays,
+            answers: heard.answers,
         }
     }
 
@@ -326,9 +331,16 @@ pub struct Gone {
     pub raw: String,
     pub notifications: Vec<Value>,
     pub strays: Vec<Value>,
+    /// Answers that came and that nobody took.
+    pub answers: HashMap<u64, Value>,
 }
 
 impl Gone {
+    /// Whether this request was answered with a result before the end.
+    pub fn done(&self, id: u64) -> bool {
+        self.answers.get(&id).is_some_and(|answer| answer.get("result").is_some())
+    }
+
     pub fn cleanly(self) -> Self {
         assert_eq!(self.status.code(), Some(0), "{}", self.log);
         self

@@ -1,6 +1,7 @@
 //! Nothing acknowledged is lost, nothing is shown twice, whatever is killed when.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -218,13 +219,123 @@ fn kills_under_load_lose_nothing_acknowledged_and_repeat_nothing() {
     let in_order: Vec<&String> = history.iter().filter(|text| accepted.contains(text)).collect();
     assert_eq!(in_order, accepted.iter().collect::<Vec<_>>(), "order");
 
-    // What was told again after a kill has the same number and id.
     told.push(bob.kill());
-    let mut by_seq = std::collections::HashMap::new();
+    assert_told_once(&told);
+}
+
+/// What was told again after a kill has the number and the id that it had: one number for one thing, and
+/// one number only for one message.
+fn assert_told_once(told: &[Gone]) {
+    let (mut ids, mut seqs) = (HashMap::new(), HashMap::new());
     for notification in told.iter().flat_map(|gone| &gone.notifications) {
-        if let Some(seq) = notification["params"]["seq"].as_u64() {
-            let id = notification["params"]["id"].clone();
-            assert_eq!(by_seq.entry(seq).or_insert_with(|| id.clone()), &id, "seq {seq} for two things");
+        let params = &notification["params"];
+        if let (Some(seq), Some(id)) = (params["seq"].as_u64(), params["id"].as_str()) {
+            assert_eq!(ids.entry(seq).or_insert_with(|| id.to_owned()), id, "seq {seq} for two things");
+            assert_eq!(*seqs.entry(id.to_owned()).or_insert(seq), seq, "{id} under two numbers");
         }
+    }
+}
+
+/// Both write, and whoever the seed names is killed, sometimes while the one before still starts.
+#[test]
+fn kills_at_random_of_all_three_lose_nothing_acknowledged_and_repeat_nothing() {
+    let seed = std::env::var("CHAT_TEST_SEED").map_or(7, |seed| seed.parse().unwrap());
+    println!("CHAT_TEST_SEED={seed}");
+    let mut chance = Chance(seed);
+    let mut world = World::new();
+    let (alice, bob) = world.friends("alice", "bob");
+    let mut pair = [Talker::new("alice", "bob", alice), Talker::new("bob", "alice", bob)];
+    for _ in 0..15 {
+        for talker in &mut pair {
+            talker.say(20);
+        }
+        // Not to wait for something: to hit different moments.
+        std::thread::sleep(Duration::from_millis(chance.below(60)));
+        match chance.below(4) {
+            0 => world.relay.restart(),
+            1 => pair[0].fall(&world),
+            2 => pair[1].fall(&world),
+            _ => {
+                pair[0].fall(&world);
+                pair[1].fall(&world);
+                world.relay.restart();
+            }
+        }
+    }
+    for talker in &mut pair {
+        talker.client.online();
+        let last = talker.client.send(talker.with, "the end");
+        talker.client.expect("receipt", |receipt| receipt["id"] == last.as_str() && receipt["status"] == "delivered");
+    }
+    let [mut alice, mut bob] = pair;
+    alice.assert_reached(&received(&mut bob.client, "alice"));
+    bob.assert_reached(&received(&mut alice.client, "bob"));
+    for mut talker in [alice, bob] {
+        talker.told.push(talker.client.kill());
+        assert_told_once(&talker.told);
+    }
+}
+
+/// One side of a conversation under fire.
+struct Talker {
+    name: &'static str,
+    with: &'static str,
+    client: Rpc,
+    said: usize,
+    /// Requests of this run, by the number said.
+    asked: Vec<(usize, u64)>,
+    accepted: Vec<usize>,
+    told: Vec<Gone>,
+}
+
+impl Talker {
+    fn new(name: &'static str, with: &'static str, client: Rpc) -> Self {
+        Self { name, with, client, said: 0, asked: Vec::new(), accepted: Vec::new(), told: Vec::new() }
+    }
+
+    fn say(&mut self, count: usize) {
+        for _ in 0..count {
+            let id = self.client.post("send", json!({ "to": self.with, "text": format!("n{}", self.said) }));
+            self.asked.push((self.said, id));
+            self.said += 1;
+        }
+    }
+
+    /// Is killed and starts again.
+    fn fall(&mut self, world: &World) {
+        self.client.give(Signal::KILL);
+        self.client.wait_for_end();
+        let gone = std::mem::replace(&mut self.client, world.profile(self.name).start()).gone();
+        self.take(&gone);
+        self.told.push(gone);
+    }
+
+    fn take(&mut self, gone: &Gone) {
+        self.accepted.extend(self.asked.drain(..).filter(|(_, id)| gone.done(*id)).map(|(said, _)| said));
+    }
+
+    /// Everything accepted is there, nothing twice, all in order.
+    fn assert_reached(&mut self, history: &[String]) {
+        for (said, id) in std::mem::take(&mut self.asked) {
+            self.client.answer(id).unwrap();
+            self.accepted.push(said);
+        }
+        let numbers: Vec<usize> = history.iter().filter_map(|text| text.strip_prefix('n')?.parse().ok()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{} out of order or twice: {numbers:?}", self.name);
+        let lost: Vec<_> = self.accepted.iter().filter(|said| !numbers.contains(said)).collect();
+        assert!(lost.is_empty(), "{} lost {lost:?}", self.name);
+        assert!(self.accepted.len() > 20, "the test tests something");
+    }
+}
+
+/// A few bits of chance from a seed (xorshift64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
     }
 }
