@@ -18,6 +18,5 @@ mod client;
 mod database;
 mod hostile;
 mod kill;
-mod load;
 mod program;
 mod service;

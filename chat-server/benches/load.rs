@@ -1,5 +1,26 @@
-//! Figures, by hand: `CHAT_SERVER_PROGRAM=target/release/chat-server cargo test -p chat-server --test it
-//! load -- --ignored --nocapture`. Not a gate: they depend on the machine.
+//! Figures of a relay as a program of its own: `cargo bench -p chat-server --bench load`. Not a gate: they
+//! depend on the machine. `-- --test` only checks that it runs, with fewer messages.
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    reason = "a measurement, built on the helpers of the tests"
+)]
+
+#[path = "../tests/it/client.rs"]
+mod client;
+#[path = "../relay/tests/it/kit.rs"]
+mod kit;
+#[path = "../tests/it/program.rs"]
+mod program;
+#[path = "../tests/it/service.rs"]
+mod service;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,12 +28,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use chat_wire::message::{ClientMessage, ServerMessage};
 
-use crate::client::{Client, Place};
-use crate::kit::{self, Person};
-use crate::program::Running;
+use client::{Client, Place};
+use kit::Person;
+use program::Running;
 
 const SENDERS: u64 = 10;
-const MESSAGES: u64 = 2_000;
 const UNDER_WAY: u64 = 64;
 
 /// Processor time of a process so far, and the memory that it holds.
@@ -27,12 +47,12 @@ fn cost(pid: u32) -> (Duration, u64) {
     (Duration::from_millis(10 * (fields[0] + fields[1])), rss)
 }
 
-async fn send_all(place: Place, sender: Arc<Person>, to: Arc<Person>) {
+async fn send_all(place: Place, sender: Arc<Person>, to: Arc<Person>, messages: u64) {
     let mut client = Client::login(place, &sender).await;
     let text = vec![7; 512];
     let (mut next, mut answered) = (1, 0);
-    while answered < MESSAGES {
-        while next <= MESSAGES && next <= answered + UNDER_WAY {
+    while answered < messages {
+        while next <= messages && next <= answered + UNDER_WAY {
             let (message, body) = kit::send(next, vec![to.state()], &[to.address(1)], &text);
             client.write(u32::try_from(next).unwrap(), message, body).await.unwrap();
             next += 1;
@@ -46,9 +66,10 @@ async fn send_all(place: Place, sender: Arc<Person>, to: Arc<Person>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn load() {
+#[tokio::main]
+async fn main() {
+    let smoke = std::env::args().any(|arg| arg == "--test");
+    let (messages, idle_count) = if smoke { (50, 20) } else { (2_000, 900) };
     let dir = tempfile::tempdir().unwrap();
     let relay = Running::start(dir.path());
     let (place, pid) = (relay.place, relay.child.id());
@@ -60,12 +81,12 @@ async fn load() {
     }
     let (before, since) = (cost(pid), Instant::now());
     let pairs = people.chunks(2).map(|pair| (Arc::clone(&pair[0]), Arc::clone(&pair[1])));
-    let tasks: Vec<_> = pairs.map(|(from, to)| tokio::spawn(send_all(place, from, to))).collect();
+    let tasks: Vec<_> = pairs.map(|(from, to)| tokio::spawn(send_all(place, from, to, messages))).collect();
     for task in tasks {
         task.await.unwrap();
     }
     let (after, took) = (cost(pid), since.elapsed());
-    let total = SENDERS * MESSAGES;
+    let total = SENDERS * messages;
     let micros = |time: Duration| time.as_secs_f64() * 1e6 / total as f64;
     println!(
         "accepted: {:.0}/s, {:.1} µs of processor time each",
@@ -75,13 +96,13 @@ async fn load() {
 
     let before = cost(pid);
     for pair in people.chunks(2) {
-        assert_eq!(Client::login(place, &pair[1]).await.drain().await.len() as u64, MESSAGES);
+        assert_eq!(Client::login(place, &pair[1]).await.drain().await.len() as u64, messages);
     }
     println!("drained: {:.1} µs of processor time each", micros(cost(pid).0 - before.0));
 
     let before = cost(pid);
     let mut idle = Vec::new();
-    for n in 0..900 {
+    for n in 0..idle_count {
         let mut client = Client::connect(place).await;
         client.hello().await;
         idle.push(client);
