@@ -1,4 +1,5 @@
-//! The password policy (DESIGN §4): checked by the client, which alone sees the password.
+//! The password policy (DESIGN §4): checked by the client, which alone sees the password. The estimate
+//! treats recent years as easy to guess and asks the system for the year; it is the one clock read here.
 
 use zxcvbn::{Score, zxcvbn};
 

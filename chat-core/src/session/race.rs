@@ -1,4 +1,4 @@
-//! When both sides began a session at once (DESIGN §5): the smaller sid wins, on both sides alike.
+//! When both sides began a session at once (SPEC 8.4.2): the smaller sid wins, on both sides alike.
 
 use super::Session;
 

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod copies;
 mod engine;
 mod frozen;
 mod handshake;
