@@ -1,7 +1,9 @@
 //! Apply, then act: what a step lets out can be reached only by storing what it changes.
 
+use zeroize::Zeroize;
+
 use super::io::Output;
-use crate::store::WriteBatch;
+use crate::store::{Write, WriteBatch};
 
 /// One step of the engine: a change of the store, and outputs that wait for it.
 #[derive(Debug)]
@@ -24,10 +26,15 @@ impl Step {
     /// What `write` says. The outputs are gone then, and so must the engine be: it is opened again
     /// from the records.
     pub fn apply<E>(self, write: impl FnOnce(&WriteBatch) -> Result<(), E>) -> Result<Released, E> {
-        if !self.batch.is_empty() {
-            write(&self.batch)?;
+        let Self { mut batch, outputs } = self;
+        let written = if batch.is_empty() { Ok(()) } else { write(&batch) };
+        // The values are keys and texts: what the store does not hold encrypted goes.
+        for change in &mut batch.writes {
+            if let Write::Put { value, .. } = change {
+                value.zeroize();
+            }
         }
-        Ok(Released { outputs: self.outputs })
+        written.map(|()| Released { outputs })
     }
 }
 
@@ -58,7 +65,7 @@ impl IntoIterator for Released {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Table, Write};
+    use crate::store::Table;
 
     #[test]
     fn a_failed_write_lets_no_output_out() {

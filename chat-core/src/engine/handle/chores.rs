@@ -1,4 +1,5 @@
-//! Forgets what no mailbox can bring back any more, a few entries at a time.
+//! Forgets what no mailbox can bring back any more, and keys that are over their age; a few entries at
+//! a time.
 
 use chat_wire::ids::AccountId;
 
@@ -11,7 +12,8 @@ use crate::engine::memory::results::Queued;
 use crate::store::Table;
 use crate::time::Timestamp;
 
-/// Ids of messages and results of idempotent commands that are older than any mailbox keeps packets.
+/// Ids of messages and results of idempotent commands that are older than any mailbox keeps packets;
+/// skipped keys and replaced sessions.
 pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
     let mut cursor = state.chores.seen_to.take();
     for (key, value) in next_entries(work, Table::Seen, &mut cursor) {
@@ -28,6 +30,8 @@ pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Res
         }
     }
     state.chores.results_to = cursor;
+    state.bundles.expire(work.now);
+    state.sessions.expire(work, &mut state.chores.sessions_to)?;
     Ok(())
 }
 

@@ -315,7 +315,7 @@ pub(in crate::engine) fn stale(
 ) -> Result<(), EngineError> {
     let now = work.now;
     let flight = state.recall(work, flight)?;
-    flight.lists.iter().for_each(|used| state.sessions.leave_nobody_out(&used.account));
+    flight.lists.iter().for_each(|used| state.bundles.leave_nobody_out(&used.account));
     let mut news = false;
     for bytes in lists {
         let Ok(list) = chat_wire::device_list::DeviceList::decode(bytes) else { continue };

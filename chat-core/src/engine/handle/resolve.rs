@@ -177,7 +177,7 @@ pub(in crate::engine) fn claimed(
     let Some(audience) = state.audience(work, &lane)? else { return Ok(()) };
     for device in state.missing(work, &audience)?.into_iter().filter(|device| device.account == of) {
         // A listed device without prekeys can't be written to; the others need not wait for it.
-        state.sessions.leave_out(device, now.plus_ms(UNPUBLISHED_MS_MAX));
+        state.bundles.leave_out(device, now.plus_ms(UNPUBLISHED_MS_MAX));
     }
     Ok(())
 }
@@ -202,7 +202,7 @@ fn keep_bundles(
         let party = Party::of(&known.list, bundle.owner.device).filter(|party| party.address() == bundle.owner);
         let verified = party.and_then(|party| VerifiedBundle::verify(bundle, &party).ok());
         match verified {
-            Some(verified) if taken.insert(bundle.owner) => state.sessions.keep_bundle(bundle.owner, verified),
+            Some(verified) if taken.insert(bundle.owner) => state.bundles.keep(bundle.owner, verified),
             _ => work.trouble(Trouble::BundleRefused(*account)),
         }
     }

@@ -67,7 +67,7 @@ impl State {
             seq: list.body().seq,
         };
         let now = work.now;
-        let own: Vec<Party> = own.into_iter().filter(|p| !self.sessions.is_left_out(&p.address(), now)).collect();
+        let own: Vec<Party> = own.into_iter().filter(|p| !self.bundles.is_left_out(&p.address(), now)).collect();
         // Named also when this is the only device: so the relay tells of one that was added meanwhile.
         let own_state = state(&own_list);
         let own_gossip = ListGossip::of(Some(&own_list));
@@ -82,7 +82,7 @@ impl State {
         let peer_gossip = ListGossip::of(Some(&known.list));
         let outdated = known.is_old(work.now).then(|| known.list.body().seq);
         let listed = parties(&known.list);
-        let peers = listed.into_iter().filter(|p| !self.sessions.is_left_out(&p.address(), now)).collect();
+        let peers = listed.into_iter().filter(|p| !self.bundles.is_left_out(&p.address(), now)).collect();
         Ok(Some(Audience { peers, own, lists, own_gossip, peer_gossip, to_self: false, outdated }))
     }
 
@@ -95,7 +95,7 @@ impl State {
         let mut missing = Vec::new();
         for party in audience.devices() {
             let address = party.address();
-            if !self.sessions.can_seal(work, party)? && !self.sessions.has_bundle(&address) {
+            if !self.sessions.can_seal(work, party)? && !self.bundles.has(&address) {
                 missing.push(address);
             }
         }
@@ -158,7 +158,7 @@ impl State {
     /// Starts a session with a device, with a bundle that was claimed for it.
     fn initiate(&mut self, work: &mut Work<'_>, peer: &Party) -> Result<(), EngineError> {
         let to = peer.address();
-        let bundle = self.sessions.take_bundle(&to).ok_or(EngineError::Broken(Bug::NoSession))?;
+        let bundle = self.bundles.take(&to).ok_or(EngineError::Broken(Bug::NoSession))?;
         let my = self.own_party(work)?;
         let session_no = me::next_session_no(work)?;
         let me = self.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;

@@ -17,6 +17,7 @@ use crate::time::Timestamp;
 
 pub(super) mod arrivals;
 pub(super) mod asks;
+pub(super) mod bundles;
 pub(super) mod compose;
 pub(super) mod fanout;
 pub(super) mod lists;
@@ -43,6 +44,7 @@ pub(super) struct State {
     pub(super) people: people::People,
     pub(super) lists: lists::Lists,
     pub(super) sessions: sessions::Sessions,
+    pub(super) bundles: bundles::Bundles,
     pub(super) queue: queue::Queue,
     pub(super) names: names::Names,
     pub(super) parcels: Parcels,
@@ -107,6 +109,7 @@ pub(super) struct Chores {
     /// How far the clean-up of old ids and results got.
     pub(super) seen_to: Option<Vec<u8>>,
     pub(super) results_to: Option<Vec<u8>>,
+    pub(super) sessions_to: Option<Vec<u8>>,
 }
 
 /// Packets of the mailbox, in order. The first may wait for lists; nothing overtakes it.
@@ -150,6 +153,7 @@ impl State {
             people: people::People::load(records)?,
             lists: lists::Lists::default(),
             sessions: sessions::Sessions::default(),
+            bundles: bundles::Bundles::default(),
             queue: queue::Queue::load(records)?,
             names: names::Names::default(),
             parcels: Parcels::default(),
@@ -171,6 +175,7 @@ impl State {
         self.people = people::People::default();
         self.lists = lists::Lists::default();
         self.sessions = sessions::Sessions::default();
+        self.bundles = bundles::Bundles::default();
         self.queue = queue::Queue::default();
         self.names = names::Names::default();
         self.parcels = Parcels::default();

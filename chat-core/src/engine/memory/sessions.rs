@@ -12,10 +12,9 @@ use serde_bytes::ByteArray;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::limits::{
-    BUNDLES_MAX, MANGLED_PER_MINUTE_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX,
+    CLEANUP_ENTRIES, MANGLED_PER_MINUTE_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX,
 };
 use crate::identity::Party;
-use crate::prekey::VerifiedBundle;
 use crate::session::{OpenError, Opened, Session};
 use crate::store::Table;
 use crate::time::Timestamp;
@@ -62,13 +61,10 @@ pub(in crate::engine) enum Trial {
     Unknown,
 }
 
-/// Sessions in memory, and bundles to start new ones with.
+/// Sessions in memory; all of them lie in the records.
 #[derive(Default)]
 pub(in crate::engine) struct Sessions {
     devices: HashMap<DeviceAddress, Device>,
-    bundles: HashMap<DeviceAddress, VerifiedBundle>,
-    /// Listed devices that had no prekeys when they were asked for: they are left out for a while.
-    unpublished: HashMap<DeviceAddress, Timestamp>,
     clock: u64,
 }
 
@@ -89,8 +85,8 @@ impl Sessions {
         if device.mangled.1 >= MANGLED_PER_MINUTE_MAX {
             return Ok(Trial::Refused);
         }
-        let replaced = device.replaced.iter_mut().map(|(session, _)| session);
-        for session in device.live.iter_mut().chain(replaced) {
+        let replaced = device.replaced.iter_mut().filter(|(_, at_ms)| !is_over(*at_ms, now));
+        for session in device.live.iter_mut().chain(replaced.map(|(session, _)| session)) {
             match session.open(packet, now) {
                 Ok(Opened { content, session: mut after }) => {
                     store_changes(work, from, &mut after);
@@ -218,35 +214,28 @@ impl Sessions {
         Ok(())
     }
 
-    /// Keeps a bundle until a session is started with it.
-    pub(in crate::engine) fn keep_bundle(&mut self, of: DeviceAddress, bundle: VerifiedBundle) {
-        if self.bundles.len() >= BUNDLES_MAX {
-            self.bundles.clear();
+    /// Drops keys and replaced sessions that are over their age, of a few devices at a time: they stay an
+    /// attacker's target as long as they are there.
+    pub(in crate::engine) fn expire(
+        &mut self,
+        work: &mut Work<'_>,
+        cursor: &mut Option<Vec<u8>>,
+    ) -> Result<(), EngineError> {
+        let now = work.now;
+        let rows = work.scan(Table::Sessions, &[], cursor.as_deref(), CLEANUP_ENTRIES);
+        *cursor = rows.last().filter(|_| rows.len() == CLEANUP_ENTRIES).map(|(key, _)| key.clone());
+        for address in rows.iter().filter_map(|(key, _)| read_device_key(key)) {
+            let device = self.device(work, &address)?;
+            let replaced = device.replaced.iter_mut().map(|(session, _)| session);
+            for session in device.live.iter_mut().chain(replaced) {
+                session.expire(now);
+                store_changes(work, &address, session);
+            }
+            if device.replaced.iter().any(|(_, at_ms)| is_over(*at_ms, now)) {
+                self.settle(work, &address)?;
+            }
         }
-        self.bundles.insert(of, bundle);
-    }
-
-    /// A listed device has published nothing that a session could be started with.
-    pub(in crate::engine) fn leave_out(&mut self, device: DeviceAddress, until: Timestamp) {
-        self.unpublished.insert(device, until);
-    }
-
-    /// The relay says that a device of this account is missing: nobody is left out any more.
-    pub(in crate::engine) fn leave_nobody_out(&mut self, account: &AccountId) {
-        self.unpublished.retain(|device, _| device.account != *account);
-    }
-
-    pub(in crate::engine) fn is_left_out(&mut self, device: &DeviceAddress, now: Timestamp) -> bool {
-        self.unpublished.retain(|_, until| *until > now);
-        self.unpublished.contains_key(device)
-    }
-
-    pub(in crate::engine) fn has_bundle(&self, of: &DeviceAddress) -> bool {
-        self.bundles.contains_key(of)
-    }
-
-    pub(in crate::engine) fn take_bundle(&mut self, of: &DeviceAddress) -> Option<VerifiedBundle> {
-        self.bundles.remove(of)
+        Ok(())
     }
 
     /// Writes index and new rows of a device, and drops replaced sessions over the limits.
@@ -256,14 +245,12 @@ impl Sessions {
         if let Some(live) = &mut device.live {
             store_changes(work, address, live);
         }
-        let keep = |(n, (_, at_ms)): (usize, &(Session, u64))| {
-            n < REPLACED_SESSIONS_MAX && now.ms_since(Timestamp::from_ms(*at_ms)) < REPLACED_SESSION_MS_MAX
-        };
-        let kept: Vec<bool> = device.replaced.iter().enumerate().map(keep).collect();
-        let mut verdicts = kept.into_iter();
-        device.replaced.retain(|(session, _)| {
-            let stays = verdicts.next().unwrap_or(false);
-            if !stays {
+        let mut kept = 0_usize;
+        device.replaced.retain(|(session, at_ms)| {
+            let stays = kept < REPLACED_SESSIONS_MAX && !is_over(*at_ms, now);
+            if stays {
+                kept = kept.saturating_add(1);
+            } else {
                 for row in session.row_keys() {
                     work.delete(Table::Sessions, &row_key(address, session, &row));
                 }
@@ -325,6 +312,11 @@ fn load(work: &Work<'_>, address: &DeviceAddress) -> Result<Device, EngineError>
     let live = index.live.as_ref().map(&mut read).transpose()?;
     let replaced = index.replaced.iter().map(|(sid, at_ms)| Ok((read(sid)?, *at_ms))).collect::<Result<_, _>>()?;
     Ok(Device { live, replaced, mark: index.mark, ..Device::default() })
+}
+
+/// Whether a session that was replaced then can no longer receive.
+fn is_over(replaced_at_ms: u64, now: Timestamp) -> bool {
+    now.ms_since(Timestamp::from_ms(replaced_at_ms)) >= REPLACED_SESSION_MS_MAX
 }
 
 fn store_changes(work: &mut Work<'_>, address: &DeviceAddress, session: &mut Session) {

@@ -181,3 +181,36 @@ fn a_copy_that_was_opened_elsewhere_makes_both_start_afresh() {
     world.say("alice", "bob", "the original again");
     assert_eq!(world.heard("bob"), ["hello", "the original", "the copy", "the original again"]);
 }
+
+#[test]
+fn a_replaced_session_can_receive_for_a_week_and_then_its_keys_are_gone() {
+    let mut world = World::friends(55);
+    let old = world.client("alice").disk.clone();
+    world.say("alice", "bob", "lost with the disk");
+    world.kill("alice");
+    world.pass(2_000);
+    world.client("alice").disk = old;
+    world.open("alice");
+    world.connect("alice");
+    world.say("alice", "bob", "from the backup");
+    world.say("bob", "alice", "welcome back");
+    assert_eq!((sessions(&mut world, "alice"), sessions(&mut world, "bob")), (2, 2));
+    for who in ["alice", "bob"] {
+        world.cut(who);
+    }
+    world.now = world.now.plus_ms(8 * 24 * 3_600_000);
+    for who in ["alice", "bob"] {
+        world.connect(who);
+    }
+    assert_eq!((sessions(&mut world, "alice"), sessions(&mut world, "bob")), (1, 1));
+    world.say("bob", "alice", "still there?");
+    assert_eq!(world.heard("alice").last().unwrap(), "still there?");
+}
+
+fn sessions(world: &mut World, who: &str) -> usize {
+    use chat_core::store::{Records, Table};
+    let rows = world.client(who).disk.records.scan(Table::Sessions, &[], None, usize::MAX);
+    let sids: std::collections::BTreeSet<Vec<u8>> =
+        rows.iter().filter_map(|(key, _)| key.get(36..52).map(<[u8]>::to_vec)).collect();
+    sids.len()
+}
