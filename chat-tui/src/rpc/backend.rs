@@ -1,13 +1,13 @@
 //! Calls carried out by a client.
 
-use chat_client::{Answer, Client, ClientEvent, Events, Failure, FailureKind, Query};
+use chat_client::{Answer, Client, ClientEvent, Connection, ConnectionState, Events, Failure, FailureKind, Query};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
 use super::call::Call;
 use super::error::RpcError;
 use super::session::{Backend, Source};
-use super::shape::Body;
+use super::shape::{Body, StatusShape};
 
 type Outcome = LocalBoxFuture<'static, Result<Body, RpcError>>;
 
@@ -48,9 +48,15 @@ impl Backend for Live {
 impl Live {
     fn query(&self, query: Query) -> Outcome {
         let answer = self.client.query(query);
+        let client = self.client.clone();
         async move {
             match answer.await? {
-                Answer::Status(status) => Ok(Body::Status(status.into())),
+                Answer::Status(status) => {
+                    // Nobody is to be let in as long as nobody is logged in.
+                    let stands = client.connection().state == ConnectionState::Connected;
+                    let connected = if status.logged_in { status.online } else { stands };
+                    Ok(Body::Status(StatusShape::new(status, connected)))
+                }
                 Answer::Contacts(contacts) => Ok(contacts.into()),
                 Answer::Requests(requests) => Ok(requests.into()),
                 _ => Err(RpcError::from(Failure::of(FailureKind::Internal))),
@@ -81,10 +87,44 @@ fn answered<T: 'static>(
 }
 
 /// A client's events.
-pub(crate) struct Pull(pub(crate) Events);
+pub(crate) struct Pull {
+    client: Client,
+    events: Events,
+    /// A connection that stands, not told yet: the relay has not let the device in.
+    standing: Option<Connection>,
+}
+
+impl Pull {
+    pub(crate) fn new(client: Client, events: Events) -> Self {
+        Self { client, events, standing: None }
+    }
+
+    /// Whether the device of this profile is still to be let in. An answer that fails holds back nothing.
+    async fn at_the_door(&self) -> bool {
+        match self.client.query(Query::Status).await {
+            Ok(Answer::Status(status)) => status.logged_in && !status.online,
+            _ => false,
+        }
+    }
+}
 
 impl Source for Pull {
+    /// `connected` is told when it means what a program takes it for: that what needs the relay works.
     async fn next(&mut self) -> Option<ClientEvent> {
-        self.0.next().await
+        loop {
+            if self.standing.is_some() && !self.at_the_door().await {
+                return self.standing.take().map(ClientEvent::Connection);
+            }
+            match self.events.next().await? {
+                ClientEvent::Connection(connection) if connection.state == ConnectionState::Connected => {
+                    self.standing = Some(connection);
+                }
+                ClientEvent::Connection(connection) => {
+                    self.standing = None;
+                    return Some(ClientEvent::Connection(connection));
+                }
+                event => return Some(event),
+            }
+        }
     }
 }

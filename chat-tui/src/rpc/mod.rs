@@ -75,7 +75,8 @@ async fn session_of(
     setup: Setup<'_, impl Future<Output = ()>>,
     ack: Ack,
 ) -> ExitCode {
-    let ended = serve(&Live::new(client.clone()), Pull(events), pipes.lines, &pipes.output, setup).await;
+    let source = Pull::new(client.clone(), events);
+    let ended = serve(&Live::new(client.clone()), source, pipes.lines, &pipes.output, setup).await;
     if let (Ack::Automatic, Some(seq)) = (ack, ended.taken)
         && timeout(CLOSE_WITHIN, client.ack(seq)).await.is_err()
     {

@@ -123,11 +123,11 @@ pub(crate) struct StatusShape {
     device: Option<String>,
 }
 
-impl From<Status> for StatusShape {
-    fn from(status: Status) -> Self {
+impl StatusShape {
+    pub(crate) fn new(status: Status, connected: bool) -> Self {
         Self {
             logged_in: status.logged_in,
-            connected: status.online,
+            connected,
             username: status.username.map(|name| name.to_string()),
             device: status.device.map(device),
         }

@@ -167,3 +167,21 @@ fn a_reader_that_goes_away_ends_the_process_cleanly() {
     let _ = stdin.write_all(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"status\"}\n");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn when_connected_is_told_what_needs_the_relay_works() {
+    let world = World::new();
+    let _bob = world.registered("bob");
+    let mut fresh = world.profile("alice").start();
+    fresh.connected();
+    assert_eq!(fresh.ok("status", json!({}))["connected"], true, "also before there is an account");
+    fresh.register("alice");
+    fresh.quit().cleanly();
+    for _ in 0..5 {
+        let mut alice = world.profile("alice").start();
+        alice.connected();
+        assert_eq!(alice.ok("status", json!({}))["connected"], true);
+        assert_eq!(alice.ok("search", json!({ "query": "bob" }))["users"][0]["username"], "bob");
+        alice.quit().cleanly();
+    }
+}

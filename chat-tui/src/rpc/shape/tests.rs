@@ -122,7 +122,8 @@ fn results_have_the_members_of_the_contract() {
     assert_eq!(json(enrolled.into()), json!({ "username": "bob", "device": "7", "recoveryCode": "AB" }));
     let back = Reply::LoggedIn { username: name("bob"), device: DeviceId(7), new_device: false };
     assert_eq!(json(back.into()), json!({ "username": "bob", "device": "7", "newDevice": false }));
-    assert_eq!(json(Body::Status(Status::default().into())), json!({ "loggedIn": false, "connected": false }));
+    let status = StatusShape::new(Status::default(), true);
+    assert_eq!(json(Body::Status(status)), json!({ "loggedIn": false, "connected": true }));
     let queued = Reply::Queued { id: MessageId([2; 16]), timestamp_ms: 3 };
     assert_eq!(json(queued.into()), json!({ "id": "02".repeat(16), "timestamp": 3 }));
     let found = Reply::Found(vec![FoundPerson { username: name("bob"), online: true }]);
