@@ -99,8 +99,8 @@ impl Opening {
         let _ = report.send(Ok(()));
         let closed = runtime.block_on(driver.run(tasks, outputs));
         // By now the store is closed and the lock given back.
-        if let Some(closed) = closed {
-            let _ = closed.send(());
+        for waiting in closed {
+            let _ = waiting.send(());
         }
     }
 

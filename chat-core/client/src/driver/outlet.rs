@@ -9,8 +9,11 @@ use tokio::sync::oneshot;
 use crate::event::ClientEvent;
 use crate::store::{Store, StoreError};
 
-/// Events in memory: a burst of a reader that only pauses; at about 300 bytes each, 1.2 MB.
-const QUEUED_MAX: usize = 4_096;
+/// Passing events in memory: a burst of a reader that only pauses; at about 300 bytes each, 1.2 MB.
+const PASSING_MAX: usize = 4_096;
+
+/// Notices in memory: with texts of 64 KiB each 16 MiB, with usual ones a few dozen KiB.
+const NOTICES_MAX: usize = 256;
 
 /// Events handed over at once.
 const PULL_MAX: usize = 64;
@@ -19,6 +22,8 @@ const PULL_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Outlet {
     queue: VecDeque<ClientEvent>,
+    /// Notices in the queue; the rest is passing.
+    notices: usize,
     /// Whether the store holds notices after `queued`.
     behind: bool,
     /// Highest notice that was put into the queue.
@@ -31,34 +36,32 @@ pub(super) struct Outlet {
 impl Outlet {
     /// Starts with what an earlier run left unacknowledged.
     pub(super) fn new() -> Self {
-        Self { queue: VecDeque::new(), behind: true, queued: 0, delivered: 0, reader: None }
+        Self { queue: VecDeque::new(), notices: 0, behind: true, queued: 0, delivered: 0, reader: None }
     }
 
     /// The notices were erased and count from the beginning.
     pub(super) fn restart(&mut self) {
+        self.queue.retain(|event| !matches!(event, ClientEvent::Notice(_)));
+        self.notices = 0;
+        self.behind = true;
+        self.queued = 0;
         self.delivered = 0;
-        self.fall_behind();
     }
 
-    /// Something passing.
+    /// Something passing; when too much waits, the oldest of it is missed.
     pub(super) fn push(&mut self, event: ClientEvent) {
-        if self.queue.len() >= QUEUED_MAX {
-            self.fall_behind();
-        }
-        if self.queue.len() >= QUEUED_MAX {
-            self.queue.pop_front();
+        if self.queue.len().saturating_sub(self.notices) >= PASSING_MAX {
+            let oldest = self.queue.iter().position(|event| !matches!(event, ClientEvent::Notice(_)));
+            oldest.and_then(|at| self.queue.remove(at));
         }
         self.queue.push_back(event);
     }
 
     /// A notice that is stored.
     pub(super) fn push_notice(&mut self, notice: Notice) {
-        if self.queue.len() >= QUEUED_MAX {
-            self.behind = true;
-        }
+        self.behind |= self.notices >= NOTICES_MAX;
         if !self.behind {
-            self.queued = notice.seq;
-            self.queue.push_back(ClientEvent::Notice(notice));
+            self.enqueue(notice);
         }
     }
 
@@ -67,27 +70,32 @@ impl Outlet {
         self.reader = Some(reader);
     }
 
+    /// Highest notice handed over.
+    pub(super) fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
     /// Hands over what there is, if somebody waits for it. Not inside a transaction.
     pub(super) fn serve(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.reader.is_none() {
             return Ok(());
         }
-        if self.behind && self.queue.len() < QUEUED_MAX {
+        if self.behind && self.notices < PULL_MAX {
             let limit = u32::try_from(PULL_MAX).unwrap_or(u32::MAX);
             let notices = store.notices(self.queued, limit)?;
             self.behind = notices.len() == PULL_MAX;
-            self.queued = notices.last().map_or(self.queued, |notice| notice.seq);
-            self.queue.extend(notices.into_iter().map(ClientEvent::Notice));
+            notices.into_iter().for_each(|notice| self.enqueue(notice));
         }
         if self.queue.is_empty() {
             return Ok(());
         }
         let events: Vec<_> = self.queue.drain(..self.queue.len().min(PULL_MAX)).collect();
-        let last = events.iter().rev().find_map(|event| match event {
-            ClientEvent::Notice(notice) => Some(notice.seq),
-            _ => None,
-        });
-        self.delivered = last.unwrap_or(self.delivered);
+        for event in &events {
+            if let ClientEvent::Notice(notice) = event {
+                self.delivered = notice.seq;
+                self.notices = self.notices.saturating_sub(1);
+            }
+        }
         if let Some(reader) = self.reader.take() {
             // The reader is gone for good: what is durable waits for the next run.
             let _ = reader.send(events);
@@ -95,11 +103,10 @@ impl Outlet {
         Ok(())
     }
 
-    /// Leaves the notices to the store.
-    fn fall_behind(&mut self) {
-        self.queue.retain(|event| !matches!(event, ClientEvent::Notice(_)));
-        self.queued = self.delivered;
-        self.behind = true;
+    fn enqueue(&mut self, notice: Notice) {
+        self.queued = notice.seq;
+        self.notices = self.notices.saturating_add(1);
+        self.queue.push_back(ClientEvent::Notice(notice));
     }
 }
 
@@ -163,11 +170,11 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let mut outlet = Outlet::new();
         drain(&mut outlet, &store);
-        let total = u64::try_from(QUEUED_MAX).unwrap() * 2;
+        let total = u64::try_from(PASSING_MAX).unwrap() * 2;
         for first in (1..=total).step_by(64) {
             arrive(&mut outlet, &store, first..first + 64);
             (0..64).for_each(|_| outlet.push(ClientEvent::Event(Event::Online(true))));
-            assert!(outlet.queue.len() <= QUEUED_MAX);
+            assert!(outlet.notices <= NOTICES_MAX + 64 && outlet.queue.len() <= PASSING_MAX + outlet.notices);
         }
         let events = drain(&mut outlet, &store);
         assert_eq!(seqs(&events), (1..=total).collect::<Vec<_>>());

@@ -67,7 +67,8 @@ pub(super) struct Driver {
     /// When a lost engine is tried again, and the pause after that.
     reopen: Option<(Instant, Duration)>,
     fault: FailureKind,
-    closing: Option<oneshot::Sender<()>>,
+    /// Who waits for the end.
+    closing: Vec<oneshot::Sender<()>>,
 }
 
 impl Driver {
@@ -86,7 +87,7 @@ impl Driver {
             ack_at: None,
             reopen: None,
             fault: FailureKind::Io,
-            closing: None,
+            closing: Vec::new(),
         }
     }
 
@@ -96,9 +97,9 @@ impl Driver {
         mut self,
         mut tasks: mpsc::UnboundedReceiver<Task>,
         opened: Vec<Output>,
-    ) -> Option<oneshot::Sender<()>> {
+    ) -> Vec<oneshot::Sender<()>> {
         self.release(opened);
-        while self.closing.is_none() {
+        while self.closing.is_empty() {
             let deadline = self.deadline();
             let first = tokio::select! {
                 biased;
@@ -169,7 +170,7 @@ impl Driver {
                 effects.push(held(answer, Ok(())));
             }
             Task::Trust(pin, answer) => effects.push(held(answer, self.trust(pin))),
-            Task::Close(done) => self.closing = Some(done),
+            Task::Close(done) => self.closing.push(done),
         }
         Ok(())
     }
@@ -220,11 +221,13 @@ impl Driver {
         if self.line.settings != self.saved {
             self.core.store.set_settings(&self.line.settings)?;
         }
-        let taken = self.taken();
-        if taken > self.acknowledged && self.ack_at.is_some_and(|at| at <= Instant::now()) {
-            self.core.store.acknowledge(taken)?;
-            self.acknowledged = taken;
+        if self.ack_at.is_some_and(|at| at <= Instant::now()) {
             self.ack_at = None;
+            let taken = self.taken();
+            if taken > self.acknowledged {
+                self.core.store.acknowledge(taken)?;
+                self.acknowledged = taken;
+            }
         }
         Ok(())
     }
@@ -234,9 +237,6 @@ impl Driver {
         self.saved.clone_from(&self.line.settings);
         if self.core.take_erased() {
             self.acknowledged = 0;
-            if let Some(taken) = &self.taken {
-                taken.store(0, Ordering::Release);
-            }
             self.outlet.restart();
             if let Err(error) = self.core.store.compact() {
                 tracing::warn!(%error, "the space of what was erased was not returned");
@@ -270,6 +270,8 @@ impl Driver {
         }
         self.line.close_all();
         self.wake = None;
+        // Perhaps it was among what did not happen: done once more, it changes nothing.
+        self.acknowledged = 0;
         self.open_again(REOPEN_PAUSE_MIN);
     }
 
@@ -385,8 +387,11 @@ impl Driver {
         }
     }
 
+    /// Highest notice that the reader is done with; never one that it was not given, whatever it read
+    /// before the profile was erased.
     fn taken(&self) -> u64 {
-        self.taken.as_ref().map_or(0, |taken| taken.load(Ordering::Acquire))
+        let taken = self.taken.as_ref().map_or(0, |taken| taken.load(Ordering::Acquire));
+        taken.min(self.outlet.delivered())
     }
 
     /// What a fault is called: without an engine, what took it.

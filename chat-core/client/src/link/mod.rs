@@ -38,8 +38,9 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 /// Time between two attempts that somebody's commands ask for.
 const KNOCK_PAUSE: Duration = Duration::from_millis(250);
 
-/// Frames read and not yet handled: beyond it the relay has to wait.
-const EVENTS_WAITING_MAX: usize = 256;
+/// Frames read and not yet handled: one turn of the driver. At 4 MiB for the largest frame a hostile
+/// relay can fill 128 MiB.
+const EVENTS_WAITING_MAX: usize = 32;
 
 /// Where to connect, and whom to expect there.
 #[derive(Debug, Clone, PartialEq, Eq)]
