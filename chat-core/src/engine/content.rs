@@ -1,4 +1,4 @@
-//! What is sealed (key-schedule C): an envelope of list states around a body, and inside the body its
+//! What is sealed (SPEC 8.6): an envelope of list states around a body, and inside the body its
 //! place in the sender's stream and one content. CBOR maps with short keys; unknown keys are dropped,
 //! unknown kinds stay raw. The author is the session, never a field.
 

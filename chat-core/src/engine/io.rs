@@ -351,6 +351,10 @@ pub enum Trouble {
     Undecryptable,
     /// A packet came a second time and was dropped.
     Duplicate,
+    /// A device's message does not follow the one that it says it follows.
+    StreamBroken(AccountId),
+    /// A session's key exchange was broken by the other side; the session was given up.
+    SessionBroken,
     /// More was held back or waiting than a limit allows; a packet was dropped.
     Overflow,
 }

@@ -103,3 +103,6 @@ pub(super) const MANGLED_PER_MINUTE_MAX: u32 = 8;
 pub(super) const LAST_RESORT_USES_PER_ACCOUNT_MAX: u64 = 16;
 /// First messages of all accounts on one last-resort prekey.
 pub(super) const LAST_RESORT_USES_MAX: u32 = 65_536;
+
+/// Header keys that are tried for one packet over all sessions of its device (SPEC 8.3.3).
+pub(super) const HEADER_TRIALS_MAX: usize = 16;

@@ -28,7 +28,7 @@ use crate::store::Table;
 /// A content of a verified device.
 #[derive(Debug)]
 pub(in crate::engine) struct Received {
-    /// The session's peer: the only source of an author.
+    /// The session's peer: the only source of an author (SPEC 8.6.1, SPEC 7.5.2).
     pub(in crate::engine) author: DeviceAddress,
     pub(in crate::engine) message: Identified,
     pub(in crate::engine) body: Body,
@@ -116,6 +116,7 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
             Trial::Opened(content) => return known_device(state, work, from, content),
             Trial::Duplicate => return Ok(Outcome::Dropped(Trouble::Duplicate)),
             Trial::Refused => return Ok(Outcome::Dropped(Trouble::Undecryptable)),
+            Trial::Broken => return Ok(Outcome::Dropped(Trouble::SessionBroken)),
             Trial::Unknown => {}
         }
     }
@@ -175,11 +176,15 @@ pub(in crate::engine) fn note_place(
     }
     let account = received.author.account;
     let mut stream = PeerStream::load(work, &account, &received.author)?;
+    let (counter, hash) = (received.body.counter, chain_hash(&received.message.body));
+    if stream.contradicts(counter, &received.body.previous) {
+        work.trouble(Trouble::StreamBroken(account));
+    }
     // What is dropped counts as missing, so that no receipt ever claims it.
     if is_welcome(state, &account) {
-        stream.take(received.body.counter, chain_hash(&received.message.body));
+        stream.take(counter, hash);
     } else {
-        stream.skip(received.body.counter);
+        stream.skip(counter, hash);
     }
     stream.save(work, &account, &received.author)
 }

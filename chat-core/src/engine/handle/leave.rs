@@ -50,7 +50,7 @@ pub(in crate::engine) fn forget(state: &mut State, work: &mut Work<'_>, command:
     let address = state.own_address()?;
     let known = state.list_of(work, &address.account)?.ok_or(EngineError::Broken(Bug::OwnKeys))?;
     let list = match work.load::<(u64, ByteBuf)>(Table::Meta, REMOVAL_KEY)? {
-        // One signature per sequence, ever: what was signed once is sent again.
+        // One signature per sequence, ever (SPEC 5.4.4): what was signed once is sent again.
         Some((after, signed)) if after == known.list.body().seq => signed,
         _ => sign_removal(state, work, known.list.body(), known.list.hash())?,
     };

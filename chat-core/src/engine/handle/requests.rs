@@ -1,4 +1,4 @@
-//! Strangers and blocks. Everything here is silent to the other side but an acceptance.
+//! Strangers and blocks. Everything here is silent to the other side but an acceptance (SPEC 8.4.4).
 
 use chat_wire::ids::{AccountId, UserName};
 

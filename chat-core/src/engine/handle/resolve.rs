@@ -189,7 +189,7 @@ pub(in crate::engine) fn claim_refused(state: &mut State, work: &Work<'_>, lane:
     state.queue.lane(lane).back_off(work.now, at_least);
 }
 
-/// Keeps bundles whose device is in the verified list and signed them.
+/// Keeps bundles whose device is in the verified list and signed them (SPEC 6.3.2).
 fn keep_bundles(
     state: &mut State,
     work: &mut Work<'_>,

@@ -28,7 +28,7 @@ pub(in crate::engine) struct Arrival {
     pub(in crate::engine) time_ms: u64,
     #[serde(rename = "x", default)]
     pub(in crate::engine) text: Option<String>,
-    /// A content that this version can't show.
+    /// A content that this version can't show (SPEC 8.6.2).
     #[serde(rename = "u", default)]
     pub(in crate::engine) unknown: Option<ByteBuf>,
     #[serde(rename = "r", default)]

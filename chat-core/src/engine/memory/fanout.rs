@@ -168,7 +168,8 @@ impl State {
         self.sessions.start(work, &to, session)
     }
 
-    /// Stores a sealed send under the next step, then lets it go.
+    /// Stores a sealed send under the next step (SPEC 7.2.3) and a random key (SPEC 7.3.2), then lets it
+    /// go.
     pub(in crate::engine) fn launch(
         &mut self,
         work: &mut Work<'_>,

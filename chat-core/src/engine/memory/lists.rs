@@ -1,4 +1,4 @@
-//! Verified device lists: the chain of each account is followed, never its relay's word (DESIGN §4).
+//! Verified device lists: the chain of each account is followed, never its relay's word (SPEC 5.4.1).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(in crate::engine) struct Known {
 }
 
 impl Known {
-    /// Whether it has to be checked before something is sent.
+    /// Whether it has to be checked before something is sent (SPEC 5.4.2).
     pub(in crate::engine) fn is_old(&self, now: Timestamp) -> bool {
         now.ms_since(Timestamp::from_ms(self.checked_ms)) > LIST_AGE_MS_MAX
     }

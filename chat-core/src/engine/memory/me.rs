@@ -93,7 +93,7 @@ struct EnrollingRecord {
     list: ByteBuf,
 }
 
-/// Stores what was signed before it is sent: if the answer is lost, the account may stand, and a login
+/// Stores what was signed before it is sent (SPEC 5.4.4): if the answer is lost, the account may stand, and a login
 /// finds its keys here.
 pub(in crate::engine) fn save_enrolling(work: &mut Work<'_>, me: &Me, list: Vec<u8>) -> Result<(), EngineError> {
     let record = EnrollingRecord { identity: ByteBuf::from(me.write()?), list: ByteBuf::from(list) };

@@ -1,4 +1,4 @@
-//! Pairwise sessions with devices: one live, a few replaced ones that can still receive (DESIGN §5).
+//! Pairwise sessions with devices: one live, a few replaced ones that can still receive (SPEC 8.4.1).
 //!
 //! In `Table::Sessions`, under `account 32 ‖ device u32`: the bare key holds the index of the device,
 //! and under `… ‖ sid 16` lie the rows of each session.
@@ -12,10 +12,11 @@ use serde_bytes::ByteArray;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::limits::{
-    CLEANUP_ENTRIES, MANGLED_PER_MINUTE_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX,
+    CLEANUP_ENTRIES, HEADER_TRIALS_MAX, MANGLED_PER_MINUTE_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX,
+    SESSIONS_CACHED_MAX,
 };
 use crate::identity::Party;
-use crate::session::{OpenError, Opened, Session};
+use crate::session::{OpenError, Opened, Psk, Refusal, Session};
 use crate::store::Table;
 use crate::time::Timestamp;
 
@@ -57,6 +58,8 @@ pub(in crate::engine) enum Trial {
     Duplicate,
     /// A session knows its header, but it is not sound.
     Refused,
+    /// The other side broke the session's key exchange: the session seals nothing any more.
+    Broken,
     /// No session knows it.
     Unknown,
 }
@@ -86,7 +89,10 @@ impl Sessions {
             return Ok(Trial::Refused);
         }
         let replaced = device.replaced.iter_mut().filter(|(_, at_ms)| !is_over(*at_ms, now));
+        let mut trials = HEADER_TRIALS_MAX;
         for session in device.live.iter_mut().chain(replaced.map(|(session, _)| session)) {
+            let Some(left) = trials.checked_sub(session.header_keys()) else { break };
+            trials = left;
             match session.open(packet, now) {
                 Ok(Opened { content, session: mut after }) => {
                     store_changes(work, from, &mut after);
@@ -95,13 +101,25 @@ impl Sessions {
                 }
                 Err(OpenError::NotThisSession | OpenError::Malformed) => {}
                 Err(OpenError::Duplicate) => return Ok(Trial::Duplicate),
-                Err(_) => {
+                Err(OpenError::Refused(Refusal::Braid)) => return self.give_up(work, from),
+                Err(OpenError::Refused(_)) => {
                     device.mangled.1 = device.mangled.1.saturating_add(1);
                     return Ok(Trial::Refused);
                 }
             }
         }
         Ok(Trial::Unknown)
+    }
+
+    /// An authenticated peer broke the protocol: its live session is over (SPEC 8.5.3).
+    fn give_up(&mut self, work: &mut Work<'_>, from: &DeviceAddress) -> Result<Trial, EngineError> {
+        let now_ms = work.now.as_ms();
+        let device = self.device(work, from)?;
+        if let Some(live) = device.live.take() {
+            device.replaced.insert(0, (live, now_ms));
+        }
+        self.settle(work, from)?;
+        Ok(Trial::Broken)
     }
 
     /// Devices that have sessions, for packets that don't say whose they are.
@@ -164,18 +182,14 @@ impl Sessions {
     }
 
     /// Secrets of sessions that an initiation may build on, newest first.
-    pub(in crate::engine) fn psks(
-        &mut self,
-        work: &Work<'_>,
-        from: &DeviceAddress,
-    ) -> Result<Vec<crate::session::Psk>, EngineError> {
+    pub(in crate::engine) fn psks(&mut self, work: &Work<'_>, from: &DeviceAddress) -> Result<Vec<Psk>, EngineError> {
         let device = self.device(work, from)?;
         let replaced = device.replaced.iter().map(|(session, _)| session);
         Ok(device.live.iter().chain(replaced).map(Session::psk).collect())
     }
 
     /// Takes a session that the other device started. When both started one at once the smaller sid
-    /// wins on both sides; the loser can still receive.
+    /// wins on both sides (SPEC 8.4.2); the loser can still receive.
     pub(in crate::engine) fn adopt(
         &mut self,
         work: &mut Work<'_>,

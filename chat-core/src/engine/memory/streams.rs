@@ -129,6 +129,11 @@ impl PeerStream {
         work.save(Table::Streams, &stream_key(conversation, author), self)
     }
 
+    /// Whether a content claims another one before it than the one that was there (SPEC 8.6.3).
+    pub(in crate::engine) fn contradicts(&self, counter: u64, previous: &[u8; 16]) -> bool {
+        self.counter.checked_add(1) == Some(counter) && *self.last != *previous
+    }
+
     /// Notes a content that was taken.
     pub(in crate::engine) fn take(&mut self, counter: u64, hash: [u8; 16]) -> Place {
         if counter > self.counter {
@@ -153,7 +158,7 @@ impl PeerStream {
     }
 
     /// Notes a content that was dropped on purpose: it counts as missing.
-    pub(in crate::engine) fn skip(&mut self, counter: u64) {
+    pub(in crate::engine) fn skip(&mut self, counter: u64, hash: [u8; 16]) {
         if counter <= self.counter {
             return;
         }
@@ -168,6 +173,7 @@ impl PeerStream {
             self.told = counter;
         }
         self.counter = counter;
+        self.last = ByteArray::new(hash);
     }
 
     /// Whether a receipt would say something new.
@@ -297,8 +303,8 @@ mod tests {
     fn what_is_dropped_on_purpose_is_never_reported_as_delivered() {
         let mut stream = PeerStream::default();
         stream.take(1, [0; 16]);
-        stream.skip(2);
-        stream.skip(3);
+        stream.skip(2, [0; 16]);
+        stream.skip(3, [0; 16]);
         assert_eq!(stream.take(4, [0; 16]), Place::Next);
         assert_eq!(stream.gaps, vec![(2, 3)]);
         let mut own = OwnStream { counter: 4, ..OwnStream::default() };

@@ -115,7 +115,8 @@ fn fetch_from(state: &mut State, work: &Work<'_>, account: &AccountId, seq: u64)
     Ok(known.map_or(0, |known| known.min(seq.saturating_sub(1))))
 }
 
-/// One-time keys are gone with their first use; a last-resort key remembers who used it.
+/// One-time keys are gone with their first use, in the change that stores the session (SPEC 6.1.2); a
+/// last-resort key remembers who used it.
 fn spend(
     state: &mut State,
     work: &mut Work<'_>,
