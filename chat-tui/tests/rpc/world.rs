@@ -85,7 +85,7 @@ pub fn holds(haystack: &[u8], needle: &[u8]) -> bool {
     haystack.windows(needle.len()).any(|window| window == needle)
 }
 
-/// A relay process: this test binary started again as [`relay_process`].
+/// A relay process: the program of `tests/programs/relay.rs`.
 pub struct Relay {
     child: Child,
     /// Kept open, so that the relay can always write to it.
@@ -98,10 +98,9 @@ pub struct Relay {
 
 impl Relay {
     pub fn start(data: &Path, listen: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "world::relay_process", "--ignored", "--nocapture"])
-            .env(RELAY_DATA, data)
-            .env(RELAY_LISTEN, listen)
+        let mut child = Command::new(program("relay"))
+            .arg(data)
+            .arg(listen)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -163,32 +162,12 @@ fn ready(stdout: &mut impl BufRead, log: &Mutex<Vec<u8>>) -> (String, String) {
     }
 }
 
-const RELAY_DATA: &str = "CHAT_TEST_RELAY_DATA";
-const RELAY_LISTEN: &str = "CHAT_TEST_RELAY_LISTEN";
-
-/// Not a test: the relay's process, so that it can be killed like the real one without a second
-/// binary to build.
-#[test]
-#[ignore = "started by the tests as a process of its own"]
-fn relay_process() {
-    let Some(data) = std::env::var_os(RELAY_DATA) else { return };
-    let listen = std::env::var(RELAY_LISTEN).unwrap();
-    let config = chat_server::EmbedConfig {
-        data_dir: Some(data.into()),
-        listen: Some(listen.parse().unwrap()),
-        ..chat_server::EmbedConfig::default()
-    };
-    tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let relay = chat_server::embed(config).unwrap();
-        println!("ready relay={} pin={}", relay.addr, relay.pin);
-        std::future::pending::<()>().await;
-    });
+/// A program of `tests/programs`, which cargo builds as an example whenever it builds all tests.
+fn program(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let path = tests.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "{name} is not built: run `cargo test -p chat-tui` without picking a target");
+    path
 }
 
 /// Passes connections on to a relay and keeps every byte that crosses.
