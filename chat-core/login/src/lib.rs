@@ -1,4 +1,4 @@
-//! Login by password that never shows the password: OPAQUE (RFC 9807) over ristretto255 with
+//! Login by password that never shows the password (SPEC 1.2): OPAQUE (RFC 9807) over ristretto255 with
 //! Argon2id, as bytes in and bytes out (SPEC 9; key-schedule E). No type of the OPAQUE crate leaks.
 //!
 //! | message | bytes | goes |

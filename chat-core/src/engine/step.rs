@@ -1,4 +1,4 @@
-//! Apply, then act: what a step lets out can be reached only by storing what it changes.
+//! Apply, then act (SPEC 1.4): what a step lets out can be reached only by storing what it changes.
 
 use zeroize::Zeroize;
 

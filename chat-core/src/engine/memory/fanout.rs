@@ -1,4 +1,5 @@
-//! From contents to packets: which devices, which sessions, and the sealed `Send`.
+//! From contents to packets: which devices (SPEC 1.1: those of verified lists), which sessions, and the
+//! sealed `Send`.
 
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey};
 use chat_wire::message::{ClientMessage, ListState, PacketHead};

@@ -99,6 +99,7 @@ impl Sessions {
                     *session = after;
                     return Ok(Trial::Opened(content));
                 }
+                // Whatever does not open ends nothing (SPEC 8.4.3).
                 Err(OpenError::NotThisSession | OpenError::Malformed) => {}
                 Err(OpenError::Duplicate) => return Ok(Trial::Duplicate),
                 Err(OpenError::Refused(Refusal::Braid)) => return self.give_up(work, from),

@@ -42,6 +42,7 @@ pub(super) fn put_device_list<S: Storage>(
         other => Refuse::Storage(other),
     })?;
     core.rosters.forget(&account);
+    // SPEC 5.5.3; the storage has dropped mailbox and prekeys with the list.
     for device in &removed {
         core.mailboxes.forget(device);
         if let Some(connection) = core.logins.get(device) {

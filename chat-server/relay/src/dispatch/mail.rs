@@ -47,6 +47,7 @@ pub(super) fn send<S: Storage>(
     if !stale.is_empty() {
         return Ok(Reply::Answer(ServerMessage::StaleDevices { lists: stale }));
     }
+    // From here on all of it or nothing (SPEC 7.4.2).
     let packets = with_room(core, from, packets)?;
     let accepted_ms = here.now.wall_ms;
     let mut batch = Batch::with_capacity(packets.len().saturating_add(1));
