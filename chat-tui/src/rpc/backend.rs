@@ -3,6 +3,7 @@
 use chat_client::{Answer, Client, ClientEvent, Connection, ConnectionState, Events, Failure, FailureKind, Query};
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::oneshot;
 
 use super::call::Call;
 use super::error::RpcError;
@@ -92,11 +93,23 @@ pub(crate) struct Pull {
     events: Events,
     /// A connection that stands, not told yet: the relay has not let the device in.
     standing: Option<Connection>,
+    /// Told when the first attempt to connect has ended.
+    settled: Option<oneshot::Sender<()>>,
 }
 
 impl Pull {
-    pub(crate) fn new(client: Client, events: Events) -> Self {
-        Self { client, events, standing: None }
+    /// The events, and what ends with the first attempt to connect.
+    pub(crate) fn new(client: Client, events: Events) -> (Self, oneshot::Receiver<()>) {
+        let (settled, told) = oneshot::channel();
+        (Self { client, events, standing: None, settled: Some(settled) }, told)
+    }
+
+    fn tell(&mut self, connection: Connection) -> Option<ClientEvent> {
+        if connection.state != ConnectionState::Connecting {
+            // Dropped: the receiver learns of it.
+            self.settled = None;
+        }
+        Some(ClientEvent::Connection(connection))
     }
 
     /// Whether the device of this profile is still to be let in. An answer that fails holds back nothing.
@@ -112,8 +125,11 @@ impl Source for Pull {
     /// `connected` is told when it means what a program takes it for: that what needs the relay works.
     async fn next(&mut self) -> Option<ClientEvent> {
         loop {
-            if self.standing.is_some() && !self.at_the_door().await {
-                return self.standing.take().map(ClientEvent::Connection);
+            if self.standing.is_some()
+                && !self.at_the_door().await
+                && let Some(connection) = self.standing.take()
+            {
+                return self.tell(connection);
             }
             match self.events.next().await? {
                 ClientEvent::Connection(connection) if connection.state == ConnectionState::Connected => {
@@ -121,7 +137,7 @@ impl Source for Pull {
                 }
                 ClientEvent::Connection(connection) => {
                     self.standing = None;
-                    return Some(ClientEvent::Connection(connection));
+                    return self.tell(connection);
                 }
                 event => return Some(event),
             }

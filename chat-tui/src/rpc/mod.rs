@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use chat_client::{Ack, Client, Config, Events, OpenError};
+use chat_client::{Ack, Answer, Client, Config, Events, OpenError, Query};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
@@ -56,8 +56,7 @@ pub async fn run(options: Options) -> io::Result<ExitCode> {
     match Client::open(options.config).await {
         Ok((client, events)) => {
             let password = options.password.as_ref().map(|text| text.as_str());
-            let setup = Setup { password, stop };
-            Ok(session_of(client, events, Pipes { lines, output }, setup, ack).await)
+            Ok(session_of((client, events), Pipes { lines, output }, password, stop, ack).await)
         }
         Err(error) => Ok(refuse_all(&error, lines, &output).await),
     }
@@ -69,13 +68,21 @@ struct Pipes {
 }
 
 async fn session_of(
-    client: Client,
-    events: Events,
+    (client, events): (Client, Events),
     pipes: Pipes,
-    setup: Setup<'_, impl Future<Output = ()>>,
+    password: Option<&str>,
+    stop: impl Future<Output = ()>,
     ack: Ack,
 ) -> ExitCode {
-    let source = Pull::new(client.clone(), events);
+    let (source, first_attempt) = Pull::new(client.clone(), events);
+    let connects = matches!(client.query(Query::Status).await, Ok(Answer::Status(status)) if status.logged_in);
+    let settled = async {
+        if connects {
+            // Over time or dropped: either way the attempt is no longer waited for.
+            let _ = timeout(CONNECT_WITHIN, first_attempt).await;
+        }
+    };
+    let setup = Setup { password, stop, settled };
     let ended = serve(&Live::new(client.clone()), source, pipes.lines, &pipes.output, setup).await;
     if let (Ack::Automatic, Some(seq)) = (ack, ended.taken)
         && timeout(CLOSE_WITHIN, client.ack(seq)).await.is_err()
@@ -120,6 +127,10 @@ async fn refuse_all(error: &OpenError, mut lines: mpsc::Receiver<Line>, output: 
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "chat-tui: {text}");
 }
+
+/// How long commands that may need the relay wait for the first attempt to connect: some round trips
+/// around the world.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Time to close the profile before the program ends anyhow; the store is safe at any moment.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);

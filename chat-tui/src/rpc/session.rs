@@ -1,7 +1,8 @@
 //! One session: requests in, answers and notifications out, on one task.
 //!
 //! Calls are given to the client in the order of their lines and awaited apart, so that a slow one
-//! holds up nobody and sends keep their order. The next event is pulled only when the line of the one
+//! holds up nobody and sends keep their order. What may need the relay waits at the start until the first
+//! attempt to connect has ended, so that a script need not. The next event is pulled only when the line of the one
 //! before has left: a slow reader makes events wait where they lie, on disk.
 
 use std::collections::BTreeMap;
@@ -60,23 +61,25 @@ pub(crate) async fn serve<B: Backend, S: Source>(
     mut source: S,
     mut lines: mpsc::Receiver<Line>,
     output: &Output,
-    setup: Setup<'_, impl Future<Output = ()>>,
+    setup: Setup<'_, impl Future<Output = ()>, impl Future<Output = ()>>,
 ) -> Ended {
-    let mut stop = pin!(setup.stop);
+    let (mut stop, mut settled) = (pin!(setup.stop), pin!(setup.settled));
     let mut session = Session::new(backend, output, setup.password);
     let mut input_open = true;
     let (end, grace) = loop {
-        if !input_open && session.under_way.is_empty() {
+        if !input_open && session.is_idle() {
             break (End::Wanted, GRACE);
         }
         tokio::select! {
             () = &mut stop => break (End::Wanted, GRACE),
+            () = &mut settled, if !session.settled => session.settle(),
             () = output.broken() => break (End::Wanted, Duration::ZERO),
             line = lines.recv(), if input_open && session.has_room() => match line {
                 Some(line) => session.accept(&line),
                 None => input_open = false,
             },
-            Some(ticket) = session.under_way.next() => session.answered(ticket),
+            Some((ticket, outcome)) = session.under_way.next() => session.answer(ticket, outcome),
+            Some(_) = session.leaving.next() => {}
             event = source.next(), if session.writing.is_none() => match event {
                 Some(event) => session.notify(event),
                 None => break (End::ClientGone, GRACE),
@@ -92,27 +95,37 @@ pub(crate) async fn serve<B: Backend, S: Source>(
 }
 
 /// What a session is told at its start.
-pub(crate) struct Setup<'a, F> {
+pub(crate) struct Setup<'a, F, G> {
     /// Stands in where a password is wanted and none is given.
     pub(crate) password: Option<&'a str>,
     /// Ends when the program shall end.
     pub(crate) stop: F,
+    /// Ends when the first attempt to connect has, or takes long.
+    pub(crate) settled: G,
 }
 
 struct Session<'a, B> {
     backend: &'a B,
     output: &'a Output,
     password: Option<&'a str>,
-    /// Calls whose answer has not left yet; each yields its ticket.
-    under_way: FuturesUnordered<LocalBoxFuture<'a, u64>>,
+    under_way: FuturesUnordered<LocalBoxFuture<'static, Ticketed>>,
+    /// What asks for an answer, by ticket.
     unanswered: BTreeMap<u64, Id>,
+    /// Answers whose line has not left yet.
+    leaving: FuturesUnordered<Left>,
     tickets: u64,
+    settled: bool,
+    /// Commands that wait for that, in the order of their lines.
+    waiting: Vec<(Option<Id>, Call)>,
     /// The event whose line has not left yet.
     writing: Option<Writing>,
     taken: Option<u64>,
     /// The request that ends the session, with its id when it wants an answer.
     quit: Option<Option<Id>>,
 }
+
+/// The outcome of a call, with its ticket.
+type Ticketed = (u64, Result<Body, RpcError>);
 
 struct Writing {
     left: Left,
@@ -127,7 +140,10 @@ impl<'a, B: Backend> Session<'a, B> {
             password,
             under_way: FuturesUnordered::new(),
             unanswered: BTreeMap::new(),
+            leaving: FuturesUnordered::new(),
             tickets: 0,
+            settled: false,
+            waiting: Vec::new(),
             writing: None,
             taken: None,
             quit: None,
@@ -135,7 +151,18 @@ impl<'a, B: Backend> Session<'a, B> {
     }
 
     fn has_room(&self) -> bool {
-        self.under_way.len() < UNDER_WAY_MAX
+        self.under_way.len() + self.waiting.len() + self.leaving.len() < UNDER_WAY_MAX
+    }
+
+    fn is_idle(&self) -> bool {
+        self.under_way.is_empty() && self.waiting.is_empty() && self.leaving.is_empty()
+    }
+
+    fn settle(&mut self) {
+        self.settled = true;
+        for (id, call) in std::mem::take(&mut self.waiting) {
+            self.carry_out(id, call);
+        }
     }
 
     fn accept(&mut self, line: &Line) {
@@ -149,35 +176,32 @@ impl<'a, B: Backend> Session<'a, B> {
         };
         match Call::parse(&request, self.password) {
             Ok(Call::Quit) => self.quit = Some(request.id),
-            Ok(call) => {
-                let answer = self.backend.call(call);
-                self.start(request.id, answer);
-            }
+            Ok(call @ Call::Run(_)) if !self.settled => self.waiting.push((request.id, call)),
+            Ok(call) => self.carry_out(request.id, call),
             Err(error) => self.start(request.id, refuse(error)),
         }
     }
 
-    /// Awaits an answer apart and writes it; a notification's answer goes nowhere.
-    fn start(&mut self, id: Option<Id>, answer: LocalBoxFuture<'static, Result<Body, RpcError>>) {
-        let ticket = self.tickets;
-        self.tickets = ticket.wrapping_add(1);
-        if let Some(id) = &id {
-            self.unanswered.insert(ticket, id.clone());
-        }
-        let output = self.output;
-        let written = async move {
-            let outcome = answer.await;
-            if let Some(id) = id {
-                // Not having left means that the reader is gone, which ends the session.
-                let _ = output.line(response(id, outcome)).await;
-            }
-            ticket
-        };
-        self.under_way.push(written.boxed_local());
+    fn carry_out(&mut self, id: Option<Id>, call: Call) {
+        let answer = self.backend.call(call);
+        self.start(id, answer);
     }
 
-    fn answered(&mut self, ticket: u64) {
-        self.unanswered.remove(&ticket);
+    /// Awaits an outcome apart.
+    fn start(&mut self, id: Option<Id>, outcome: LocalBoxFuture<'static, Result<Body, RpcError>>) {
+        let ticket = self.tickets;
+        self.tickets = ticket.wrapping_add(1);
+        if let Some(id) = id {
+            self.unanswered.insert(ticket, id);
+        }
+        self.under_way.push(outcome.map(move |outcome| (ticket, outcome)).boxed_local());
+    }
+
+    /// Answers a request, unless nobody wants to know.
+    fn answer(&mut self, ticket: u64, outcome: Result<Body, RpcError>) {
+        if let Some(id) = self.unanswered.remove(&ticket) {
+            self.leaving.push(self.output.line(response(id, outcome)));
+        }
     }
 
     fn notify(&mut self, event: ClientEvent) {
@@ -194,9 +218,10 @@ impl<'a, B: Backend> Session<'a, B> {
 
     /// Answers what can still be answered in time, then the rest with its fate unknown, `quit` last.
     async fn finish(&mut self, grace: Duration) {
+        self.settle();
         let deadline = Instant::now() + grace;
-        while let Ok(Some(ticket)) = timeout_at(deadline, self.under_way.next()).await {
-            self.answered(ticket);
+        while let Ok(Some((ticket, outcome))) = timeout_at(deadline, self.under_way.next()).await {
+            self.answer(ticket, outcome);
         }
         // A reader that takes nothing gets the event under way again after a restart.
         if self.writing.is_some()
@@ -204,17 +229,14 @@ impl<'a, B: Backend> Session<'a, B> {
         {
             self.taken = seq.or(self.taken);
         }
-        let mut last: Vec<Left> = Vec::new();
-        for id in std::mem::take(&mut self.unanswered).into_values() {
-            last.push(self.output.line(response(id, Err(RpcError::ended()))));
+        while let Some((ticket, _)) = self.unanswered.first_key_value() {
+            self.answer(*ticket, Err(RpcError::ended()));
         }
         if let Some(Some(id)) = self.quit.take() {
-            last.push(self.output.line(response(id, Ok(Body::Done {}))));
+            self.leaving.push(self.output.line(response(id, Ok(Body::Done {}))));
         }
         let flush_by = Instant::now() + grace;
-        for left in last {
-            let _ = timeout_at(flush_by, left).await;
-        }
+        while let Ok(Some(_)) = timeout_at(flush_by, self.leaving.next()).await {}
     }
 }
 

@@ -185,3 +185,20 @@ fn when_connected_is_told_what_needs_the_relay_works() {
         alice.quit().cleanly();
     }
 }
+
+#[test]
+fn a_script_need_not_wait_for_the_connection() {
+    let world = World::new();
+    let mut bob = world.registered("bob");
+    world.registered("alice").quit().cleanly();
+    let mut alice = world.profile("alice").start();
+    alice.post("send", json!({ "to": "bob", "text": "first" }));
+    alice.post("send", json!({ "to": "bob", "text": "second" }));
+    alice.post("search", json!({ "query": "bob" }));
+    let gone = alice.hang_up().cleanly();
+    assert!((1..=3).all(|id| gone.done(id)), "{}", gone.raw);
+    let _alice = world.back("alice");
+    bob.expect("request", |request| request["username"] == "alice");
+    bob.ok("acceptRequest", json!({ "username": "alice" }));
+    assert_eq!(bob.at_least("message", 2)[0]["text"], "first");
+}

@@ -68,18 +68,28 @@ struct Bench {
     events: Option<mpsc::Sender<ClientEvent>>,
     pulled: Rc<RefCell<usize>>,
     stop: Option<oneshot::Sender<()>>,
+    settle: Option<oneshot::Sender<()>>,
     out: std_mpsc::Receiver<Vec<u8>>,
     read: Vec<u8>,
     ended: tokio::task::JoinHandle<Ended>,
 }
 
 impl Bench {
-    /// A session under way whose stdout takes `depth` writes that nobody reads. On a local set.
+    /// A session that is under way.
     fn new(depth: usize) -> Self {
+        let mut bench = Self::starting(depth);
+        bench.settle = None;
+        bench
+    }
+
+    /// A session that still connects, and whose stdout takes `depth` writes that nobody reads. On a local set.
+    fn starting(depth: usize) -> Self {
         let scripted = Rc::new(Scripted::default());
         let (lines, line) = mpsc::channel(64);
         let (events, event) = mpsc::channel(64);
         let (stop, stopped) = oneshot::channel::<()>();
+        let (settle, settled) = oneshot::channel::<()>();
+        let settled = async move { settled.await.unwrap_or_default() };
         let (out, read) = std_mpsc::sync_channel(depth);
         let pulled = Rc::new(RefCell::new(0));
         let source = Given(event, Rc::clone(&pulled));
@@ -91,7 +101,7 @@ impl Bench {
                     std::future::pending::<()>().await;
                 }
             };
-            serve(&backend, source, line, &output, Setup { password: None, stop }).await
+            serve(&backend, source, line, &output, Setup { password: None, stop, settled }).await
         });
         Self {
             scripted,
@@ -99,6 +109,7 @@ impl Bench {
             events: Some(events),
             pulled,
             stop: Some(stop),
+            settle: Some(settle),
             out: read,
             read: Vec::new(),
             ended,
@@ -135,7 +146,7 @@ impl Bench {
     }
 
     /// Lets the session do all it can do now.
-    async fn settle(&self) {
+    async fn run_on(&self) {
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
@@ -193,6 +204,38 @@ fn calls_reach_the_client_in_the_order_of_their_lines_and_a_slow_one_holds_up_no
 }
 
 #[test]
+fn what_may_need_the_relay_waits_for_the_first_attempt_and_keeps_its_order() {
+    local(async {
+        let mut bench = Bench::starting(64);
+        bench.send(1, "one").await;
+        bench.send(2, "two").await;
+        bench.line(r#"{"id":"s","method":"status"}"#).await;
+        assert_eq!(bench.next().await["id"], "s", "what needs no relay does not wait");
+        assert_eq!(*bench.scripted.calls.borrow(), ["other"]);
+        bench.settle = None;
+        bench.run_on().await;
+        assert_eq!(*bench.scripted.calls.borrow(), ["other", "one", "two"]);
+
+        let mut bench = Bench::starting(64);
+        bench.send(1, "last words").await;
+        bench.lines = None;
+        bench.run_on().await;
+        assert!(!bench.ended.is_finished(), "the end of input waits too");
+        bench.settle = None;
+        bench.run_on().await;
+        bench.scripted.answer(0, queued(1));
+        assert_eq!(bench.end().await.0.len(), 1);
+
+        let bench = Bench::starting(64);
+        bench.send(1, "in a hurry").await;
+        bench.line(r#"{"id":2,"method":"quit"}"#).await;
+        bench.run_on().await;
+        bench.scripted.answer(0, queued(1));
+        assert_eq!(bench.end().await.0.len(), 2, "quit does not wait, and forgets nothing");
+    });
+}
+
+#[test]
 fn bad_lines_are_answered_and_the_session_goes_on() {
     local(async {
         let mut bench = Bench::new(64);
@@ -215,7 +258,7 @@ fn a_request_without_an_id_is_done_and_not_answered() {
         let mut bench = Bench::new(64);
         bench.line(r#"{"method":"send","params":{"to":"bob","text":"quiet"}}"#).await;
         bench.line(r#"{"method":"fly"}"#).await;
-        bench.settle().await;
+        bench.run_on().await;
         bench.scripted.answer(0, queued(0));
         bench.line(r#"{"id":1,"method":"status"}"#).await;
         assert_eq!(bench.next().await["id"], 1);
@@ -229,7 +272,7 @@ fn the_end_of_input_waits_for_answers_and_then_ends() {
         let mut bench = Bench::new(64);
         bench.send(1, "late").await;
         bench.lines = None;
-        bench.settle().await;
+        bench.run_on().await;
         assert!(!bench.ended.is_finished());
         bench.scripted.answer(0, queued(1));
         let (lines, ended) = bench.end().await;
@@ -260,7 +303,7 @@ fn a_signal_ends_a_session_whose_calls_hang() {
     local(async {
         let mut bench = Bench::new(64);
         bench.send(1, "hangs").await;
-        bench.settle().await;
+        bench.run_on().await;
         bench.stop.take().unwrap().send(()).unwrap();
         let (lines, ended) = bench.end().await;
         assert_eq!((lines.len(), ended.end), (1, End::Wanted));
@@ -275,7 +318,7 @@ fn an_event_is_pulled_only_when_the_one_before_has_left() {
         for seq in 1..=3 {
             bench.event(logged_out(seq)).await;
         }
-        bench.settle().await;
+        bench.run_on().await;
         assert_eq!(*bench.pulled.borrow(), 1);
         for seq in 1..=3u64 {
             assert_eq!(bench.next().await["params"]["seq"], seq);
@@ -296,7 +339,7 @@ fn only_notices_whose_line_has_left_count_as_taken() {
 
         let mut bench = Bench::new(0);
         bench.event(logged_out(8)).await;
-        bench.settle().await;
+        bench.run_on().await;
         bench.lines = None;
         let ended = (&mut bench.ended).await.unwrap();
         assert_eq!(ended.taken, None, "nobody read it");
