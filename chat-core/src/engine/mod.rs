@@ -112,6 +112,7 @@ impl Engine {
     /// that the relay or a peer sends leads here.
     pub fn handle(&mut self, now: Timestamp, input: Input, cx: &mut Context<'_>) -> Result<Step, EngineError> {
         let mut work = Work::new(now, cx);
+        timers::keep_time(&mut self.state, now);
         self.route(&mut work, input)?;
         self.open_parcels(&mut work)?;
         outbox::pump(&mut self.state, &mut work)?;

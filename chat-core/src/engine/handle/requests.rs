@@ -77,6 +77,9 @@ pub(in crate::engine) fn block_account(
 ) -> Result<(), EngineError> {
     state.take_held(work, &account)?;
     let was_contact = state.people.get(&account).is_some_and(|person| person.standing == Standing::Accepted);
+    if state.online.remove(&account).is_some() {
+        state.announce_presence(work, account, None);
+    }
     state.people.change(work, account, |person| {
         person.blocked = true;
         person.request = None;
@@ -100,7 +103,11 @@ pub(in crate::engine) fn unblock(
         Err(kind) => work.fail(command, kind),
         Ok(account) => {
             let was_blocked = state.people.get(&account).is_some_and(|person| person.blocked);
-            state.people.change(work, account, |person| person.blocked = false)?;
+            state.people.change(work, account, |person| {
+                person.blocked = false;
+                // A name that led elsewhere: whoever takes the account back says that it is the right one.
+                person.name_moved = false;
+            })?;
             if was_blocked {
                 state.contacts_changed(work);
             }

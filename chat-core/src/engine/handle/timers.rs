@@ -91,6 +91,14 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
     }
 }
 
+/// The clock may have been set back: what lies in the future then would never be due.
+pub(in crate::engine) fn keep_time(state: &mut State, now: Timestamp) {
+    if let Some(link) = &mut state.link {
+        link.last_sent = link.last_sent.min(now);
+        link.last_heard = link.last_heard.min(now);
+    }
+}
+
 /// The relay said something.
 pub(in crate::engine) fn heard(state: &mut State, now: Timestamp) {
     if let Some(link) = &mut state.link {

@@ -95,7 +95,8 @@ impl State {
             return;
         }
         let lane = self.queue.lane(account);
-        let earliest = lane.receipt_sent.map_or(work.now, |sent| sent.plus_ms(RECEIPT_GAP_MS));
+        let before = lane.receipt_sent.filter(|sent| *sent <= work.now);
+        let earliest = before.map_or(work.now, |sent| sent.plus_ms(RECEIPT_GAP_MS));
         lane.receipt_at.get_or_insert(earliest.max(work.now));
     }
 

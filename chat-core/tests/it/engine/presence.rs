@@ -1,6 +1,6 @@
 //! Presence, typing, names, search, and an idle engine.
 
-use chat_core::engine::{Command, Event, FailureKind, Output, Reply};
+use chat_core::engine::{Command, Event, FailureKind, Reply};
 use chat_wire::message::PresenceStatus;
 
 use super::world::{World, name};
@@ -113,5 +113,25 @@ fn a_relay_that_falls_silent_is_left() {
     world.pass(30_000);
     assert_eq!(world.client("alice").connection, None);
     assert!(!world.status("alice").online);
-    let _ = Output::Close;
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_silence_an_engine() {
+    let mut world = World::friends(48);
+    world.now = chat_core::time::Timestamp::from_ms(world.now.as_ms() - 3_600_000);
+    let id = world.say("alice", "bob", "what time is it?");
+    let before = world.relay.log.len();
+    world.pass(20_000);
+    let beats = world.relay.log[before..].iter().filter(|message| *message == "Heartbeat").count();
+    assert!((10..=14).contains(&beats), "{beats} heartbeats of two in 20 s");
+    assert_eq!(world.receipts("alice", id).last(), Some(&chat_core::engine::MessageStatus::Delivered));
+}
+
+#[test]
+fn whoever_is_blocked_is_shown_as_gone_and_comes_back_with_the_block_taken_back() {
+    let mut world = World::friends(49);
+    world.ok("bob", Command::Block(name("alice")));
+    assert_eq!(presence_of(&mut world, "bob", "alice").last().map(|seen| seen.0), Some(false));
+    world.ok("bob", Command::Unblock(name("alice")));
+    assert_eq!(presence_of(&mut world, "bob", "alice").last().map(|seen| seen.0), Some(true));
 }
