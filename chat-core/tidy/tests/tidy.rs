@@ -24,8 +24,11 @@ fn the_top_of_the_tree_holds_what_the_design_allows() {
     assert!(strange.is_empty(), "{strange:?}");
 }
 
+/// Requirements that nothing keeps yet: an expired list does not stop sending, but nothing warns either.
+const UNCITED: &[&str] = &["5.4.3"];
+
 #[test]
-fn what_the_code_does_not_cite_of_the_specification_is_listed() {
+fn every_requirement_of_the_specification_is_cited_where_it_is_kept() {
     let root = chat_tidy::workspace_root(env!("CARGO_MANIFEST_DIR").as_ref());
     let packages = [
         "chat-core",
@@ -40,4 +43,5 @@ fn what_the_code_does_not_cite_of_the_specification_is_listed() {
     let paths: Vec<_> = folders.iter().map(std::path::PathBuf::as_path).collect();
     let coverage = chat_tidy::coverage(&paths);
     println!("SPEC.md: {} requirements, uncited: {:?}", coverage.requirements, coverage.uncited);
+    assert_eq!(coverage.uncited, UNCITED);
 }
