@@ -184,7 +184,7 @@ fn user_name(text: &str) -> Result<UserName, Failure> {
     UserName::parse(text).map_err(|_| Failure::of(FailureKind::InvalidParams))
 }
 
-/// Unicode NFC: the same password from another keyboard is the same bytes.
+/// Unicode NFC (SPEC 9.3.2): the same password from another keyboard is the same bytes.
 fn normalised(password: &Password) -> Zeroizing<String> {
     let text = password.expose();
     // NFC is at most three times as long in UTF-8; a string that grew would leave copies behind.
