@@ -51,6 +51,7 @@
 //!
 //! Absent on purpose: sockets, clocks, files, global randomness, SQL, OPAQUE.
 
+use chat_wire::error::Refusal;
 use chat_wire::frame::ServerFrame;
 use chat_wire::message::ServerMessage;
 
@@ -292,12 +293,7 @@ impl Engine {
         }
     }
 
-    fn refused(
-        &mut self,
-        work: &mut Work<'_>,
-        ask: Ask,
-        refusal: &chat_wire::error::Refusal,
-    ) -> Result<(), EngineError> {
+    fn refused(&mut self, work: &mut Work<'_>, ask: Ask, refusal: &Refusal) -> Result<(), EngineError> {
         let state = &mut self.state;
         match ask {
             Ask::Register(command) => {

@@ -1,5 +1,6 @@
 //! Own messages: queued at once, sealed when the connection allows it, sent until the relay has them.
 
+use chat_wire::device_list::DeviceList;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::ClientMessage;
@@ -318,7 +319,7 @@ pub(in crate::engine) fn stale(
     flight.lists.iter().for_each(|used| state.bundles.leave_nobody_out(&used.account));
     let mut news = false;
     for bytes in lists {
-        let Ok(list) = chat_wire::device_list::DeviceList::decode(bytes) else { continue };
+        let Ok(list) = DeviceList::decode(bytes) else { continue };
         let account = list.body().account_id;
         if !flight.lists.iter().any(|used| used.account == account) {
             continue;

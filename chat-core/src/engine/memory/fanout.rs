@@ -1,6 +1,7 @@
 //! From contents to packets: which devices (SPEC 1.1: those of verified lists), which sessions, and the
 //! sealed `Send`.
 
+use chat_wire::device_list::DeviceList;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey};
 use chat_wire::message::{ClientMessage, ListState, PacketHead};
 use serde_bytes::ByteBuf;
@@ -59,14 +60,11 @@ impl State {
     ) -> Result<Option<Audience>, EngineError> {
         let me = self.own_address()?;
         let own_list = self.lists.newest(work, &me.account)?.ok_or(EngineError::Broken(Bug::OwnKeys))?.list;
-        let parties = |list: &chat_wire::device_list::DeviceList| -> Vec<Party> {
+        let parties = |list: &DeviceList| -> Vec<Party> {
             list.body().live_devices().filter_map(|device| Party::of(list, device.id)).collect()
         };
         let own: Vec<Party> = parties(&own_list).into_iter().filter(|party| party.address() != me).collect();
-        let state = |list: &chat_wire::device_list::DeviceList| ListState {
-            account: list.body().account_id,
-            seq: list.body().seq,
-        };
+        let state = |list: &DeviceList| ListState { account: list.body().account_id, seq: list.body().seq };
         let now = work.now;
         let own: Vec<Party> = own.into_iter().filter(|p| !self.bundles.is_left_out(&p.address(), now)).collect();
         // Named also when this is the only device: so the relay tells of one that was added meanwhile.
