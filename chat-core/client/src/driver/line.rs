@@ -2,7 +2,7 @@
 //! what the profile learns about the relay's key.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_core::engine::{Input, Route};
 use chat_wire::frame::ClientFrame;
@@ -10,6 +10,7 @@ use chat_wire::ids::RelayId;
 use tokio::sync::watch;
 
 use super::door::{Ready, Standing};
+use super::park;
 use crate::config::{Pin, RelayAddress, Trust};
 use crate::event::{ClientEvent, Connection, ConnectionState, OfflineReason};
 use crate::link::{Link, LinkEvent, Target, Wires};
@@ -162,10 +163,11 @@ impl Line {
         true
     }
 
-    /// Ends the link.
-    pub(super) async fn end(mut self, moment: Duration) {
+    /// Ends the link, which gets a moment to write what waits.
+    pub(super) fn end(mut self, moment: Duration) {
         self.close_all();
-        self.link.end(moment).await;
+        // When the moment has passed, dropping the link ends it.
+        park::wait(self.link.ended(), Instant::now().checked_add(moment));
     }
 
     /// What was shown before counts no longer: the next attempt shows it anew.

@@ -12,6 +12,7 @@ mod door;
 mod line;
 mod mailbox;
 mod outlet;
+mod park;
 mod run;
 
 use std::io;
@@ -20,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use chat_core::engine::Output;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::core::{Core, Fault};
@@ -86,8 +87,7 @@ struct Opening {
 impl Opening {
     /// The life of the thread.
     fn work(self, tasks: mpsc::UnboundedReceiver<Task>, report: oneshot::Sender<Result<(), OpenError>>) {
-        let opened = self.open().and_then(|opened| Ok((opened, Builder::new_current_thread().enable_time().build()?)));
-        let ((driver, outputs), runtime) = match opened {
+        let (driver, outputs) = match self.open() {
             Ok(opened) => opened,
             Err(error) => {
                 // Who opened has gone away; there is nobody else to tell.
@@ -97,7 +97,7 @@ impl Opening {
         };
         // When who opened has gone away, so have all handles: the loop ends at once.
         let _ = report.send(Ok(()));
-        let closed = runtime.block_on(driver.run(tasks, outputs));
+        let closed = driver.run(tasks, outputs);
         // By now the store is closed and the lock given back.
         for waiting in closed {
             let _ = waiting.send(());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_core::engine::{
     Command, CommandId, Event, Failure, FailureKind, Input, NoticeKind, Output, Reply, Route, Trouble,
@@ -12,12 +12,12 @@ use chat_core::time::Timestamp;
 use chat_wire::frame::ClientFrame;
 use chat_wire::message::ClientMessage;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
 
 use super::core::{Core, Fault};
 use super::line::{Line, Noted};
 use super::mailbox::{Answer, Held, Task};
 use super::outlet::Outlet;
+use super::park;
 use crate::clock;
 use crate::config::Pin;
 use crate::event::{ClientEvent, OfflineReason};
@@ -93,7 +93,7 @@ impl Driver {
 
     /// Works until it is closed or nobody is left; returns who waits for the end. `opened` is what the
     /// engine said when it was opened.
-    pub(super) async fn run(
+    pub(super) fn run(
         mut self,
         mut tasks: mpsc::UnboundedReceiver<Task>,
         opened: Vec<Output>,
@@ -101,20 +101,16 @@ impl Driver {
         self.release(opened);
         while self.closing.is_empty() {
             let deadline = self.deadline();
-            let first = tokio::select! {
-                biased;
-                task = tasks.recv() => match task {
-                    Some(task) => Move::Task(task),
-                    None => break,
-                },
-                Some(event) = self.line.next() => Move::Link(event),
-                () = until(deadline) => Move::Timer,
+            let Some(first) = park::wait(next(&mut tasks, &mut self.line), deadline) else {
+                self.turn(vec![Move::Timer]);
+                continue;
             };
+            let Some(first) = first else { break };
             let moves = self.gather(first, &mut tasks);
             self.turn(moves);
         }
         self.acknowledge_at_end();
-        self.line.end(CLOSE_MOMENT).await;
+        self.line.end(CLOSE_MOMENT);
         self.closing
     }
 
@@ -411,9 +407,11 @@ fn held<T: Send + 'static>(answer: Answer<T>, result: Result<T, Failure>) -> Eff
     }))
 }
 
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
+/// The next thing to do; none when every handle is gone. Tasks come first: somebody waits for them.
+async fn next(tasks: &mut mpsc::UnboundedReceiver<Task>, line: &mut Line) -> Option<Move> {
+    tokio::select! {
+        biased;
+        task = tasks.recv() => task.map(Move::Task),
+        Some(event) = line.next() => Some(Move::Link(event)),
     }
 }

@@ -119,13 +119,12 @@ impl Link {
         Self { events, target, task }
     }
 
-    /// Ends the link. Connections whose wires were dropped get a moment to write what waits.
-    pub(crate) async fn end(mut self, moment: Duration) {
+    /// Comes when the link has ended. Connections whose wires were dropped write what waits before.
+    pub(crate) async fn ended(&mut self) {
         // Nobody listens any more: the runner stops at its next event.
         self.events.close();
-        if timeout(moment, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+        // An error means that its runtime is gone, and it with that.
+        let _ = (&mut self.task).await;
     }
 }
 
