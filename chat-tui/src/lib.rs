@@ -12,7 +12,7 @@ pub mod failure;
 pub mod keymap;
 pub mod model;
 pub mod rpc;
-mod signals;
+pub mod signals;
 pub mod text;
 pub mod theme;
 pub mod update;

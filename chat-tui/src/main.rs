@@ -76,7 +76,11 @@ fn interface(profile: Profile) -> anyhow::Result<ExitCode> {
 #[cfg(feature = "demo")]
 fn demo() -> anyhow::Result<ExitCode> {
     on(Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?, async {
-        let demo = chat_tui::demo::Demo::start().await?;
+        let demo = tokio::select! {
+            demo = chat_tui::demo::Demo::start() => demo?,
+            // Given up halfway, it leaves nothing behind either.
+            () = chat_tui::signals::ended()? => return Ok(ExitCode::SUCCESS),
+        };
         let mut options = app::Options::default();
         options.suggested.push(chat_tui::demo::BOT_NAME.to_owned());
         options.register = true;

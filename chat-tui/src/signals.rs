@@ -8,7 +8,7 @@ use std::io;
 /// # Errors
 /// When a handler can't be installed.
 #[cfg(unix)]
-pub(crate) fn ended() -> io::Result<impl Future<Output = ()>> {
+pub fn ended() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -27,7 +27,7 @@ pub(crate) fn ended() -> io::Result<impl Future<Output = ()>> {
 /// # Errors
 /// Never here.
 #[cfg(not(unix))]
-pub(crate) fn ended() -> io::Result<impl Future<Output = ()>> {
+pub fn ended() -> io::Result<impl Future<Output = ()>> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
