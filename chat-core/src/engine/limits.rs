@@ -106,3 +106,6 @@ pub(super) const LAST_RESORT_USES_MAX: u32 = 65_536;
 
 /// Header keys that are tried for one packet over all sessions of its device (SPEC 8.3.3).
 pub(super) const HEADER_TRIALS_MAX: usize = 16;
+
+/// Milliseconds that a typing signal waits for its person to be a mutual contact who is here.
+pub(super) const TYPING_LATE_MS_MAX: u64 = 5_000;

@@ -116,6 +116,7 @@ impl Engine {
         timers::keep_time(&mut self.state, now);
         self.route(&mut work, input)?;
         self.open_parcels(&mut work)?;
+        presence::type_late(&mut self.state, &mut work)?;
         outbox::pump(&mut self.state, &mut work)?;
         timers::arm(&mut self.state, &mut work);
         let step = work.finish();

@@ -7,7 +7,7 @@ use crate::engine::content::{Content, Profile, Typing};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Event, FailureKind, Reply};
-use crate::engine::limits::{DISPLAY_NAME_BYTES_MAX, TYPING_GAP_MS};
+use crate::engine::limits::{DISPLAY_NAME_BYTES_MAX, TYPING_GAP_MS, TYPING_LATE_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::asks::Ask;
 
@@ -120,13 +120,35 @@ pub(in crate::engine) fn type_to(
         return Ok(());
     }
     work.reply(command, Reply::Done);
-    let now = work.now;
     let account = UserName::parse(to).ok().and_then(|name| state.people.account_of(&name));
-    let Some(account) = account.filter(|account| state.presence_of(account).is_some()) else { return Ok(()) };
-    let mutual = state.people.get(&account).is_some_and(|person| person.is_mutual() && !person.name_moved);
+    if let Some(account) = account {
+        state.typing_late.insert(account, (active, work.now));
+    }
+    type_late(state, work)
+}
+
+/// Sends typing signals as soon as their person is a mutual contact who is here: two who have just
+/// accepted each other learn that a moment after they begin to type. After a few seconds it is too late.
+pub(in crate::engine) fn type_late(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    let now = work.now;
+    state.typing_late.retain(|_, (_, since)| now.ms_since(*since) < TYPING_LATE_MS_MAX);
+    let waiting: Vec<(AccountId, bool)> =
+        state.typing_late.iter().map(|(account, (active, _))| (*account, *active)).collect();
+    for (account, active) in waiting {
+        let mutual = state.people.get(&account).is_some_and(|person| person.is_mutual() && !person.name_moved);
+        if mutual && state.presence_of(&account).is_some() {
+            state.typing_late.remove(&account);
+            signal_typing(state, work, account, active)?;
+        }
+    }
+    Ok(())
+}
+
+fn signal_typing(state: &mut State, work: &mut Work<'_>, account: AccountId, active: bool) -> Result<(), EngineError> {
+    let now = work.now;
     let repeated =
         state.typing.get(&account).is_some_and(|(last, at)| *last == active && now.ms_since(*at) < TYPING_GAP_MS);
-    if !mutual || repeated {
+    if repeated || !state.is_listed(work)? {
         return Ok(());
     }
     let Some(mut audience) = state.audience(work, &account)? else { return Ok(()) };

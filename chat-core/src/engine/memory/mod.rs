@@ -52,6 +52,8 @@ pub(super) struct State {
     pub(super) online: HashMap<AccountId, PresenceStatus>,
     /// Last typing signal to a person.
     pub(super) typing: HashMap<AccountId, (bool, Timestamp)>,
+    /// Typing signals that wait a moment for their person to be a contact who is here.
+    pub(super) typing_late: HashMap<AccountId, (bool, Timestamp)>,
     /// The time that the shell was told to wake us.
     pub(super) wake_at: Option<Timestamp>,
     pub(super) prekeys: me::PreKeyIndex,
@@ -159,6 +161,7 @@ impl State {
             parcels: Parcels::default(),
             online: HashMap::new(),
             typing: HashMap::new(),
+            typing_late: HashMap::new(),
             wake_at: None,
             prekeys: me::PreKeyIndex::load(records)?,
             chores: Chores::default(),
@@ -181,6 +184,7 @@ impl State {
         self.parcels = Parcels::default();
         self.online.clear();
         self.typing.clear();
+        self.typing_late.clear();
         self.prekeys = me::PreKeyIndex::default();
     }
 

@@ -135,3 +135,28 @@ fn whoever_is_blocked_is_shown_as_gone_and_comes_back_with_the_block_taken_back(
     world.ok("bob", Command::Unblock(name("alice")));
     assert_eq!(presence_of(&mut world, "bob", "alice").last().map(|seen| seen.0), Some(true));
 }
+
+#[test]
+fn typing_that_begins_just_before_the_acceptance_is_known_is_not_lost() {
+    let mut world = World::with(50, &["alice", "bob"]);
+    world.say("alice", "bob", "hello");
+    world.ok("alice", Command::Typing { to: "bob".into(), active: true });
+    let typed = |world: &mut World| {
+        let events = &world.client("bob").events;
+        events.iter().filter(|event| matches!(event, Event::Typing { active: true, .. })).count()
+    };
+    assert_eq!(typed(&mut world), 0, "a stranger's typing shows nothing");
+    world.ok("bob", Command::AcceptRequest(name("alice")));
+    assert_eq!(typed(&mut world), 1);
+    world.ok("alice", Command::Typing { to: "nobody".into(), active: true });
+}
+
+#[test]
+fn typing_that_is_too_old_is_forgotten() {
+    let mut world = World::with(51, &["alice", "bob"]);
+    world.say("alice", "bob", "hello");
+    world.ok("alice", Command::Typing { to: "bob".into(), active: true });
+    world.pass(6_000);
+    world.ok("bob", Command::AcceptRequest(name("alice")));
+    assert!(!world.client("bob").events.iter().any(|event| matches!(event, Event::Typing { .. })));
+}
