@@ -120,7 +120,9 @@ fn a_second_opening_is_refused_until_the_first_is_dropped() {
 }
 
 #[test]
-fn only_the_owner_may_read_any_file_whatever_the_modes_were_before() {
+fn only_the_owner_may_read_any_file_whatever_umask_and_earlier_modes_say() {
+    // For the whole process, and never taken back: every other test runs under it too.
+    rustix::process::umask(rustix::fs::Mode::empty());
     let dir = TempDir::new().unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let inner = dir.path().join("new/profile");
