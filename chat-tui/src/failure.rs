@@ -12,6 +12,7 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::WeakPassword => "WeakPassword",
         FailureKind::UsernameTaken => "UsernameTaken",
         FailureKind::UnknownUser => "UnknownUser",
+        FailureKind::UnknownRoom => "UnknownRoom",
         FailureKind::UnknownMessage => "UnknownMessage",
         FailureKind::Forbidden => "Forbidden",
         FailureKind::Blocked => "Blocked",
@@ -43,6 +44,7 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         }
         FailureKind::UsernameTaken => "That name is taken.",
         FailureKind::UnknownUser => "There is nobody of that name.",
+        FailureKind::UnknownRoom => "There is no such room.",
         FailureKind::UnknownMessage => "There is no such message in this conversation.",
         FailureKind::Forbidden => "That is not allowed.",
         FailureKind::Blocked => "You block this person; unblock first.",
@@ -62,6 +64,33 @@ pub fn sentence(kind: FailureKind) -> &'static str {
     }
 }
 
+/// Every kind that this version knows.
+pub const KINDS: [FailureKind; 23] = [
+    FailureKind::InvalidParams,
+    FailureKind::NotLoggedIn,
+    FailureKind::BadCredentials,
+    FailureKind::WeakPassword,
+    FailureKind::UsernameTaken,
+    FailureKind::UnknownUser,
+    FailureKind::UnknownRoom,
+    FailureKind::UnknownMessage,
+    FailureKind::Forbidden,
+    FailureKind::Blocked,
+    FailureKind::TooLarge,
+    FailureKind::RateLimited,
+    FailureKind::Offline,
+    FailureKind::Timeout,
+    FailureKind::NotFound,
+    FailureKind::Integrity,
+    FailureKind::KeyChanged,
+    FailureKind::ProfileInUse,
+    FailureKind::StoreTooNew,
+    FailureKind::CertificateChanged,
+    FailureKind::RegistrationClosed,
+    FailureKind::Io,
+    FailureKind::Internal,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,29 +102,4 @@ mod tests {
             assert!(sentence(kind).ends_with('.'), "{kind:?}");
         }
     }
-
-    const KINDS: [FailureKind; 22] = [
-        FailureKind::InvalidParams,
-        FailureKind::NotLoggedIn,
-        FailureKind::BadCredentials,
-        FailureKind::WeakPassword,
-        FailureKind::UsernameTaken,
-        FailureKind::UnknownUser,
-        FailureKind::UnknownMessage,
-        FailureKind::Forbidden,
-        FailureKind::Blocked,
-        FailureKind::TooLarge,
-        FailureKind::RateLimited,
-        FailureKind::Offline,
-        FailureKind::Timeout,
-        FailureKind::NotFound,
-        FailureKind::Integrity,
-        FailureKind::KeyChanged,
-        FailureKind::ProfileInUse,
-        FailureKind::StoreTooNew,
-        FailureKind::CertificateChanged,
-        FailureKind::RegistrationClosed,
-        FailureKind::Io,
-        FailureKind::Internal,
-    ];
 }

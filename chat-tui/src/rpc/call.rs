@@ -1,8 +1,8 @@
 //! The table of methods: name and parameters in, a typed call out.
 
 use chat_client::{
-    Command, Credentials, FailureKind, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, MessageId, MessageSearch, Password,
-    PresenceStatus, Registration, UserName,
+    Command, Credentials, Failure, FailureKind, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, MessageId, MessageSearch,
+    Password, PresenceStatus, Registration, UserName,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -301,7 +301,7 @@ fn user_name(text: &str) -> Result<UserName, RpcError> {
 /// The name of a conversation: a person's, as rooms are not there yet.
 fn conversation(name: String) -> Result<String, RpcError> {
     if let Some(room) = name.strip_prefix('#') {
-        return Err(user_name(room).map_or_else(|why| why, |_| RpcError::unknown_room()));
+        return Err(user_name(room).map_or_else(|why| why, |_| Failure::of(FailureKind::UnknownRoom).into()));
     }
     user_name(&name).map(|name| name.to_string())
 }
@@ -312,7 +312,7 @@ fn message_id(text: &str) -> Result<MessageId, RpcError> {
         .decode(text.as_bytes())
         .ok()
         .and_then(|bytes| MessageId::from_slice(&bytes))
-        .ok_or_else(|| chat_client::Failure::of(FailureKind::UnknownMessage).into())
+        .ok_or_else(|| Failure::of(FailureKind::UnknownMessage).into())
 }
 
 fn password_or(given: Option<Secret>, fallback: Option<&str>) -> Result<Password, RpcError> {

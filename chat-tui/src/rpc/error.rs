@@ -53,11 +53,6 @@ impl RpcError {
         Self::plain(CODE_INVALID_PARAMS, why, "InvalidParams")
     }
 
-    /// A room where only people can be written to, or one that does not exist.
-    pub(crate) fn unknown_room() -> Self {
-        Self::plain(CODE_UNKNOWN_ROOM, "There is no such room.", "UnknownRoom")
-    }
-
     /// The program ended before the answer came; the request may still have been done.
     pub(crate) fn ended() -> Self {
         Self::from(Failure::of(FailureKind::Timeout))
@@ -106,6 +101,7 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::WeakPassword => -32003,
         FailureKind::UsernameTaken => -32004,
         FailureKind::UnknownUser => -32005,
+        FailureKind::UnknownRoom => -32006,
         FailureKind::UnknownMessage => -32008,
         FailureKind::Forbidden => -32009,
         FailureKind::Blocked => -32010,
@@ -127,7 +123,6 @@ fn code(kind: FailureKind) -> i32 {
 
 const CODE_INVALID_PARAMS: i32 = -32602;
 const CODE_INTERNAL: i32 = -32603;
-const CODE_UNKNOWN_ROOM: i32 = -32006;
 
 /// Milliseconds told when whoever refused did not say how long.
 const RETRY_AFTER_MS_UNKNOWN: u64 = 1_000;
@@ -157,5 +152,13 @@ mod tests {
     fn wrong_parameters_found_late_have_the_code_of_those_found_early() {
         let late = RpcError::from(Failure::of(FailureKind::InvalidParams));
         assert_eq!((late.code(), late.kind()), (-32602, Some("InvalidParams")));
+    }
+
+    #[test]
+    fn every_kind_stands_on_the_page_with_its_code() {
+        for kind in crate::failure::KINDS {
+            let row = format!("| `{}` | −{} |", kind_name(kind), -code(kind));
+            assert!(include_str!("../../RPC.md").contains(&row), "{row}");
+        }
     }
 }

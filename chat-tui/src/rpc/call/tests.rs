@@ -133,3 +133,22 @@ fn limits_have_a_usual_value_and_a_ceiling() {
     assert_eq!(limit(r#"{"with":"bob","limit":7}"#), 7);
     assert_eq!(limit(r#"{"with":"bob","limit":99999999999}"#), HISTORY_PAGE_MAX);
 }
+
+#[test]
+fn the_page_lists_every_method_and_no_other() {
+    let page = include_str!("../../../RPC.md");
+    let table = page.split("## Methods").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let listed: Vec<&str> = table.lines().filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(listed.len() > 20, "{listed:?}");
+    for method in &listed {
+        assert_ne!(call(method, "{}").map_or_else(|(code, _)| code, |_| 0), -32601, "{method}");
+    }
+    // The other way round: what this file takes apart by name stands there.
+    let source = include_str!("../call.rs");
+    let known =
+        source.lines().filter_map(|line| line.trim().strip_prefix('"')?.split_once("\" =>")).map(|(name, _)| name);
+    assert_eq!(
+        known.filter(|name| name.chars().all(char::is_alphabetic) && !listed.contains(name)).collect::<Vec<_>>(),
+        Vec::<&str>::new()
+    );
+}
