@@ -109,15 +109,12 @@ fn a_login_carried_to_another_connection_relay_name_version_or_profile_fails() {
 
 #[test]
 fn a_profile_outside_the_table_is_refused_before_any_work() {
-    let relay = Relay::new();
+    // Not even the message is looked at: it is no KE2 at all.
     for kp in [0, 3, 255] {
-        let (start, ke1) = LoginStart::new(RIGHT, &mut rng()).unwrap();
+        let (start, _) = LoginStart::new(RIGHT, &mut rng()).unwrap();
         let strange = Terms { kp, ..terms("alice") };
-        let (_, ke2) = relay.answer(&ke1, &strange);
-        let began = std::time::Instant::now();
-        let refused = start.finish(&ke2, &strange, &mut rng()).unwrap_err();
+        let refused = start.finish(b"no message", &strange, &mut rng()).unwrap_err();
         assert_eq!(refused, LoginError::UnknownProfile(UnknownProfile(kp)));
-        assert!(began.elapsed().as_millis() < 20, "Argon2id ran");
     }
 }
 
