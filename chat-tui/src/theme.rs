@@ -185,7 +185,9 @@ impl Theme {
             Role::Text => Style::new(),
             Role::Strong => Style::new().add_modifier(bold),
             Role::Dim | Role::Offline => fg(p.dim),
-            Role::Accent | Role::Key => fg(p.accent),
+            Role::Accent => fg(p.accent),
+            Role::Key if self.depth == Depth::Sixteen => fg(p.accent).add_modifier(bold),
+            Role::Key => fg(p.accent),
             Role::Title => fg(p.accent).add_modifier(bold),
             Role::Rule => fg(p.faint),
             Role::Bar => self.on_bar(Style::new()),
@@ -206,22 +208,22 @@ impl Theme {
         }
     }
 
-    /// The bar has a ground of its own where the palette has one that surely differs; with sixteen
-    /// colours the terminal's black may be anything, so there it is reversed.
+    /// The bar has a ground of its own where the palette has one that surely differs. With sixteen
+    /// colours the terminal's black may be anything: there the bar is reversed, and of one colour,
+    /// because reversed colours are blots.
     fn on_bar(self, style: Style) -> Style {
-        if self.depth >= Depth::Indexed {
-            style.bg(self.color(self.palette().bar))
-        } else {
-            style.remove_modifier(Modifier::BOLD).add_modifier(Modifier::REVERSED)
-        }
+        self.on_ground(style, self.palette().bar)
     }
 
     fn on_selected(self, style: Style) -> Style {
+        self.on_ground(style, self.palette().selected)
+    }
+
+    fn on_ground(self, style: Style, ground: Paint) -> Style {
         if self.depth >= Depth::Indexed {
-            style.bg(self.color(self.palette().selected))
-        } else {
-            style.add_modifier(Modifier::REVERSED)
+            return style.bg(self.color(ground));
         }
+        style.fg(Color::Reset).bg(Color::Reset).add_modifier(Modifier::REVERSED)
     }
 }
 

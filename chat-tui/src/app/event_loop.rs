@@ -6,19 +6,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chat_client::Events;
-use crossterm::event::EventStream;
-use futures_util::StreamExt;
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
 
 use super::effects::Hands;
+use super::input::Heard;
 use super::stage::{Stage, StageEvent};
 use super::terminal::Terminal;
-use super::{intake, keys, requests, take_in};
-use crate::keymap::Key;
+use super::{host, input, intake, requests, take_in};
 use crate::model::{Effect, Model, Msg, Screen, Timer};
 use crate::text::SafeText;
+use crate::theme::Theme;
 use crate::view::LayoutCache;
 
 /// Least time between two frames: 60 a second are as many as a person sees.
@@ -37,31 +35,15 @@ pub(super) struct EventLoop {
     hands: Hands,
     messages: UnboundedReceiver<Msg>,
     events: Option<Events>,
-    input: JoinHandle<()>,
+    input: UnboundedReceiver<Option<Heard>>,
     stage: Stage,
     cache: LayoutCache,
     drawn: Option<Instant>,
 }
 
-impl Drop for EventLoop {
-    fn drop(&mut self) {
-        self.input.abort();
-    }
-}
-
-/// Reads the terminal. One task is the only one that ever waits for it: the stream remembers the first
-/// waker that asked, so a second one would never be woken.
-async fn read_input(hands: Hands) {
-    let mut input = EventStream::new();
-    while let Some(Ok(event)) = input.next().await {
-        keys::message(event).into_iter().for_each(|msg| hands.tell(msg));
-    }
-    // The terminal is gone.
-    hands.tell(Msg::End);
-}
-
 /// What happened.
 enum Happened {
+    Heard(Option<Heard>),
     Msg(Msg),
     Msgs(Vec<Msg>),
     Stage(StageEvent),
@@ -79,8 +61,9 @@ impl EventLoop {
         events: Events,
     ) -> anyhow::Result<Self> {
         let stage = Stage::listen().context("signals can't be listened to")?;
+        let (tell, input) = mpsc::unbounded_channel();
+        input::listen(move |heard| tell.send(heard).is_ok()).context("the terminal can't be read")?;
         model.size = terminal.size();
-        let input = tokio::spawn(read_input(hands.clone()));
         let cache = LayoutCache::default();
         let mut run = Self { model, terminal, hands, messages, events: Some(events), input, stage, cache, drawn: None };
         let (columns, rows) = run.model.size;
@@ -89,34 +72,29 @@ impl EventLoop {
         Ok(run)
     }
 
-    /// Keys that were pressed before the loop ran.
-    pub(super) fn type_ahead(&mut self, keys: Vec<Key>) {
-        self.ahead(keys);
-    }
-
-    fn ahead(&mut self, keys: Vec<Key>) {
-        for key in keys {
-            self.hands.tell(Msg::Key(key));
-        }
-    }
-
-    /// Takes in what the store holds, so that the first frame shows it.
+    /// Takes in what the store holds and what the terminal answers, so that the first frame is right.
+    /// What was typed meanwhile comes after it.
     pub(super) async fn wait_for_start(&mut self, patience: Duration) {
         let until = Instant::now() + patience;
         let mut typed = Vec::new();
-        while let Ok(Some(msg)) = tokio::time::timeout_at(until, self.messages.recv()).await {
-            let started = matches!(msg, Msg::Started(_));
-            match msg {
-                Msg::Key(_) => typed.push(msg),
-                msg => self.take(msg),
-            }
-            if started {
-                break;
+        let (mut started, mut answered) = (false, false);
+        while !(started && answered) {
+            tokio::select! {
+                () = sleep_until(until) => break,
+                Some(msg) = self.messages.recv() => {
+                    started |= matches!(msg, Msg::Started(_));
+                    self.take(msg);
+                }
+                Some(heard) = self.input.recv() => {
+                    answered |= heard == Some(Heard::Identity);
+                    match heard {
+                        Some(Heard::Background(_) | Heard::TellsKeysApart) => self.on_heard(heard),
+                        other => typed.push(other),
+                    }
+                }
             }
         }
-        for msg in typed {
-            self.take(msg);
-        }
+        typed.into_iter().for_each(|heard| self.on_heard(heard));
     }
 
     /// Tells something on the screen.
@@ -127,8 +105,9 @@ impl EventLoop {
     /// Runs until the end.
     pub(super) async fn run(&mut self) -> anyhow::Result<()> {
         while !self.model.quitting {
-            self.draw_if_due()?;
+            self.draw_if_due();
             match self.next().await {
+                Happened::Heard(heard) => self.on_heard(heard),
                 Happened::Msg(msg) => self.take(msg),
                 Happened::Msgs(all) => all.into_iter().for_each(|msg| self.take(msg)),
                 Happened::Stage(event) => self.on_stage(event)?,
@@ -150,6 +129,7 @@ impl EventLoop {
             biased;
             () = panicked.notified() => Happened::Panicked,
             event = self.stage.next() => Happened::Stage(event),
+            Some(heard) = self.input.recv() => Happened::Heard(heard),
             Some(msg) = self.messages.recv() => Happened::Msg(msg),
             event = async { match events { Some(events) => events.next().await, None => std::future::pending().await } } => {
                 event.map_or(Happened::ClientGone, |event| Happened::Msgs(intake::message(event)))
@@ -161,9 +141,15 @@ impl EventLoop {
     /// Takes in what is there already, so that a burst costs one frame.
     fn take_waiting(&mut self) {
         for _ in 0..BATCH_MAX {
-            match self.messages.try_recv() {
-                Ok(msg) if !self.model.quitting => self.take(msg),
-                _ => return,
+            if self.model.quitting {
+                return;
+            }
+            if let Ok(heard) = self.input.try_recv() {
+                self.on_heard(heard);
+            } else if let Ok(msg) = self.messages.try_recv() {
+                self.take(msg);
+            } else {
+                return;
             }
         }
     }
@@ -173,19 +159,21 @@ impl EventLoop {
         self.model.redraw.then(|| self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME))
     }
 
-    fn draw_if_due(&mut self) -> anyhow::Result<()> {
+    fn draw_if_due(&mut self) {
         if self.frame_due().is_none_or(|due| due > Instant::now()) {
-            return Ok(());
+            return;
         }
         let size = self.terminal.size();
         if size != self.model.size {
             self.take(Msg::Resize(size.0, size.1));
         }
         self.model.redraw = false;
-        let shown = self.terminal.draw(&self.model, &mut self.cache).context("the terminal is gone")?;
+        match self.terminal.draw(&self.model, &mut self.cache) {
+            Ok(shown) => self.take(Msg::Shown(shown)),
+            // The terminal is gone: nobody is there to be told.
+            Err(_) => self.take(Msg::End),
+        }
         self.drawn = Some(Instant::now());
-        self.take(Msg::Shown(shown));
-        Ok(())
     }
 
     /// Takes a message in and carries its effects out.
@@ -211,10 +199,30 @@ impl EventLoop {
         });
     }
 
+    fn on_heard(&mut self, heard: Option<Heard>) {
+        match heard {
+            Some(Heard::Key(key)) => self.take(Msg::Key(key)),
+            Some(Heard::Paste(text)) => self.take(Msg::Paste(text)),
+            Some(Heard::Pointer(pointer)) => self.take(Msg::Pointer(pointer)),
+            Some(Heard::Focus(focused)) => self.take(Msg::Focus(focused)),
+            Some(Heard::TellsKeysApart) => self.terminal.tell_keys_apart(),
+            Some(Heard::Background(tone)) => {
+                let tone = host::tone(&self.model.config, Some(tone)).unwrap_or(tone);
+                self.model.theme = Theme::new(tone, self.model.theme.depth());
+                self.model.redraw = true;
+            }
+            Some(Heard::Identity) => {}
+            // The terminal is gone.
+            None => self.take(Msg::End),
+        }
+    }
+
     fn on_stage(&mut self, event: StageEvent) -> anyhow::Result<()> {
         match event {
             StageEvent::End => self.take(Msg::End),
             StageEvent::Suspend => self.terminal.suspend(),
+            // The next frame looks how big it is.
+            StageEvent::Resized => self.model.redraw = true,
             StageEvent::Awake => {
                 self.terminal.take().context("the terminal is gone")?;
                 self.take(Msg::Woken);

@@ -4,10 +4,9 @@
 mod effects;
 mod event_loop;
 mod host;
+mod input;
 mod intake;
-mod keys;
 mod painter;
-mod probe;
 mod stage;
 mod terminal;
 
@@ -23,7 +22,6 @@ use crate::theme::Theme;
 use crate::update;
 use effects::Hands;
 use event_loop::EventLoop;
-use probe::Probe;
 use terminal::Terminal;
 
 /// How the terminal interface starts.
@@ -37,48 +35,37 @@ pub struct Options {
     pub config: Option<String>,
 }
 
-/// How long the first frame waits for the store: it comes within this time unless the disk is slow,
-/// and a frame without chats would only flash.
+/// How long the first frame waits for the store and the terminal's answers: they come within this time
+/// unless something is slow, and a frame without them would only flash.
 const FIRST_FRAME: Duration = Duration::from_millis(40);
 
 /// Runs the terminal interface until the person quits or the process is asked to end. The terminal is
 /// given back as it was, whatever happens.
 ///
 /// # Errors
-/// When there is no terminal, or it goes away.
+/// When there is no terminal, or a part of the program failed.
 pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Result<()> {
     let (config, mut complaints) = host::config(options.config.as_deref());
     let (keymap, problems) = Keymap::new(&config.keys);
     complaints.extend(problems.iter().map(host::binding_complaint));
-    let guess = host::look(&config);
+    let look = host::look(&config);
     let mut terminal =
         Terminal::open(config.ui.mouse).context("chat-tui needs a terminal; `chat-tui rpc` works without one")?;
-    let probe = Probe::ask(&mut terminal)?;
+    terminal.ask()?;
 
-    let (inbox, messages) = mpsc::unbounded_channel();
-    let mut model = Model::new(config, keymap, Theme::new(guess.tone, guess.depth));
+    let mut model = Model::new(config, keymap, Theme::new(look.tone, look.depth));
     model.home = Home { register: options.register, device: host::device_name() };
     model.suggested = options.suggested.iter().map(|n| Name::new(n)).collect();
-    let hands = Hands::new(client.clone(), inbox);
+    let (inbox, messages) = mpsc::unbounded_channel();
+    let hands = Hands::new(client, inbox);
     hands.perform(Request::Start);
 
-    // The terminal answers within a few milliseconds, and meanwhile the store is read.
-    let answers = probe.wait().await;
-    if answers.kitty_keys {
-        terminal.tell_keys_apart();
-    }
-    let tone = host::tone(&model.config, answers.background).unwrap_or(guess.tone);
-    model.theme = Theme::new(tone, guess.depth);
-
     let mut run = EventLoop::new(model, terminal, hands, messages, events)?;
-    run.type_ahead(answers.typed);
     run.wait_for_start(FIRST_FRAME).await;
     for complaint in complaints {
         run.say(&complaint);
     }
-    let done = run.run().await;
-    drop(run);
-    done
+    run.run().await
 }
 
 /// The effects that an update leaves for the client.

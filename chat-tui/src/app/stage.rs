@@ -14,6 +14,8 @@ pub(super) enum StageEvent {
     Suspend,
     /// SIGCONT.
     Awake,
+    /// SIGWINCH.
+    Resized,
 }
 
 /// Listens to signals.
@@ -24,6 +26,7 @@ pub(super) struct Stage {
     quit: Stream,
     stop: Stream,
     wake: Stream,
+    resize: Stream,
 }
 
 impl Stage {
@@ -35,6 +38,7 @@ impl Stage {
             hang_up: signal(SignalKind::hangup())?,
             quit: signal(SignalKind::quit())?,
             stop: signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?,
+            resize: signal(SignalKind::window_change())?,
             wake: signal(SignalKind::from_raw(Signal::CONT.as_raw()))?,
         })
     }
@@ -48,6 +52,7 @@ impl Stage {
             _ = self.quit.recv() => StageEvent::End,
             _ = self.stop.recv() => StageEvent::Suspend,
             _ = self.wake.recv() => StageEvent::Awake,
+            _ = self.resize.recv() => StageEvent::Resized,
         }
     }
 }

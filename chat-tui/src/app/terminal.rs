@@ -26,6 +26,9 @@ const KEYS: &[u8] = b"\x1b[>1u";
 /// Everything back: keys, mouse, focus, paste, synchronised update, colours, cursor, screen.
 const LEAVE: &[u8] = b"\x1b[?1006l\x1b[?1000l\x1b[?1004l\x1b[?2004l\x1b[?2026l\x1b[0m\x1b[?25h\x1b[?1049l";
 const KEYS_BACK: &[u8] = b"\x1b[<1u";
+/// Background colour (OSC 11), keyboard protocol, and who are you (DA1): that one every terminal
+/// answers, so nothing is waited for that will not come.
+const QUESTIONS: &[u8] = b"\x1b]11;?\x1b\\\x1b[?u\x1b[c";
 
 /// Bytes of a text that goes to the clipboard: some terminals drop longer sequences.
 const CLIPBOARD_BYTES_MAX: usize = 48 * 1024;
@@ -100,6 +103,11 @@ impl Terminal {
         self.clear()
     }
 
+    /// Asks what the terminal is like; the answers come as input.
+    pub(super) fn ask(&mut self) -> io::Result<()> {
+        self.screen.backend_mut().raw(QUESTIONS)
+    }
+
     /// Asks for keys with modifiers told apart, from a terminal that knows how.
     pub(super) fn tell_keys_apart(&mut self) {
         if self.screen.backend_mut().raw(KEYS).is_ok() {
@@ -138,11 +146,6 @@ impl Terminal {
         Ok(shown)
     }
 
-    /// Writes bytes that are no part of a frame.
-    pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.screen.backend_mut().raw(bytes)
-    }
-
     /// Puts a text on the clipboard (OSC 52), which works over ssh too.
     pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
         let mut end = text.len().min(CLIPBOARD_BYTES_MAX);
@@ -150,7 +153,7 @@ impl Terminal {
             end -= 1;
         }
         let encoded = base64::engine::general_purpose::STANDARD.encode(text.get(..end).unwrap_or_default());
-        self.raw(format!("\x1b]52;c;{encoded}\x07").as_bytes())
+        self.screen.backend_mut().raw(format!("\x1b]52;c;{encoded}\x07").as_bytes())
     }
 }
 

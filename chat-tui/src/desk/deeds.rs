@@ -62,6 +62,44 @@ fn a_receipt_that_overtakes_the_answer_to_the_send_is_not_lost() {
 }
 
 #[test]
+fn what_is_written_and_what_comes_before_the_first_page_is_here_stays() {
+    let mut desk = Desk::new(80, 24);
+    desk.past("bob", false, "from the past", 9);
+    desk = desk.with_alice();
+    desk.mute = true;
+    desk.keys("/dm bob<enter>hi<enter>");
+    let (chat, id) = (Name::new("bob"), MsgId([7; 16]));
+    let serial = desk.model.open_chat().unwrap().timeline.entries()[0].serial;
+    desk.tell(Msg::Queued { serial, chat: chat.clone(), id, when: When::local(NOW_MS, 0) });
+    let page = desk.page(&chat, Page::Newest);
+    desk.arrives("bob", "in between");
+    desk.tell(page);
+    let picture = desk.picture();
+    let at =
+        |text: &str| picture.lines().position(|l| l.chars().skip(27).collect::<String>().contains(text)).unwrap_or(99);
+    assert!(at("from the past") < at(" hi") && at(" hi") < at("in between") && at("in between") < 99, "{picture}");
+}
+
+#[test]
+fn a_message_that_could_not_be_sent_is_still_there_after_a_look_at_the_past() {
+    let mut desk = Desk::new(80, 24);
+    for n in 0..500 {
+        desk.past("bob", false, &format!("message number {n}"), 1000 - n);
+    }
+    desk = desk.with_alice();
+    desk.keys("/dm bob<enter>");
+    desk.mute = true;
+    desk.keys("precious<enter>");
+    let serial = desk.model.open_chat().unwrap().timeline.entries().last().unwrap().serial;
+    desk.tell(Msg::NotQueued { serial, chat: Name::new("bob"), problem: crate::model::Problem::Io });
+    desk.mute = false;
+    desk.keys("<ctrl-f>number 7<enter>");
+    assert!(!desk.picture().contains("you  precious"));
+    desk.keys("<end>");
+    assert!(desk.picture().contains("you  precious"), "{}", desk.picture());
+}
+
+#[test]
 fn an_unknown_command_is_never_sent_and_not_lost() {
     let mut desk = with_bob();
     desk.keys("/qiut now<enter>");

@@ -135,6 +135,7 @@ pub enum Action {
     No,
     Back,
     EditPaste,
+    Command,
 }
 
 /// A slash command.
@@ -242,11 +243,13 @@ pub const TABLE: &[Spec] = &[
     row(A::PageDown, S::Messages, "page-down", &["pagedown"]).tells("", "one screen down"),
     row(A::Oldest, S::Messages, "oldest", &["home", "g"]).tells("", "oldest message that is loaded"),
     row(A::Newest, S::Messages, "newest", &["end", "G"]).tells("newest", "newest message"),
+    row(A::Command, S::Messages, "command", &["/"]).tells("", "write a /command"),
     row(A::Help, S::Messages, "help-here", &["?"]).tells("", "all keys and commands"),
 
     row(A::Up, S::List, "list-up", &["up", "k"]).tells("", "chat above"),
     row(A::Down, S::List, "list-down", &["down", "j"]).tells("", "chat below"),
     row(A::Open, S::List, "list-open", &["enter", "right", "l"]).tells("open", "open the chat"),
+    row(A::Command, S::List, "list-command", &["/"]).tells("", "write a /command"),
     row(A::ToComposer, S::List, "list-back", &["esc"]).tells("back", "back to writing"),
     row(A::Help, S::List, "list-help", &["?"]).tells("", "all keys and commands"),
 
@@ -254,6 +257,7 @@ pub const TABLE: &[Spec] = &[
     row(A::Decline, S::Request, "request-decline", &["d"]).tells("decline", "decline: they are not told"),
     row(A::Block, S::Request, "request-block", &["b"]).tells("block", "block: nothing of theirs arrives any more, they are not told"),
     row(A::ToList, S::Request, "request-back", &["esc", "left"]).tells("back", "decide later"),
+    row(A::Command, S::Request, "request-command", &["/"]).tells("", "write a /command"),
     row(A::Help, S::Request, "request-help", &["?"]).tells("", "all keys and commands"),
 
     row(A::Open, S::Menu, "menu-open", &["enter"]).tells("open", "take the marked row"),

@@ -33,6 +33,8 @@ pub struct Composer {
     pub reply: Option<Quote>,
     /// The draft as it lies on disk.
     pub saved: String,
+    /// A timer will bring the draft to disk.
+    pub saving: bool,
     /// The draft was changed or looked at, so that one from disk comes too late.
     pub touched: bool,
     /// Which earlier own message is shown, counted from the newest, and what was written before.
@@ -41,7 +43,7 @@ pub struct Composer {
 
 impl Default for Composer {
     fn default() -> Self {
-        Self { area: input::area(""), reply: None, saved: String::new(), touched: false, earlier: None }
+        Self { area: input::area(""), reply: None, saved: String::new(), saving: false, touched: false, earlier: None }
     }
 }
 

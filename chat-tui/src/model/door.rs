@@ -99,8 +99,10 @@ pub struct Door {
     pub relay: RelayCheck,
     /// The address that was asked last, so that a change of the field asks again.
     pub asked: String,
-    /// What the password lacks, and the number of the check that tells it.
-    pub gaps: (u64, Option<Gaps>),
+    /// What the password lacks, as the last answered check tells it.
+    pub gaps: Option<Gaps>,
+    /// Number of the last check, while it is not answered.
+    pub checking: Option<u64>,
     /// Somebody's profile: the name can't be changed.
     pub enrolled: Option<Name>,
     /// Registering or signing in is under way.
@@ -126,7 +128,8 @@ impl Door {
             invite_wanted: false,
             relay: RelayCheck::Asking,
             asked: server.to_owned(),
-            gaps: (0, None),
+            gaps: None,
+            checking: None,
             enrolled: None,
             busy: false,
             problem: None,

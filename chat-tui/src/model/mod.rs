@@ -282,7 +282,9 @@ impl Model {
             (None, Screen::Door(_)) => Scope::Door,
             (None, Screen::Code(_)) => Scope::Code,
             (None, Screen::Main) => match (self.focus, &self.open) {
-                (Focus::List, _) => Scope::List,
+                // What is not seen takes no keys.
+                _ if self.narrow() && self.list_shown => Scope::List,
+                (Focus::List, _) if self.list_shown => Scope::List,
                 (_, Open::Request(_)) => Scope::Request,
                 (Focus::Messages, Open::Chat(_)) => Scope::Messages,
                 _ => Scope::Composer,

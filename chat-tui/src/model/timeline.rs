@@ -109,8 +109,11 @@ pub struct Timeline {
     pub at_end: bool,
     /// A page has been asked for.
     pub loading: bool,
-    /// The page that shall replace everything; answers to earlier questions come too late.
-    pub wanted: Option<Page>,
+    /// The page that shall replace everything, and the last number given when it was asked for; answers
+    /// to earlier questions come too late.
+    pub wanted: Option<(Page, u64)>,
+    /// Own messages that are in no store yet, while the window is elsewhere.
+    parked: Vec<Entry>,
 }
 
 impl Timeline {
@@ -134,7 +137,7 @@ impl Timeline {
 
     /// A message by its number, to change it; its lines are laid out anew.
     pub fn change(&mut self, serial: u64) -> Option<&mut Entry> {
-        let entry = self.entries.iter_mut().rev().find(|e| e.serial == serial)?;
+        let entry = self.entries.iter_mut().chain(&mut self.parked).rev().find(|e| e.serial == serial)?;
         entry.revision = entry.revision.wrapping_add(1);
         Some(entry)
     }
@@ -185,11 +188,17 @@ impl Timeline {
 
     /// Replaces everything.
     pub fn replace(&mut self, entries: Vec<Entry>, at_start: bool, at_end: bool) {
-        // Messages that are not queued yet are in no store: they stay.
-        let unsent: Vec<Entry> = self.entries.drain(..).filter(|e| e.id.is_none()).collect();
+        let asked = self.wanted.map_or(0, |(_, number)| number);
+        let mut kept = std::mem::take(&mut self.parked);
+        // What came or was written after the question is not in the answer; what is not queued is in no
+        // store at all.
+        kept.extend(self.entries.drain(..).filter(|e| e.id.is_none() || e.serial > asked));
+        kept.retain(|e| e.id.is_none() || entries.iter().all(|other| other.id != e.id));
         self.entries = entries;
         if at_end {
-            self.entries.extend(unsent);
+            self.entries.extend(kept);
+        } else {
+            self.parked = kept.into_iter().filter(|e| e.id.is_none()).collect();
         }
         (self.at_start, self.at_end, self.loading) = (at_start, at_end, false);
         (self.anchor, self.scroll, self.reveal) = (None, 0, None);
@@ -200,7 +209,7 @@ impl Timeline {
     #[must_use]
     pub fn fits(&self, page: Page) -> bool {
         match page {
-            Page::Newest | Page::Around(_) => self.wanted == Some(page),
+            Page::Newest | Page::Around(_) => self.wanted.is_some_and(|(wanted, _)| wanted == page),
             Page::Before(id) => self.entries.iter().find_map(|e| e.id) == Some(id),
             Page::After(id) => self.entries.iter().rev().find_map(|e| e.id) == Some(id),
         }
@@ -227,6 +236,9 @@ impl Timeline {
     pub fn extend_newer(&mut self, mut newer: Vec<Entry>, at_end: bool) {
         newer.retain(|e| e.id.is_none_or(|id| self.find(id).is_none()));
         self.entries.extend(newer);
+        if at_end {
+            self.entries.append(&mut self.parked);
+        }
         (self.at_end, self.loading) = (at_end, false);
         if self.entries.len() > ENTRIES_MAX {
             let surplus = self.entries.len() - ENTRIES_MAX;

@@ -88,13 +88,14 @@ fn load_start(model: &mut Model, out: &mut Effects, name: &Name) {
 
 /// Asks for a page, unless one is under way; a jump asks in any case.
 pub(super) fn load(model: &mut Model, out: &mut Effects, name: &Name, page: Page) {
+    let number = model.last_number;
     if let Some(chat) = model.chats.get_mut(name) {
         if chat.timeline.loading && !matches!(page, Page::Around(_) | Page::Newest) {
             return;
         }
         chat.timeline.loading = true;
         if matches!(page, Page::Around(_) | Page::Newest) {
-            chat.timeline.wanted = Some(page);
+            chat.timeline.wanted = Some((page, number));
         }
         ask(out, Request::Load { chat: name.clone(), page });
     }
@@ -123,6 +124,7 @@ pub(super) fn leave(model: &mut Model, out: &mut Effects) {
 pub(super) fn save_draft(model: &mut Model, out: &mut Effects, name: &Name) {
     let Some(chat) = model.chats.get_mut(name) else { return };
     let text = chat.composer.text();
+    chat.composer.saving = false;
     if text == chat.composer.saved {
         return;
     }
@@ -147,7 +149,9 @@ pub(super) fn place_divider(model: &mut Model, name: &Name) {
         return;
     }
     let nth = usize::try_from(unread).unwrap_or(usize::MAX).saturating_sub(1);
-    let first = chat.timeline.entries().iter().rev().filter(|e| !e.own).nth(nth).map(|e| e.serial);
+    // Who has answered has seen what is above.
+    let newest = chat.timeline.entries().iter().rev().take_while(|e| !e.own);
+    let first = newest.clone().nth(nth).or_else(|| newest.last()).map(|e| e.serial);
     if let Some(before) = first {
         chat.timeline.divider = Some(Divider { before, count: unread });
         chat.timeline.reveal = Some((before, Place::Nearest));

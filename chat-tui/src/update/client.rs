@@ -42,6 +42,9 @@ pub(super) fn started(model: &mut Model, out: &mut Effects, started: Started) {
         door::open_for(model, out, enrolled);
     }
     keep_what_only_the_screen_knows(model, rows);
+    if model.narrow() && model.open == Open::Nothing {
+        model.list_shown = model.roster.lines() > 0;
+    }
     model.roster.strangers = strangers;
     model.roster.cursor = model.roster.cursor.min(model.roster.lines().saturating_sub(1));
     if let Open::Request(name) = &model.open
@@ -145,7 +148,10 @@ pub(super) fn arrived(model: &mut Model, arrival: Arrival) {
     let looking = model.focused && model.open_name() == Some(&name);
     let row = model.roster.row_mut(&name);
     row.known = true;
-    row.last = Some(Preview { own: entry.own, text: entry.text.one_line(), when: entry.when });
+    // What was held back while one already wrote is not the last word.
+    if row.last.as_ref().is_none_or(|last| last.when.ms <= entry.when.ms) {
+        row.last = Some(Preview { own: entry.own, text: entry.text.one_line(), when: entry.when });
+    }
     if !entry.own {
         row.unread += 1;
         row.first_unread = row.first_unread.or(entry.id);

@@ -108,7 +108,9 @@ fn common_start(first: &str, rest: &[String]) -> String {
 /// What is written changed: the draft shall reach the disk, the other one may learn that one types.
 pub(super) fn changed(model: &mut Model, out: &mut Effects) {
     let Some(name) = model.open_name().cloned() else { return };
-    out.push(Effect::After { ms: DRAFT_MS, timer: Timer::Draft(name.clone()) });
+    if !std::mem::replace(&mut model.composer_mut().saving, true) {
+        out.push(Effect::After { ms: DRAFT_MS, timer: Timer::Draft(name.clone()) });
+    }
     let text = model.composer().text();
     if !model.config.privacy.typing || text.trim().is_empty() || text.starts_with('/') || model.is_me(&name) {
         return;

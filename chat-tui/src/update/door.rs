@@ -119,20 +119,20 @@ fn edited(model: &mut Model, out: &mut Effects) {
     door.problem = None;
     let measured = matches!(door.field, Field::Password | Field::Name) && door.mode == Mode::Register;
     if measured && door.password.chars() > 0 {
-        door.gaps.0 = number;
+        door.checking = Some(number);
         let (password, name) = (door.password.copy(), Name::new(door.name.text()));
         ask(out, Request::CheckPassword { password, name, number });
     } else if door.password.chars() == 0 {
-        door.gaps = (number, None);
+        (door.gaps, door.checking) = (None, None);
     }
 }
 
 /// What a password lacks.
 pub(super) fn gaps(model: &mut Model, number: u64, gaps: Gaps) {
     if let Screen::Door(door) = &mut model.screen
-        && door.gaps.0 == number
+        && door.checking.take_if(|n| *n == number).is_some()
     {
-        door.gaps.1 = Some(gaps);
+        door.gaps = Some(gaps);
     }
 }
 
@@ -169,7 +169,7 @@ fn switch_mode(model: &mut Model, out: &mut Effects) {
     if !door.fields().contains(&door.field) || door.field == Field::SwitchMode {
         door.field = Field::Name;
     }
-    door.gaps.1 = None;
+    door.gaps = None;
     let field = std::mem::replace(&mut door.field, Field::Password);
     edited(model, out);
     if let Screen::Door(door) = &mut model.screen {
@@ -239,7 +239,8 @@ fn submit(model: &mut Model, out: &mut Effects) {
         (door.problem, door.field) = (Some(Problem::BadName), Field::Name);
         return;
     }
-    if door.mode == Mode::Register && door.gaps.1.is_some_and(Gaps::refused) {
+    // A check that is not answered yet is not waited for: the client checks again.
+    if door.mode == Mode::Register && door.checking.is_none() && door.gaps.is_some_and(Gaps::refused) {
         (door.problem, door.field) = (Some(Problem::WeakPassword), Field::Password);
         return;
     }
@@ -269,7 +270,7 @@ pub(super) fn signed_in(model: &mut Model, out: &mut Effects, result: Result<Sig
                 Some(code) => Screen::Code(Box::new(CodeWords::new(code, model.now.ms))),
                 None => Screen::Main,
             };
-            model.list_shown = true;
+            model.list_shown = !model.narrow();
             toast(model, out, &format!("Signed in as {name}."));
             ask(out, Request::Start);
         }

@@ -14,7 +14,7 @@ mod menu;
 mod messages;
 mod people;
 
-use crate::keymap::{Action, Key, Scope};
+use crate::keymap::{Action, Code, Key, Scope};
 use crate::model::{Effect, Effects, Focus, Hit, Model, Msg, Open, Overlay, Page, Pointer, Screen, Shown, Timer, When};
 
 /// Lines that one notch of the wheel scrolls.
@@ -143,6 +143,14 @@ fn on_main(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
     }
     match (scope, action) {
         (Scope::Composer, Action::Send) => send(model, out),
+        (_, Action::Command) => {
+            // A request has no composer of its own.
+            if matches!(model.open, Open::Request(_)) {
+                model.open = Open::Nothing;
+            }
+            messages::to_composer(model);
+            compose::key(model, out, Key::plain(Code::Char('/')));
+        }
         (Scope::List, Action::Up | Action::Down) => {
             let _ = list::act(model, out, action);
         }
@@ -230,7 +238,7 @@ fn resize(model: &mut Model, columns: u16, rows: u16) {
     model.size = (columns, rows);
     if was_narrow != model.narrow() {
         // Beside the chat there is room for the list; instead of it only when one is in it.
-        model.list_shown = !model.narrow() || model.focus == Focus::List || model.open == Open::Nothing;
+        model.list_shown = !model.narrow() || model.focus == Focus::List;
     }
 }
 

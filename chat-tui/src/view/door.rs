@@ -132,14 +132,11 @@ fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, 
     canvas.text(area, 0, label, if active { Role::FieldActive } else { Role::Dim });
     let rest = from(area, LABEL);
     let field_area = Rect { width: FIELD.min(rest.width.saturating_sub(1)), ..rest };
-    canvas.text(field_area, 0, &"─".repeat(usize::from(field_area.width)), Role::Rule);
     let (text, cursor) = shown_text(door, field);
     let room = usize::from(field_area.width.saturating_sub(1));
     let hidden = cursor.saturating_sub(room);
     let visible: String = text.chars().skip(hidden).collect();
-    let used = canvas.text(field_area, 0, &visible, Role::Text);
-    // One cell of ground between the text and the line, where the cursor stands.
-    canvas.text(from(field_area, used), 0, " ", Role::Text);
+    written_on_a_line(canvas, field_area, &visible, active);
     if active {
         canvas.cursor_at(field_area, cursor - hidden, 0);
     }
@@ -152,6 +149,14 @@ fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, 
         _ => None,
     };
     canvas.text(from(rest, field_area.width + 2), 0, &note.unwrap_or_default(), Role::Dim);
+}
+
+/// A text and the line that shows how far the field goes; between them one cell for the cursor.
+fn written_on_a_line(canvas: &mut Canvas<'_>, area: Rect, text: &str, active: bool) {
+    let used = canvas.text(area, 0, text, Role::Text);
+    let rest = from(area, used + 1);
+    let line = "─".repeat(usize::from(rest.width));
+    canvas.text(rest, 0, &line, if active { Role::FieldActive } else { Role::Rule });
 }
 
 fn shown_text(door: &Door, field: Field) -> (String, usize) {
@@ -188,7 +193,7 @@ fn relay(canvas: &mut Canvas<'_>, door: &Door, area: Rect) {
 /// The policy, met or not, while one types.
 fn policy(canvas: &mut Canvas<'_>, door: &Door, area: Rect) {
     let typed = door.password.chars() > 0;
-    let gaps = door.gaps.1.unwrap_or(Gaps { length: true, capital: true, digit: true, common: true, advised: false });
+    let gaps = door.gaps.unwrap_or(Gaps { length: true, capital: true, digit: true, common: true, advised: false });
     let narrow = area.width < 46;
     let words = if narrow {
         [(gaps.length, "8+"), (gaps.capital, "A-Z"), (gaps.digit, "0-9"), (gaps.common, "strong")]
@@ -260,9 +265,7 @@ fn asked_code(canvas: &mut Canvas<'_>, words: &CodeWords, area: Rect) {
     let used = paragraph(canvas, area, 0, &question, Role::Text);
     let field = lines(until(area, 1), used + 1, 1);
     let field = Rect { width: 16.min(field.width), ..field };
-    canvas.text(field, 0, &"─".repeat(usize::from(field.width)), Role::Rule);
-    let shown = canvas.text(field, 0, words.typed.text(), Role::Text);
-    canvas.text(from(field, shown), 0, " ", Role::Text);
+    written_on_a_line(canvas, field, words.typed.text(), true);
     canvas.cursor_at(field, words.typed.cursor(), 0);
     if words.stage == CodeStage::Wrong {
         canvas.text(area, used + 3, "! Not that one. Esc shows the code.", Role::Error);

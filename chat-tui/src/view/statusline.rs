@@ -86,7 +86,7 @@ pub(super) fn hints(canvas: &mut Canvas<'_>, model: &Model, area: Rect, scope: S
         }
         let pieces = [
             Piece { text: &key, style: canvas.theme.style(Role::Key) },
-            Piece { text: " ", style: canvas.theme.style(Role::Bar) },
+            Piece { text: " ", style: canvas.theme.style(Role::Text) },
             Piece { text: word, style: canvas.theme.style(Role::Text) },
         ];
         canvas.pieces(from(area, at), 0, &pieces);

@@ -1,0 +1,127 @@
+//! A relay in this process, people who are programs, and the real terminal interface.
+
+use std::path::PathBuf;
+
+use chat_client::{Client, ClientEvent, Command, Config, Events, NoticeKind, Pin, Registration, UserName};
+use chat_server::{EmbedConfig, Embedded};
+use portable_pty::CommandBuilder;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// A password that the policy likes.
+pub const PASSWORD: &str = "Nine7Lanterns";
+
+/// A relay and a folder for everybody's data.
+pub struct World {
+    pub runtime: Runtime,
+    pub folder: TempDir,
+    relay: Option<Embedded>,
+}
+
+/// Somebody who is a program.
+pub struct Person {
+    pub client: Client,
+    events: Events,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let folder = TempDir::new().unwrap();
+        let config = EmbedConfig { data_dir: Some(folder.path().join("relay")), ..EmbedConfig::default() };
+        let relay = runtime.block_on(async { chat_server::embed(config).unwrap() });
+        Self { runtime, folder, relay: Some(relay) }
+    }
+
+    fn relay(&self) -> &Embedded {
+        self.relay.as_ref().unwrap()
+    }
+
+    pub fn address(&self) -> String {
+        self.relay().addr.to_string()
+    }
+
+    pub fn pin(&self) -> [u8; 32] {
+        self.relay().pin.0
+    }
+
+    fn profile(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The terminal interface on a profile, its configuration empty.
+    pub fn program(&self, profile: &str) -> CommandBuilder {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_chat-tui"));
+        command.args(["--relay", &self.address(), "--data"]);
+        command.arg(self.profile(profile));
+        command.env("XDG_CONFIG_HOME", self.folder.path().join("config"));
+        command.cwd(self.folder.path());
+        command
+    }
+
+    /// Registers somebody.
+    pub fn person(&self, name: &str) -> Person {
+        let config = Config {
+            relay: Some(self.address().parse().unwrap()),
+            pin: Some(Pin(self.pin())),
+            ..Config::new(self.profile(name))
+        };
+        self.runtime.block_on(async {
+            let (client, events) = Client::open(config).await.unwrap();
+            let registration = Registration {
+                username: name.to_owned(),
+                password: PASSWORD.to_owned().into(),
+                display_name: None,
+                device_name: None,
+                invite: None,
+            };
+            client.register(registration).await.unwrap();
+            Person { client, events }
+        })
+    }
+
+    pub fn says(&self, person: &Person, to: &str, text: &str) {
+        let send = Command::Send { to: to.into(), text: text.into(), reply_to: None, idempotency_key: None };
+        self.runtime.block_on(person.client.run(send)).unwrap();
+    }
+
+    pub fn accepts(&self, person: &Person, whom: &str) {
+        self.runtime.block_on(person.client.run(Command::AcceptRequest(UserName::parse(whom).unwrap()))).unwrap();
+    }
+
+    /// Waits until somebody has got a text, and reads it.
+    pub fn gets(&self, person: &mut Person, text: &str) {
+        self.runtime.block_on(async {
+            loop {
+                if let Some(ClientEvent::Notice(notice)) = person.events.next().await
+                    && let NoticeKind::Message(message) = notice.kind
+                    && message.text.as_deref() == Some(text)
+                {
+                    let read = Command::MarkRead { with: message.from.to_string(), id: message.id };
+                    person.client.run(read).await.unwrap();
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Waits until somebody is asked by a stranger.
+    pub fn is_asked(&self, person: &mut Person) {
+        self.runtime.block_on(async {
+            loop {
+                if let Some(ClientEvent::Notice(notice)) = person.events.next().await
+                    && let NoticeKind::Request(_) = notice.kind
+                {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let relay = self.relay.take().unwrap();
+        self.runtime.block_on(relay.shutdown());
+    }
+}
