@@ -94,4 +94,21 @@ proptest! {
         prop_assert_eq!(super::rust::xopen(&key, &nonce, &ad, &mut other, &tag), Ok(()));
         prop_assert_eq!((&one, &other), (&plain, &plain));
     }
+
+    #[test]
+    fn opening_into_another_buffer_is_the_same_function(
+        key in any::<[u8; 32]>(), nonce in any::<[u8; 12]>(),
+        ad in proptest::collection::vec(any::<u8>(), 0..100),
+        plain in proptest::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let mut sealed = plain.clone();
+        let mut tag = super::rust::seal(&key, &nonce, &ad, &mut sealed);
+        let (mut one, mut other) = (vec![0; plain.len()], vec![0; plain.len()]);
+        prop_assert_eq!(super::rust::open_into(&key, &nonce, &ad, (&sealed, &tag), &mut one), Ok(()));
+        prop_assert_eq!(super::aws::open_into(&key, &nonce, &ad, (&sealed, &tag), &mut other), Ok(()));
+        prop_assert_eq!((&one, &other), (&plain, &plain));
+        tag[0] ^= 1;
+        prop_assert_eq!(super::rust::open_into(&key, &nonce, &ad, (&sealed, &tag), &mut one), Err(BadTag));
+        prop_assert_eq!(super::aws::open_into(&key, &nonce, &ad, (&sealed, &tag), &mut other), Err(BadTag));
+    }
 }
