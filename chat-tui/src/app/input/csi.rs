@@ -1,6 +1,6 @@
 //! What control sequences mean: keys, the mouse, the focus, answers.
 
-use super::parse::Heard;
+use super::heard::Heard;
 use crate::keymap::{Code, Key};
 use crate::model::Pointer;
 use crate::theme::Tone;

@@ -4,6 +4,7 @@
 //! size, waits for ever on an answer that it does not know, and takes late answers for keys.
 
 mod csi;
+mod heard;
 mod parse;
 
 use std::fs::File;
@@ -13,7 +14,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-pub(super) use parse::{Heard, Parser};
+pub(super) use heard::Heard;
+use parse::Parser;
 
 /// How long an escape byte waits for what makes it more than the key Esc.
 const ESCAPE_WAIT: Duration = Duration::from_millis(25);

@@ -1,30 +1,9 @@
 //! From bytes to keys, pastes and answers. Nothing is lost between two reads, and nothing that was not
 //! asked for is taken for a key.
 
-use crate::keymap::{Code, Key};
-use crate::model::Pointer;
-use crate::theme::Tone;
-
 use super::csi;
-
-/// Something that the terminal told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::app) enum Heard {
-    /// A key.
-    Key(Key),
-    /// A paste, raw.
-    Paste(String),
-    /// The mouse.
-    Pointer(Pointer),
-    /// The terminal got or lost the focus.
-    Focus(bool),
-    /// Its background.
-    Background(Tone),
-    /// It knows the keyboard protocol that tells Shift-Enter from Enter.
-    TellsKeysApart,
-    /// Who it is: the answer that every terminal gives, after all others.
-    Identity,
-}
+use super::heard::Heard;
+use crate::keymap::{Code, Key};
 
 /// Bytes of a paste that are kept: sixty times the longest message.
 const PASTE_BYTES_MAX: usize = 4 * 1024 * 1024;
