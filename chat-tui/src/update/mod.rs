@@ -1,7 +1,7 @@
 //! What happens changes the model and asks for effects. No clock, no disk, no network, no layout: time
 //! comes with the message, the last frame's layout as [`Shown`].
 //!
-//! This page routes; handlers do. A handler may use those below it ([`chats`] is the lowest), never the
+//! This page routes; handlers do. A handler may use those below it (`chats` is the lowest), never the
 //! other way round.
 
 mod chats;

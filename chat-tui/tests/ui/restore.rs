@@ -119,37 +119,13 @@ fn asleep_it_gives_the_terminal_back_and_awake_it_draws_everything_again() {
 fn a_panic_in_any_thread_gives_the_terminal_back_and_tells_no_secret() {
     for place in ["task", "loop"] {
         let shell = Shell::new();
-        let test = std::env::current_exe().unwrap();
-        shell.line(&format!(
-            "RUST_BACKTRACE=0 PANIC_IN={place} {} --exact restore::panicking_program --ignored --nocapture; echo code=$?.",
-            test.display()
-        ));
+        // Cargo builds it as an example whenever it builds all tests.
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.ancestors().nth(2).unwrap().join("examples/fault");
+        assert!(program.exists(), "it is not built: run `cargo test -p chat-tui` without picking a target");
+        shell.line(&format!("RUST_BACKTRACE=0 {} {place}; echo code=$?.", program.display()));
         let screen = shell.pty.wait_for("code=101.");
         assert!(screen.contains("a fault"), "the message is on the screen that the person sees: {screen}");
         shell.as_found("after");
     }
-}
-
-/// Not a test of its own: the program with a fault in it, for the test above.
-#[test]
-#[ignore = "runs inside another test"]
-fn panicking_program() {
-    let Some(place) = std::env::var_os("PANIC_IN") else { return };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let ended = runtime.block_on(async {
-        let folder = tempfile::TempDir::new().unwrap();
-        let (client, events) = chat_client::Client::open(chat_client::Config::new(folder.path())).await.unwrap();
-        let fault = async {
-            tokio::time::sleep(Duration::from_millis(800)).await;
-            panic!("a fault");
-        };
-        let run = chat_tui::app::run(client, events, chat_tui::app::Options::default());
-        if place == "task" {
-            tokio::spawn(fault);
-            run.await
-        } else {
-            tokio::select! { ended = run => ended, () = fault => Ok(()) }
-        }
-    });
-    assert!(ended.is_ok(), "the loop ended with the fault");
 }
