@@ -1,42 +1,9 @@
 //! Two sides over a lossy line.
 
 use proptest::prelude::*;
-use rand_core::{Infallible, TryCryptoRng, TryRng};
 
 use super::*;
-
-/// A counter through SHA-256: the same seed, the same run.
-struct SeededRng {
-    seed: u64,
-    counter: u64,
-}
-
-impl TryRng for SeededRng {
-    type Error = Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_be_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_be_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Infallible> {
-        for block in out.chunks_mut(32) {
-            self.counter += 1;
-            let hash = chat_wire::domain::plain_hash(&[&self.seed.to_be_bytes(), &self.counter.to_be_bytes()]);
-            block.copy_from_slice(&hash[..block.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for SeededRng {}
+use crate::crypto::tests::{SeededRng, seeded};
 
 struct World {
     sides: [Braid; 2],
@@ -49,7 +16,7 @@ impl World {
     fn new(seed: u64, room: usize) -> Self {
         let start = Secret::fill(|b| b.fill(4));
         let side = |initiator| Braid::start(initiator, [9; 16], &start);
-        Self { sides: [side(true), side(false)], keys: [vec![], vec![]], rng: SeededRng { seed, counter: 0 }, room }
+        Self { sides: [side(true), side(false)], keys: [vec![], vec![]], rng: seeded(seed), room }
     }
 
     fn send(&mut self, from: usize) -> BraidPart {
