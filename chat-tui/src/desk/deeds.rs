@@ -245,6 +245,24 @@ fn a_failed_message_tells_why_and_enter_tries_again() {
 }
 
 #[test]
+fn what_failed_without_the_relay_goes_out_by_itself_when_it_is_back() {
+    let mut desk = with_bob();
+    desk.mute = true;
+    desk.keys("one<enter>two<enter>");
+    let serials: Vec<u64> =
+        desk.model.open_chat().unwrap().timeline.entries().iter().rev().take(2).map(|e| e.serial).collect();
+    for (serial, problem) in
+        [(serials[1], crate::model::Problem::Offline), (serials[0], crate::model::Problem::Blocked)]
+    {
+        desk.tell(Msg::NotQueued { serial, chat: Name::new("bob"), problem });
+    }
+    desk.tell(Msg::Link(Link::Offline));
+    assert_eq!(sent(&desk), ["one", "two"]);
+    desk.tell(Msg::Link(Link::Online));
+    assert_eq!(sent(&desk), ["one", "two", "one"], "what failed for another reason waits for the person");
+}
+
+#[test]
 fn a_big_paste_asks_first_and_control_bytes_are_gone() {
     let mut desk = with_bob();
     desk.tell(Msg::Paste("small\u{1b}[2J".into()));

@@ -126,6 +126,8 @@ pub struct Toast {
     pub text: SafeText,
     /// Whether it went wrong.
     pub bad: bool,
+    /// Since when it is shown.
+    pub since_ms: u64,
     /// Number of this toast, so that an older one's timer does not end it.
     pub number: u64,
 }

@@ -142,6 +142,11 @@ impl Timeline {
         Some(entry)
     }
 
+    /// Own messages that are not queued, oldest first, to change them.
+    pub fn unsent_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().chain(&mut self.parked).filter(|e| e.id.is_none())
+    }
+
     /// Number of a message.
     #[must_use]
     pub fn find(&self, id: MsgId) -> Option<u64> {

@@ -39,14 +39,16 @@ fn wrap_paragraph(text: &str, offset: usize, cells: usize, emit: &mut dyn FnMut(
         return emit(offset..offset + text.len());
     }
     let mut line = Line { start: 0, used: 0 };
-    for (at, word) in text.split_word_bound_indices() {
+    for unit in units(text) {
+        let word = text.get(unit.clone()).unwrap_or_default();
+        let at = unit.start;
         let size: usize = word.graphemes(true).map(cell_width).sum();
         if line.used + size <= cells {
             line.used += size;
         } else if word.chars().all(char::is_whitespace) {
             // Spaces at a break belong to neither line; what follows starts a new one.
             emit(offset + line.start..offset + at);
-            line = Line { start: at + word.len(), used: 0 };
+            line = Line { start: unit.end, used: 0 };
         } else if size <= cells {
             emit(offset + line.start..offset + line.start + trimmed(text, line.start..at));
             line = Line { start: at, used: size };
@@ -64,6 +66,39 @@ fn wrap_paragraph(text: &str, offset: usize, cells: usize, emit: &mut dyn FnMut(
     }
     emit(offset + line.start..offset + text.len());
 }
+
+/// What is never broken while it fits: spaces, or a word with the punctuation that leans on it.
+fn units(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let mut parts = text.split_word_bound_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, mut last) = parts.next()?;
+        let mut end = start + last.len();
+        while let Some((at, next)) = parts.next_if(|(_, next)| stays_together(last, next)) {
+            (end, last) = (at + next.len(), next);
+        }
+        Some(start..end)
+    })
+}
+
+/// Whether no line ends between these two parts of a text.
+fn stays_together(before: &str, after: &str) -> bool {
+    let (Some(last), Some(first)) = (before.chars().next_back(), after.chars().next()) else { return false };
+    if last.is_whitespace() || first.is_whitespace() {
+        return last.is_whitespace() && first.is_whitespace();
+    }
+    if CLOSING.contains(first) || OPENING.contains(last) {
+        return true;
+    }
+    // Scripts without spaces break anywhere, and a hyphenated word at its hyphen.
+    let wide = |part: &str| part.graphemes(true).any(|g| cell_width(g) > 1);
+    !(wide(before) || wide(after) || last == '-' && first.is_alphabetic())
+}
+
+/// Punctuation that never begins a line.
+const CLOSING: &str = "、。，．：；？！）」』】》〉”’…‥・ー～,.;:!?)]}%»";
+
+/// Punctuation that never ends one.
+const OPENING: &str = "（「『【《〈“‘([{«";
 
 /// Length of the part without the spaces at its end.
 fn trimmed(text: &str, part: Range<usize>) -> usize {
@@ -99,6 +134,15 @@ mod tests {
     }
 
     #[test]
+    fn punctuation_stays_with_its_word_and_links_stay_whole() {
+        assert_eq!(lines("is it down?", 10), ["is it", "down?"]);
+        assert_eq!(lines("say (hello)", 10), ["say", "(hello)"]);
+        assert_eq!(lines("see https://a.bc/d-e", 17), ["see", "https://a.bc/d-e"]);
+        assert_eq!(lines("漢字漢。漢", 6), ["漢字", "漢。漢"]);
+        assert_eq!(lines("a well-known word", 9), ["a well-", "known", "word"]);
+    }
+
+    #[test]
     fn lines_over_the_limit_are_counted() {
         let wrapped = wrap("a\nb\nc\nd", 5, 3);
         assert_eq!((wrapped.lines.len(), wrapped.more), (3, 1));
@@ -116,7 +160,8 @@ mod tests {
                 prop_assert!(range.start >= end && range.end >= range.start);
                 end = range.end;
                 let line = &text[range];
-                prop_assert!(width(line) <= cells, "{:?}", line);
+                // One grapheme may be wider than the line: then it stands alone.
+                prop_assert!(width(line) <= cells || line.graphemes(true).count() == 1, "{:?}", line);
                 seen.extend(line.chars().filter(|c| !c.is_whitespace()));
             }
             let all: String = text.chars().filter(|c| !c.is_whitespace()).collect();

@@ -9,6 +9,9 @@ use crate::text::SafeText;
 /// How long a message must be on the screen to count as read.
 const DWELL_MS: u64 = 500;
 
+/// How long a toast stays at least: a key then makes room for the hints.
+const TOAST_SEEN_MS: u64 = 1_500;
+
 /// How long a toast stays.
 const TOAST_MS: u64 = 5_000;
 
@@ -33,9 +36,16 @@ pub(super) fn complain(model: &mut Model, out: &mut Effects, text: &str) {
     show(model, out, text, true);
 }
 
+/// A key was pressed: what was told and seen makes room.
+pub(super) fn key_pressed(model: &mut Model) {
+    let now_ms = model.now.ms;
+    model.toast.take_if(|toast| now_ms.saturating_sub(toast.since_ms) >= TOAST_SEEN_MS);
+}
+
 fn show(model: &mut Model, out: &mut Effects, text: &str, bad: bool) {
     let number = model.next_number();
-    model.toast = Some(Toast { text: SafeText::line(text), bad, number });
+    let since_ms = model.now.ms;
+    model.toast = Some(Toast { text: SafeText::line(text), bad, since_ms, number });
     out.push(Effect::After { ms: TOAST_MS, timer: Timer::Toast(number) });
 }
 

@@ -3,8 +3,8 @@
 use super::chats::{self, ask, complain};
 use crate::keymap::{self, Action, Key};
 use crate::model::{
-    Draft, Effect, Effects, Entry, Focus, Lookup, Model, MsgId, Name, Overlay, Page, Paste, Preview, Quote, Request,
-    Status, Timer, Typing, When,
+    Draft, Effect, Effects, Entry, Focus, Lookup, Model, MsgId, Name, Overlay, Page, Paste, Preview, Problem, Quote,
+    Request, Status, Timer, Typing, When,
 };
 use crate::text::SafeText;
 
@@ -263,6 +263,23 @@ pub(super) fn again(model: &mut Model, out: &mut Effects, serial: u64) {
     }
     entry.status = Status::Queued;
     ask(out, Request::Send { serial, to: name, text, reply_to: reply.map(|q| q.id) });
+}
+
+/// The relay can be reached again: what failed only for that goes out by itself, in its order.
+pub(super) fn online_again(model: &mut Model, out: &mut Effects) {
+    for (name, chat) in &mut model.chats {
+        if chat.lookup == Lookup::Later {
+            chat.lookup = Lookup::Asked;
+            ask(out, Request::LookUp(name.clone()));
+        }
+        for entry in chat.timeline.unsent_mut() {
+            let Status::Failed(Problem::Offline | Problem::Timeout) = entry.status else { continue };
+            let Some(text) = entry.unsent.clone() else { continue };
+            (entry.status, entry.revision) = (Status::Queued, entry.revision.wrapping_add(1));
+            let reply_to = entry.reply.as_ref().map(|q| q.id);
+            ask(out, Request::Send { serial: entry.serial, to: name.clone(), text, reply_to });
+        }
+    }
 }
 
 /// A text is durably queued.

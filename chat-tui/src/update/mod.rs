@@ -15,7 +15,9 @@ mod messages;
 mod people;
 
 use crate::keymap::{Action, Code, Key, Scope};
-use crate::model::{Effect, Effects, Focus, Hit, Model, Msg, Open, Overlay, Page, Pointer, Screen, Shown, Timer, When};
+use crate::model::{
+    Effect, Effects, Focus, Hit, Link, Model, Msg, Open, Overlay, Page, Pointer, Screen, Shown, Timer, When,
+};
 
 /// Lines that one notch of the wheel scrolls.
 const WHEEL_LINES: i32 = 3;
@@ -29,7 +31,10 @@ pub fn update(model: &mut Model, now: When, msg: Msg) -> Effects {
             after_frame(model, &mut out, shown);
             return out;
         }
-        Msg::Key(key) => keys(model, &mut out, key),
+        Msg::Key(key) => {
+            chats::key_pressed(model);
+            keys(model, &mut out, key);
+        }
         Msg::Paste(text) => paste(model, &mut out, &text),
         Msg::Pointer(pointer) => point(model, &mut out, pointer),
         Msg::Resize(columns, rows) => resize(model, columns, rows),
@@ -49,7 +54,12 @@ pub fn update(model: &mut Model, now: When, msg: Msg) -> Effects {
 
 fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
     match msg {
-        Msg::Link(link) => model.link = link,
+        Msg::Link(link) => {
+            model.link = link;
+            if link == Link::Online {
+                compose::online_again(model, out);
+            }
+        }
         Msg::RelayNamed(relay) => door::relay_named(model, out, relay),
         Msg::Started(started) => client::started(model, out, *started),
         Msg::Loaded { chat, page, entries, more_before, more_after } => {

@@ -100,6 +100,7 @@ fn empty(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         Lookup::Later => format!("{name} is looked up as soon as the relay can be reached."),
         Lookup::Known => format!("The beginning of your chat with {name}"),
     };
+    let area = until(from(area, 1), 1);
     let middle = area.height / 2;
     canvas.middle(area, middle.saturating_sub(1), &title, Role::Strong);
     if chat.lookup != Lookup::Nobody && area.height > 3 {
