@@ -51,8 +51,13 @@ impl World {
 
     /// The terminal interface on a profile, its configuration empty.
     pub fn program(&self, profile: &str) -> CommandBuilder {
+        self.program_at(profile, &self.address())
+    }
+
+    /// The same with a relay of another address.
+    pub fn program_at(&self, profile: &str, relay: &str) -> CommandBuilder {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_chat-tui"));
-        command.args(["--relay", &self.address(), "--data"]);
+        command.args(["--relay", relay, "--data"]);
         command.arg(self.profile(profile));
         command.env("XDG_CONFIG_HOME", self.folder.path().join("config"));
         command.cwd(self.folder.path());
