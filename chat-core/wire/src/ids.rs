@@ -83,6 +83,10 @@ byte_id!(
     /// SHA-256 of a signed device list, as bytes received.
     ListHash, 32
 );
+byte_id!(
+    /// A room: the id of its MLS group, random, never used again.
+    RoomId, 16
+);
 
 /// A device inside its account: random, never zero, never used again after removal (SPEC 3.5).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
