@@ -1,0 +1,80 @@
+//! Questions that need no step, and their answers.
+
+use chat_wire::ids::{AccountId, DeviceId, UserName};
+use chat_wire::message::PresenceStatus;
+
+use super::{Conversation, Request};
+
+/// Questions that the engine answers from its records at once, without a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Query {
+    /// Who is logged in.
+    Status,
+    /// All contacts.
+    Contacts,
+    /// Requests from strangers.
+    Requests,
+    /// Which conversation a user name means.
+    Conversation(UserName),
+}
+
+/// Answers to [`Query`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Who is logged in.
+    Status(Status),
+    /// All contacts, by name.
+    Contacts(Vec<Contact>),
+    /// Requests from strangers, oldest first.
+    Requests(Vec<Request>),
+    /// The conversation with that person, if one is known.
+    Conversation(Option<Conversation>),
+}
+
+/// Who is logged in on this profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Whether the profile holds an enrolled device.
+    pub enrolled: bool,
+    /// Enrolled and not logged out.
+    pub logged_in: bool,
+    /// Whether the relay has let this device in on a standing connection.
+    pub online: bool,
+    /// The account.
+    pub account: Option<AccountId>,
+    /// The user name.
+    pub username: Option<UserName>,
+    /// The display name.
+    pub display_name: Option<String>,
+    /// This device.
+    pub device: Option<DeviceId>,
+    /// A registration under this name was begun and its result told to nobody: `register` finishes it.
+    pub registering: Option<UserName>,
+    /// Messages not yet accepted by the relay.
+    pub outbox: u64,
+}
+
+/// A contact: somebody written to or accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// The account, pinned.
+    pub account: AccountId,
+    /// The name of its verified list.
+    pub username: UserName,
+    /// What it calls itself, sealed; sanitise before showing.
+    pub display_name: Option<String>,
+    /// Online now.
+    pub online: bool,
+    /// What it shows.
+    pub status: PresenceStatus,
+    /// Last time seen online, milliseconds since the Unix epoch.
+    pub last_seen_ms: Option<u64>,
+    /// Safety number compared.
+    pub verified: bool,
+    /// Blocked by us.
+    pub blocked: bool,
+    /// Both have accepted each other.
+    pub mutual: bool,
+}

@@ -1,0 +1,47 @@
+//! The answers to commands.
+
+use chat_wire::ids::{DeviceId, MessageId, UserName};
+
+/// The answer to a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The account stands, keys are published.
+    Enrolled {
+        /// The name.
+        username: UserName,
+        /// This device.
+        device: DeviceId,
+        /// Shown once: 8 groups of 5.
+        recovery_code: String,
+    },
+    /// Logged in.
+    LoggedIn {
+        /// The name.
+        username: UserName,
+        /// This device.
+        device: DeviceId,
+        /// Whether this login enrolled it.
+        new_device: bool,
+    },
+    /// Search results.
+    Found(Vec<FoundPerson>),
+    /// The message is durably queued.
+    Queued {
+        /// Its id.
+        id: MessageId,
+        /// Its time, milliseconds since the Unix epoch.
+        timestamp_ms: u64,
+    },
+}
+
+/// A person found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPerson {
+    /// The name.
+    pub username: UserName,
+    /// Online, for mutual contacts only.
+    pub online: bool,
+}

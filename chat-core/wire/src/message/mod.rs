@@ -1,0 +1,17 @@
+//! The message registry (SPEC 7, 11): what a client asks and what the relay answers or pushes.
+//!
+//! Heads are CBOR maps with short keys (SPEC 4.5): unknown keys are dropped, so that versions can
+//! add some; an unknown message is refused with `unsupported` and the connection goes on. A message
+//! that carries bulk (packets, records) has it in the frame's body, never in the head.
+//!
+//! Registered for later steps, refused with `unsupported` until then: `log-*` (rooms), `blob-*` (files).
+
+mod binding;
+mod client;
+mod server;
+mod values;
+
+pub use binding::{ChannelBinding, EXPORTER_LABEL, proof_bytes, ready_bytes};
+pub use client::ClientMessage;
+pub use server::ServerMessage;
+pub use values::{FoundUser, ListState, LogoutReason, PacketHead, PresenceStatus};
