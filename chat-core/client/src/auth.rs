@@ -39,14 +39,20 @@ pub(crate) async fn register(
     if !assessment.acceptable() {
         return Err(Failure { unmet: assessment.unmet, ..Failure::of(FailureKind::WeakPassword) });
     }
-    if status(&mailbox).await?.enrolled {
-        return Err(Failure::of(FailureKind::Forbidden));
+    let status = status(&mailbox).await?;
+    let unfinished = status.registering.as_ref() == Some(&username);
+    if status.enrolled {
+        let finish = finish_registration(&mailbox, &mut door, &username, &password);
+        return if unfinished { finish.await } else { Err(Failure::of(FailureKind::Forbidden)) };
     }
     let mut attempt = 1;
     let (ready, registered) = loop {
         let ready = door.ready().await?;
         match start_account(&ready, &username, &password, registration.invite.clone()).await {
             Err(failure) if lost(&failure) && attempt < ATTEMPTS_MAX => attempt += 1,
+            Err(failure) if unfinished && failure.kind == FailureKind::UsernameTaken => {
+                return finish_registration(&mailbox, &mut door, &username, &password).await;
+            }
             result => break (ready, result?),
         }
     };
@@ -60,7 +66,29 @@ pub(crate) async fn register(
         export_key: ExportKey(registered.export_key),
         kp: Profile::DEFAULT.number(),
     };
-    match mailbox.ask(|answer| Task::Command(Command::Enroll(Box::new(enrollment)), answer)).await? {
+    enrolled(mailbox.ask(|answer| Task::Command(Command::Enroll(Box::new(enrollment)), answer)).await?)
+}
+
+/// The account of an earlier attempt stands, and its password opens it: what is left is to let this device in and to
+/// tell the recovery code.
+async fn finish_registration(
+    mailbox: &Mailbox,
+    door: &mut Door,
+    username: &UserName,
+    password: &Zeroizing<String>,
+) -> Result<Registered, Failure> {
+    let proof = proven(door, username, password).await;
+    let (ready, proven) = proof.map_err(|failure| match failure.kind {
+        // Whoever knows another password does not own the name.
+        FailureKind::BadCredentials => Failure::of(FailureKind::UsernameTaken),
+        _ => failure,
+    })?;
+    let resumption = Resumption { finishes_registration: true, ..resumption(&ready, username, None, proven) };
+    enrolled(mailbox.ask(|answer| Task::Command(Command::Resume(Box::new(resumption)), answer)).await?)
+}
+
+fn enrolled(reply: Reply) -> Result<Registered, Failure> {
+    match reply {
         Reply::Enrolled { username, device, recovery_code } => Ok(Registered { username, device, recovery_code }),
         _ => Err(Failure::of(FailureKind::Internal)),
     }
@@ -74,32 +102,46 @@ pub(crate) async fn login(mailbox: Mailbox, mut door: Door, credentials: Credent
         // Another account has its own profile.
         return Err(Failure::of(FailureKind::Forbidden));
     }
-    let mut attempt = 1;
-    let (ready, proven) = loop {
-        let ready = door.ready().await?;
-        match prove_password(&ready, &username, &password).await {
-            Err(failure) if lost(&failure) && attempt < ATTEMPTS_MAX => attempt += 1,
-            result => break (ready, result?),
-        }
-    };
+    let (ready, proven) = proven(&mut door, &username, &password).await?;
     if status.logged_in && status.account == Some(proven.account) {
         // The device had let itself in already: the password was all there was to check.
         let device = status.device.ok_or_else(|| Failure::of(FailureKind::Internal))?;
         return Ok(LoggedIn { username, device, new_device: false });
     }
-    let resumption = Resumption {
+    let resumption = resumption(&ready, &username, credentials.device_name, proven);
+    match mailbox.ask(|answer| Task::Command(Command::Resume(Box::new(resumption)), answer)).await? {
+        Reply::LoggedIn { username, device, new_device } => Ok(LoggedIn { username, device, new_device }),
+        _ => Err(Failure::of(FailureKind::Internal)),
+    }
+}
+
+fn resumption(ready: &Ready, username: &UserName, device_name: Option<String>, proven: Proven) -> Resumption {
+    Resumption {
         route: ready.route,
-        username,
-        device_name: credentials.device_name,
+        username: username.clone(),
+        device_name,
         export_key: ExportKey(proven.export_key),
         kp: proven.kp,
         account: proven.account,
         list: proven.list,
         vault: proven.vault,
-    };
-    match mailbox.ask(|answer| Task::Command(Command::Resume(Box::new(resumption)), answer)).await? {
-        Reply::LoggedIn { username, device, new_device } => Ok(LoggedIn { username, device, new_device }),
-        _ => Err(Failure::of(FailureKind::Internal)),
+        finishes_registration: false,
+    }
+}
+
+/// A right password on a connection; a connection lost meanwhile is replaced.
+async fn proven(
+    door: &mut Door,
+    username: &UserName,
+    password: &Zeroizing<String>,
+) -> Result<(Ready, Proven), Failure> {
+    let mut attempt = 1;
+    loop {
+        let ready = door.ready().await?;
+        match prove_password(&ready, username, password).await {
+            Err(failure) if lost(&failure) && attempt < ATTEMPTS_MAX => attempt += 1,
+            result => return Ok((ready, result?)),
+        }
     }
 }
 

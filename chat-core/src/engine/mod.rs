@@ -151,8 +151,8 @@ impl Engine {
         match command {
             Command::Enroll(enrollment) => enroll::enroll(state, work, id, *enrollment),
             Command::Resume(resumption) => {
-                if enroll::resume(state, work, id, &resumption)? {
-                    connect::prove(state, work, Some(id));
+                if let enroll::Resumed::Proves(command) = enroll::resume(state, work, id, &resumption)? {
+                    connect::prove(state, work, command);
                 }
                 Ok(())
             }
@@ -336,7 +336,8 @@ impl Engine {
     fn online(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
         connect::online(&mut self.state, work)?;
         let pairs_left = self.state.link.as_ref().and_then(|link| link.entry).map(|entry| entry.pairs_left);
-        prekeys::upkeep(&mut self.state, work, pairs_left, None)
+        let registrant = self.state.enrolling.as_mut().and_then(|enrolling| enrolling.command.take());
+        prekeys::upkeep(&mut self.state, work, pairs_left, registrant)
     }
 
     /// Commands that waited for a name go on.

@@ -235,6 +235,9 @@ pub(in crate::engine) fn lost(state: &mut State, work: &mut Work<'_>, route: Rou
     for want in state.names.take_all() {
         work.fail(want.command(), kind);
     }
+    if let Some(command) = state.enrolling.as_mut().and_then(|enrolling| enrolling.command.take()) {
+        work.fail(command, kind);
+    }
     if was_online {
         let gone: Vec<_> = state.online.drain().map(|(account, _)| account).collect();
         for account in gone {

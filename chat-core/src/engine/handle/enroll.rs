@@ -49,7 +49,10 @@ pub(in crate::engine) fn enroll(
     let body = first_list(work, &scope, &account_key, &keys, &sealed);
     let list = account_key.sign_list(&body);
     let me = Me { name: wanted.username.clone(), relay, keys };
-    me::save_enrolling(work, &me, list.clone())?;
+    let recovery_code = sealed.recovery.to_text();
+    let enrolling = Enrolling { name: me.name.clone(), recovery_code, command: None };
+    enrolling.save(work, &me, list.clone())?;
+    state.enrolling = Some(enrolling);
     let display_name = wanted.display_name.filter(|name| !name.is_empty());
     state.profile = Profile {
         version: u64::from(display_name.is_some()),
@@ -58,7 +61,6 @@ pub(in crate::engine) fn enroll(
         ..Profile::default()
     };
     state.profile.save(work)?;
-    state.enrolling = Some(Enrolling { recovery_code: sealed.recovery.to_text() });
     state.set_phase(Phase::Entering);
     let register = ClientMessage::Register2 {
         name: wanted.username,
@@ -95,37 +97,64 @@ pub(in crate::engine) fn refused(state: &mut State, work: &mut Work<'_>, command
     work.fail_with(command, Failure::from(refusal));
 }
 
+/// What follows on a right password.
+pub(in crate::engine) enum Resumed {
+    /// Nothing more.
+    Settled,
+    /// The device proves itself; the command is answered then, or when its keys are published.
+    Proves(Option<CommandId>),
+}
+
 /// The password was right on this connection: is it this profile's account?
-///
-/// `true` when the device may prove itself now.
 pub(in crate::engine) fn resume(
     state: &mut State,
     work: &mut Work<'_>,
     command: CommandId,
     wanted: &Resumption,
-) -> Result<bool, EngineError> {
-    if state.me.is_none() && me::load_enrolling(work)?.is_some_and(|(me, _)| me.account() == wanted.account) {
+) -> Result<Resumed, EngineError> {
+    if state.me.is_none() && me::load_pending(work)?.is_some_and(|(me, _)| me.account() == wanted.account) {
         // The registration's answer was lost, but the account stands.
         adopt_enrolling(state, work)?;
-        state.enrolling = None;
     }
     let ours = state.me.as_ref().is_some_and(|me| me.account() == wanted.account && me.name == wanted.username);
     if !ours {
         // Another account has its own profile; a new device of an account comes with the account's steps.
         work.fail(command, FailureKind::Forbidden);
-        return Ok(false);
+        return Ok(Resumed::Settled);
+    }
+    if wanted.finishes_registration && state.enrolling.is_some() {
+        return Ok(finish(state, work, command, wanted.route));
     }
     if let Some(kind) = obstacle(state, wanted.route) {
         work.fail(command, kind);
-        return Ok(false);
+        return Ok(Resumed::Settled);
     }
-    Ok(true)
+    Ok(Resumed::Proves(Some(command)))
+}
+
+/// The registration of an earlier run is told as soon as its keys are published.
+fn finish(state: &mut State, work: &mut Work<'_>, command: CommandId, route: Route) -> Resumed {
+    let phase = state.link.as_ref().filter(|link| link.route == route).map(|link| link.phase);
+    match (phase, &mut state.enrolling) {
+        (Some(Phase::Online), _) => state.enrolled(work, command),
+        (Some(phase), Some(enrolling)) => {
+            enrolling.command = Some(command);
+            // Else it proves itself already.
+            if phase == Phase::Greeted {
+                return Resumed::Proves(None);
+            }
+        }
+        _ => work.fail(command, FailureKind::Offline),
+    }
+    Resumed::Settled
 }
 
 fn adopt_enrolling(state: &mut State, work: &mut Work<'_>) -> Result<bool, EngineError> {
-    let Some((me, list)) = me::load_enrolling(work)? else { return Ok(false) };
+    let Some((me, list)) = me::load_pending(work)? else { return Ok(false) };
     me.save(work)?;
-    me::end_enrolling(work);
+    if let Some(enrolling) = &state.enrolling {
+        enrolling.save_standing(work)?;
+    }
     let account = me.account();
     state.me = Some(me);
     Ok(state.take_list(work, &account, &list)? == Offer::First)

@@ -26,6 +26,7 @@ fn status(state: &State) -> Status {
         username: me.map(|me| me.name.clone()),
         display_name: state.profile.display_name.clone().filter(|_| me.is_some()),
         device: me.map(|me| me.address().device),
+        registering: state.enrolling.as_ref().map(|enrolling| enrolling.name.clone()),
         outbox: u64::try_from(state.queue.waiting()).unwrap_or(u64::MAX),
     }
 }

@@ -168,6 +168,7 @@ impl State {
             recovery_code: enrolling.recovery_code.to_string(),
         };
         work.reply(command, reply);
+        super::me::end_enrolling(work);
     }
 
     /// What a person's line in the contacts shows.

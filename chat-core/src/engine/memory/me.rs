@@ -8,10 +8,11 @@ use chat_wire::keys::VerifyKey;
 use chat_wire::message::PresenceStatus;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::engine::context::{Work, decode, encode, read_u64};
 use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::CommandId;
 use crate::identity::DeviceKeys;
 use crate::store::{Records, Table};
 
@@ -80,30 +81,73 @@ impl Me {
     }
 }
 
-/// A registration under way: what becomes the identity once the relay has it.
+/// A registration whose result nobody has been told yet, perhaps of an earlier run: the next `register` under this
+/// name finishes it.
 pub(in crate::engine) struct Enrolling {
+    pub(in crate::engine) name: UserName,
     pub(in crate::engine) recovery_code: Zeroizing<String>,
+    /// Who is told when it is finished.
+    pub(in crate::engine) command: Option<CommandId>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct EnrollingRecord {
+    #[serde(rename = "n")]
+    name: UserName,
+    /// Shown once; here until then, so that a kill can't take it away.
+    #[serde(rename = "r")]
+    recovery_code: String,
+    /// Identity and first list, until the account is known to stand.
+    #[serde(rename = "p", default)]
+    pending: Option<PendingRecord>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PendingRecord {
     #[serde(rename = "i")]
     identity: ByteBuf,
     #[serde(rename = "l")]
     list: ByteBuf,
 }
 
-/// Stores what was signed before it is sent (SPEC 5.4.4): if the answer is lost, the account may stand, and a login
-/// finds its keys here.
-pub(in crate::engine) fn save_enrolling(work: &mut Work<'_>, me: &Me, list: Vec<u8>) -> Result<(), EngineError> {
-    let record = EnrollingRecord { identity: ByteBuf::from(me.write()?), list: ByteBuf::from(list) };
-    work.save(Table::Meta, ENROLLING_KEY, &record)
+impl Drop for EnrollingRecord {
+    fn drop(&mut self) {
+        self.recovery_code.zeroize();
+    }
 }
 
-/// The registration that is or was under way, with its device list.
-pub(in crate::engine) fn load_enrolling(work: &Work<'_>) -> Result<Option<(Me, Vec<u8>)>, EngineError> {
+impl Enrolling {
+    /// What an earlier run left.
+    pub(in crate::engine) fn load(records: &dyn Records) -> Result<Option<Self>, EngineError> {
+        let Some(bytes) = records.get(Table::Meta, ENROLLING_KEY) else { return Ok(None) };
+        let mut record: EnrollingRecord = decode(Table::Meta, &bytes)?;
+        let recovery_code = Zeroizing::new(std::mem::take(&mut record.recovery_code));
+        Ok(Some(Self { name: record.name.clone(), recovery_code, command: None }))
+    }
+
+    /// Stores what was signed before it is sent (SPEC 5.4.4): if the answer is lost, the account may stand, and what
+    /// comes next finds its keys here.
+    pub(in crate::engine) fn save(&self, work: &mut Work<'_>, me: &Me, list: Vec<u8>) -> Result<(), EngineError> {
+        let pending = PendingRecord { identity: ByteBuf::from(me.write()?), list: ByteBuf::from(list) };
+        self.write(work, Some(pending))
+    }
+
+    /// The account stands; the recovery code waits until it is told.
+    pub(in crate::engine) fn save_standing(&self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        self.write(work, None)
+    }
+
+    fn write(&self, work: &mut Work<'_>, pending: Option<PendingRecord>) -> Result<(), EngineError> {
+        let recovery_code = self.recovery_code.to_string();
+        work.save(Table::Meta, ENROLLING_KEY, &EnrollingRecord { name: self.name.clone(), recovery_code, pending })
+    }
+}
+
+/// The identity that is or was being registered, with its device list, while it is not known to stand.
+pub(in crate::engine) fn load_pending(work: &Work<'_>) -> Result<Option<(Me, Vec<u8>)>, EngineError> {
     let record: Option<EnrollingRecord> = work.load(Table::Meta, ENROLLING_KEY)?;
-    record.map(|r| Ok((Me::read(&Zeroizing::new(r.identity.into_vec()))?, r.list.into_vec()))).transpose()
+    let pending = record.and_then(|mut record| record.pending.take());
+    pending.map(|p| Ok((Me::read(&Zeroizing::new(p.identity.into_vec()))?, p.list.into_vec()))).transpose()
 }
 
 pub(in crate::engine) fn end_enrolling(work: &mut Work<'_>) {

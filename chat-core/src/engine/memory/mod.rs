@@ -146,7 +146,7 @@ impl State {
         Ok(Self {
             boot,
             me: me::Me::load(records)?,
-            enrolling: None,
+            enrolling: me::Enrolling::load(records)?,
             profile: me::Profile::load(records)?,
             relay: me::RelayPin::load(records)?,
             relay_refused: false,

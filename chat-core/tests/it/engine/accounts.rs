@@ -1,6 +1,7 @@
 //! Registering, logging in and out, erasing.
 
 use chat_core::engine::{Command, FailureKind, NoticeKind, Reply};
+use chat_core::identity::RecoveryCode;
 use chat_wire::message::LogoutReason;
 
 use super::world::{World, name, send};
@@ -110,4 +111,40 @@ fn a_lost_answer_to_a_registration_is_made_up_for_by_a_login() {
     world.register("bob");
     world.say("bob", "alice", "hello");
     assert_eq!(world.requests("alice").len(), 1);
+}
+
+#[test]
+fn a_registration_that_died_at_any_step_is_finished_by_the_next_one() {
+    for died_after in 1..=6 {
+        let mut world = World::new(8);
+        world.open("alice");
+        world.connect("alice");
+        let steps = world.client("alice").steps;
+        world.client("alice").crash_after = Some(steps + died_after);
+        let told = world.enroll("alice", "alice");
+        if told.is_ok() {
+            continue;
+        }
+        world.open("alice");
+        world.connect("alice");
+        let account_stands = world.relay.names.contains_key(&name("alice"));
+        if account_stands && world.status("alice").registering.is_none() {
+            // The step that answers was stored, and only its output is lost.
+            assert!(world.status("alice").online, "after {died_after}");
+            continue;
+        }
+        let reply = if account_stands {
+            assert_eq!(world.status("alice").registering, Some(name("alice")), "after {died_after}");
+            world.finish_registration("alice")
+        } else {
+            world.enroll("alice", "alice")
+        };
+        let Ok(Reply::Enrolled { recovery_code, .. }) = reply else { panic!("after {died_after}: {reply:?}") };
+        assert!(RecoveryCode::parse(&recovery_code).is_ok());
+        assert!(world.status("alice").online);
+        assert_eq!(world.status("alice").registering, None, "the code is told once");
+        world.register("bob");
+        world.say("bob", "alice", "hello");
+        assert_eq!(world.requests("alice").len(), 1);
+    }
 }

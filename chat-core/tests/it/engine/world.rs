@@ -241,6 +241,15 @@ impl World {
     }
 
     pub(crate) fn resume(&mut self, who: &'static str) -> Result<Reply, Failure> {
+        self.resume_as(who, false)
+    }
+
+    /// What `register` does when the account of a cut-off attempt stands.
+    pub(crate) fn finish_registration(&mut self, who: &'static str) -> Result<Reply, Failure> {
+        self.resume_as(who, true)
+    }
+
+    fn resume_as(&mut self, who: &'static str, finishes_registration: bool) -> Result<Reply, Failure> {
         let route = Route(self.client(who).connection.unwrap());
         let account = self.relay.names[&name(who)];
         let resumption = Resumption {
@@ -252,6 +261,7 @@ impl World {
             account,
             list: Bytes::from(self.relay.list_of(who)),
             vault: Bytes::new(),
+            finishes_registration,
         };
         self.command(who, Command::Resume(Box::new(resumption)))
     }
