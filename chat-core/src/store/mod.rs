@@ -44,6 +44,12 @@ pub enum Table {
     Idempotency = 14,
     /// Stream counters and content chains by device and conversation.
     Streams = 15,
+    /// How often sessions were started afresh, by peer device.
+    Healing = 16,
+    /// What waits to be sent to single devices, in order.
+    Errands = 17,
+    /// Messages that the relay has and no recipient yet: sent again to a device that lost them.
+    Kept = 18,
 }
 
 /// Read access to the records as they are on disk.
