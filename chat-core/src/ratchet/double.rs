@@ -101,6 +101,8 @@ pub(crate) enum Place {
 /// What one message is opened with.
 pub(crate) struct OpenSlot {
     pub(crate) seed: Arc<MessageSeed>,
+    /// Number of their chain.
+    pub(crate) chain: u64,
     /// Whether the position was passed before.
     pub(crate) late: bool,
     /// Whether their ratchet key is new.
@@ -228,6 +230,15 @@ impl DoubleRatchet {
         })
     }
 
+    /// Number of the chain that a header key belongs to; none for one that has not begun.
+    pub(crate) fn chain_at(&self, place: Place) -> Option<u64> {
+        match place {
+            Place::Current => self.receiving.as_ref().map(|receiving| receiving.number),
+            Place::Old { number } => Some(number),
+            Place::Next => None,
+        }
+    }
+
     /// The seed of an authentic header's position. Run on a copy: what it steps over is kept as skipped.
     pub(crate) fn receive(
         &mut self,
@@ -263,7 +274,7 @@ impl DoubleRatchet {
 
     fn late(&mut self, number: u64, position: u32) -> Result<OpenSlot, NoSeed> {
         let seed = self.skipped.take(number, position).ok_or(NoSeed::Used)?;
-        Ok(OpenSlot { seed, late: true, stepped: false })
+        Ok(OpenSlot { seed, chain: number, late: true, stepped: false })
     }
 
     /// Their new ratchet key: ends their current chain and starts the next.
@@ -298,7 +309,7 @@ impl DoubleRatchet {
         let (chain, seed) = receiving.chain.step();
         receiving.chain = Arc::new(chain);
         receiving.next = position.saturating_add(1);
-        Ok(OpenSlot { seed: Arc::new(seed), late: false, stepped })
+        Ok(OpenSlot { seed: Arc::new(seed), chain: receiving.number, late: false, stepped })
     }
 
     /// Keeps the seeds of the current chain before `until`; the caller has checked how many.

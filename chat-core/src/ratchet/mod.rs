@@ -14,3 +14,4 @@ pub(crate) mod pq;
 pub(crate) mod record;
 pub(crate) mod root;
 pub(crate) mod skipped;
+pub(crate) mod witness;

@@ -15,8 +15,9 @@ use crate::handshake::accept::{INITIATION_BYTES, Identified, Known};
 use crate::handshake::{HandshakeError, InitiationHead, InitiationId, PreKeyPair, Psk};
 use crate::identity::{ClaimedParty, DeviceKeys, Party};
 use crate::ratchet::double::{DoubleRatchet, NoSeed, Start};
-use crate::ratchet::header::{HeaderContext, RANDOM_BYTES, SEALED_HEADER_BYTES, TYPE_INITIATION, TYPE_NORMAL};
+use crate::ratchet::header::{Header, HeaderContext, RANDOM_BYTES, SEALED_HEADER_BYTES, TYPE_INITIATION, TYPE_NORMAL};
 use crate::ratchet::pq::{NoPqKey, PqPlace, PqRatchet};
+use crate::ratchet::witness::Witness;
 use crate::time::Timestamp;
 
 /// An opened message.
@@ -64,6 +65,9 @@ pub enum Refusal {
     /// The header contradicts earlier ones.
     #[error("the header contradicts an earlier one")]
     Contradiction,
+    /// Another packet was opened at this position: somebody else seals with the same state.
+    #[error("another packet was opened at this position")]
+    Forked,
     /// A ratchet key of low order.
     #[error("a key of low order")]
     LowOrder,
@@ -169,7 +173,10 @@ impl Session {
         let mut next = self.fork();
         next.expire(now);
         let sid = next.fixed.sid.0;
-        let slot = next.ec.receive((place, &header), &sid, now)?;
+        let slot = match next.ec.receive((place, &header), &sid, now) {
+            Err(NoSeed::Used) => return Err(self.used(self.ec.chain_at(place), &header, packet)),
+            slot => slot?,
+        };
         let pq_place = PqPlace { epoch: header.epoch, counter: header.counter, late: slot.late };
         let pq = next.pq.receive(pq_place, now)?;
 
@@ -179,6 +186,7 @@ impl Session {
         let (content, part) = read_body(&body, pq.epoch).map_err(|_| OpenError::Refused(Refusal::Layout))?;
         let carried = next.pq.carry(&part, &sid).map_err(|_| OpenError::Refused(Refusal::Braid))?;
 
+        next.witness.note(slot.chain, header.position, &packet.random);
         next.dirty.receiving = true;
         next.dirty.root |= slot.stepped;
         // Their step ends our sending chain, whose key must leave the disk too; the Braid may have put its
@@ -190,6 +198,15 @@ impl Session {
         next.stage = Stage::Acknowledged;
         next.dirty.pq |= next.pq.expire(next.ec.waits_for_late(), now);
         Ok(Opened { content, session: next })
+    }
+}
+
+impl Session {
+    /// A position that was used: by the same packet, or by one that somebody else sealed with the same
+    /// state (DESIGN §5: the same N with another value is a fork, not a duplicate).
+    fn used(&self, chain: Option<u64>, header: &Header, packet: &Packet<'_>) -> OpenError {
+        let forked = chain.is_some_and(|chain| self.witness.contradicts(chain, header.position, &packet.random));
+        if forked { OpenError::Refused(Refusal::Forked) } else { OpenError::Duplicate }
     }
 }
 
@@ -320,6 +337,7 @@ impl IncomingInitiation {
             stage: Stage::Acknowledged,
             ec: DoubleRatchet::responder(start, self.identified.signed.duplicate()),
             pq: PqRatchet::start(false, &agreed.sk_pq, &fixed.sid.0),
+            witness: Witness::default(),
             dirty: Dirty::everything(),
             fixed: Arc::new(fixed),
         };

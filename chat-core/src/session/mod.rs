@@ -38,6 +38,7 @@ use crate::identity::{DeviceKeys, Party};
 use crate::prekey::VerifiedBundle;
 use crate::ratchet::double::{DoubleRatchet, Start};
 use crate::ratchet::pq::PqRatchet;
+use crate::ratchet::witness::Witness;
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -47,6 +48,7 @@ pub struct Session {
     stage: Stage,
     ec: DoubleRatchet,
     pq: PqRatchet,
+    witness: Witness,
     dirty: Dirty,
 }
 
@@ -122,6 +124,7 @@ impl Session {
             stage: Stage::Unacknowledged { initiation: Arc::new(run.initiation) },
             ec: DoubleRatchet::initiator(start, run.signed),
             pq: PqRatchet::start(true, &run.agreed.sk_pq, &fixed.sid.0),
+            witness: Witness::default(),
             dirty: Dirty::everything(),
             fixed: Arc::new(fixed),
         })
@@ -134,6 +137,7 @@ impl Session {
             stage: self.stage.clone(),
             ec: self.ec.clone(),
             pq: self.pq.clone(),
+            witness: self.witness.clone(),
             dirty: self.dirty,
         }
     }

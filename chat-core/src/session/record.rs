@@ -9,6 +9,7 @@
 //! | 4 | receiving chains | with each message opened |
 //! | 5 | post-quantum root and waiting chains | at each epoch |
 //! | 6 | the Braid | when it moves on |
+//! | 7 ‖ slot u8 | what was opened where | with each message opened |
 //! | 8 ‖ chain u64 ‖ N u32 ‖ hour u32 | skipped seed | each once |
 //! | 9 ‖ epoch u64 ‖ ctr u32 ‖ hour u32 | skipped post-quantum key | each once |
 
@@ -26,6 +27,7 @@ use crate::limits::SKIPPED_KEYS_MAX;
 use crate::ratchet::chain::{MessageSeed, PqMessageKey};
 use crate::ratchet::record::{RatchetRows, pq_row, receiving_row, root_row, sending_row};
 use crate::ratchet::skipped::{SkippedChange, SkippedKeys, Spot};
+use crate::ratchet::witness::{MARK_BYTES, Seen, Witness};
 use crate::secret::Secret;
 use crate::time::Timestamp;
 
@@ -38,6 +40,7 @@ const SENDING: u8 = 3;
 const RECEIVING: u8 = 4;
 const PQ: u8 = 5;
 const BRAID: u8 = 6;
+const WITNESS: u8 = 7;
 const SKIPPED: u8 = 8;
 const SKIPPED_PQ: u8 = 9;
 
@@ -98,6 +101,8 @@ impl Session {
         rows.extend(self.ec.skipped.take_changes().into_iter().map(|c| skipped_row(SKIPPED, c, MessageSeed::expose)));
         let pq = self.pq.skipped.take_changes();
         rows.extend(pq.into_iter().map(|c| skipped_row(SKIPPED_PQ, c, PqMessageKey::expose)));
+        let seen = self.witness.take_changes().into_iter();
+        rows.extend(seen.map(|(slot, seen)| RowChange { key: vec![WITNESS, slot], value: Some(seen_row(&seen)) }));
         rows
     }
 
@@ -109,6 +114,7 @@ impl Session {
         let seeds = self.ec.skipped.iter().map(|(spot, key)| (spot_key(SKIPPED, spot), key.expose()));
         let pq = self.pq.skipped.iter().map(|(spot, key)| (spot_key(SKIPPED_PQ, spot), key.expose()));
         rows.extend(seeds.chain(pq).map(|(key, value)| (key, Zeroizing::new(value.to_vec()))));
+        rows.extend(self.witness.iter().map(|(slot, seen)| (vec![WITNESS, slot], seen_row(&seen))));
         rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         rows
     }
@@ -119,7 +125,8 @@ impl Session {
         let fixed = [FIXED, INITIATION, ROOT, SENDING, RECEIVING, PQ, BRAID];
         let seeds = self.ec.skipped.iter().map(|(spot, _)| spot_key(SKIPPED, spot));
         let pq = self.pq.skipped.iter().map(|(spot, _)| spot_key(SKIPPED_PQ, spot));
-        fixed.into_iter().map(|row| vec![row]).chain(seeds).chain(pq).collect()
+        let seen = self.witness.iter().map(|(slot, _)| vec![WITNESS, slot]);
+        fixed.into_iter().map(|row| vec![row]).chain(seeds).chain(pq).chain(seen).collect()
     }
 
     /// Reads a session from all the rows under its prefix, in any order.
@@ -130,11 +137,16 @@ impl Session {
         rows: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, BadSession> {
         let (mut seeds, mut pq_keys) = (SkippedKeys::default(), SkippedKeys::default());
-        let mut fixed_rows = BTreeMap::new();
+        let (mut fixed_rows, mut witness) = (BTreeMap::new(), Witness::default());
         for (key, value) in rows {
             match key.as_ref() {
                 [row] => {
                     fixed_rows.insert(*row, value);
+                }
+                [WITNESS, slot] => {
+                    if !witness.restore(*slot, read_seen(value.as_ref())?) {
+                        return Err(BadSession);
+                    }
                 }
                 [SKIPPED, spot @ ..] => {
                     seeds.restore(read_spot(spot)?, MessageSeed::from_slice(value.as_ref()).ok_or(BadSession)?);
@@ -168,7 +180,7 @@ impl Session {
         };
         let (mut ec, mut pq) = rows.read(fixed.initiated_by_us)?;
         (ec.skipped, pq.skipped) = (seeds, pq_keys);
-        Ok(Self { fixed: Arc::new(fixed), stage, ec, pq, dirty: Dirty::default() })
+        Ok(Self { fixed: Arc::new(fixed), stage, ec, pq, witness, dirty: Dirty::default() })
     }
 
     /// The whole session as one record: `version u8 | rows u32 | (key_len u8, key, value_len u32, value)…`.
@@ -255,6 +267,19 @@ fn read_fixed(bytes: &[u8]) -> Result<Fixed, BadSession> {
     let peer = Party::read(&mut reader)?;
     reader.end()?;
     Ok(Fixed { sid, initiated_by_us, session_no, created, peer, initiation_id, associated, exporter })
+}
+
+fn seen_row(seen: &Seen) -> Zeroizing<Vec<u8>> {
+    let mut out = Writer::with_capacity(12 + MARK_BYTES);
+    out.u64(seen.chain).u32(seen.position).put(&seen.mark);
+    Zeroizing::new(out.finish())
+}
+
+fn read_seen(bytes: &[u8]) -> Result<Seen, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let seen = Seen { chain: reader.u64()?, position: reader.u32()?, mark: reader.array()? };
+    reader.end()?;
+    Ok(seen)
 }
 
 fn spot_key(row: u8, spot: &Spot) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! A session that was copied or set back, with the randomness copied as well: the worst case.
 
-use chat_core::session::Session;
+use chat_core::session::{OpenError, Refusal, Session};
 
 use crate::pair::{NOW, Pair, open};
 
@@ -21,7 +21,20 @@ fn two_contents_at_one_position_never_share_key_and_nonce_even_with_the_same_cha
     assert!(same < one.len() / 32, "{same} equal bytes");
     // Either opens alone; after one of them the other is a used position.
     assert_eq!(open(&mut pair.bob, &one), b"meet at nine");
-    assert!(pair.bob.open(&two, NOW).is_err());
+    assert_eq!(pair.bob.open(&two, NOW).unwrap_err(), OpenError::Refused(Refusal::Forked), "told from a duplicate");
+    assert_eq!(pair.bob.open(&one, NOW).unwrap_err(), OpenError::Duplicate);
+}
+
+#[test]
+fn a_copy_that_turns_the_ratchet_by_itself_is_told_by_its_peer() {
+    let mut pair = Pair::new(4);
+    let packet = pair.for_alice(b"your turn");
+    open(&mut pair.alice, &packet);
+    let mut copy = Session::decode(&pair.alice.encode()).unwrap();
+    let first = pair.for_bob(b"from the original");
+    open(&mut pair.bob, &first);
+    let packet = copy.seal(b"from the copy", &mut pair.rng).unwrap().packet;
+    assert_eq!(pair.bob.open(&packet, NOW).unwrap_err(), OpenError::Refused(Refusal::Contradiction));
 }
 
 #[test]

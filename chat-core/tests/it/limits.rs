@@ -44,7 +44,7 @@ fn a_message_in_chain_writes_less_than_300_bytes_on_either_side() {
     let packet = pair.for_bob(b"in chain");
     open(&mut pair.bob, &packet);
     let (sealed, opened) = (bytes(pair.alice.take_changes()), bytes(pair.bob.take_changes()));
-    assert!(sealed <= 100 && opened <= 100, "{sealed} B sealed, {opened} B opened");
+    assert!(sealed <= 100 && opened <= 130, "{sealed} B sealed, {opened} B opened");
 }
 
 #[test]

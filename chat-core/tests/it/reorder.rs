@@ -88,7 +88,7 @@ fn a_message_that_is_seven_days_late_no_longer_opens() {
     kept.expire(NOW.plus_ms(week));
     // Its header key is gone with the seed: nothing tells it from a packet of another session.
     assert_eq!(kept.open(&late, Timestamp::from_ms(0)).err(), Some(OpenError::NotThisSession));
-    assert!(kept.rows().iter().all(|(key, _)| key.len() == 1), "a skipped key stayed");
+    assert!(kept.rows().iter().all(|(key, _)| key[0] < 8), "a skipped key stayed");
 }
 
 #[test]
