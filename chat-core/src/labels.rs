@@ -30,6 +30,9 @@ pub(crate) const DM_RANDOM: &[u8] = label!("dm/r");
 pub(crate) const DM_HEADER: &[u8] = label!("dm/h");
 pub(crate) const DM_MESSAGE: &[u8] = label!("dm/mk");
 
+// D. File.
+pub(crate) const FILE: &[u8] = label!("file");
+
 // E. Vault and account record.
 pub(crate) const VAULT: &[u8] = label!("vault");
 pub(crate) const VAULT_PASSWORD: &[u8] = label!("vault/pw");
@@ -66,6 +69,7 @@ mod tests {
             DM_RANDOM,
             DM_HEADER,
             DM_MESSAGE,
+            FILE,
             VAULT,
             VAULT_PASSWORD,
             VAULT_SECRET,

@@ -54,7 +54,7 @@
 //! |---|---|
 //! | 0 | [`secret`] [`time`] [`limits`] `labels` |
 //! | 1 | `crypto` [`store`] |
-//! | 2 | [`identity`] `ratchet` |
+//! | 2 | [`identity`] [`file`] `ratchet` |
 //! | 3 | [`prekey`] |
 //! | 4 | [`handshake`] |
 //! | 5 | [`session`] |
@@ -69,6 +69,7 @@
 
 mod crypto;
 pub mod engine;
+pub mod file;
 pub mod handshake;
 pub mod identity;
 mod labels;

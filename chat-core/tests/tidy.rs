@@ -4,7 +4,7 @@
 const FLOORS: &[&[&str]] = &[
     &["secret", "time", "limits", "labels"],
     &["crypto", "store"],
-    &["identity", "ratchet"],
+    &["identity", "file", "ratchet"],
     &["prekey"],
     &["handshake"],
     &["session"],
