@@ -10,6 +10,9 @@ use crate::message::{ClientMessage, ServerMessage};
 /// Bytes of the length prefix.
 pub const PREFIX_BYTES: usize = 4;
 
+/// Room for a head when a buffer is made for it: all but lists and prekeys fit, in bytes.
+const HEAD_BYTES_USUAL: usize = 128;
+
 /// Room that a deframer makes at a time for the rest of an announced frame, in bytes.
 const READ_AHEAD_BYTES: usize = 64 * 1024;
 
@@ -94,23 +97,45 @@ impl<M: Serialize> Frame<M> {
     /// # Errors
     /// [`FrameError::TooLarge`] when head or whole is over its limit.
     pub fn encode_head(&self, limit: usize) -> Result<Bytes, FrameError> {
-        let head = minicbor_serde::to_vec(HeadOut { request: self.request, message: &self.message })
+        let mut out = Vec::with_capacity(HEAD_BYTES_USUAL);
+        self.encode_head_into(&mut out, limit)?;
+        Ok(Bytes::from(out))
+    }
+
+    /// The same at the end of a buffer that many frames share; the buffer is as before after an error.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLarge`] when head or whole is over its limit.
+    pub fn encode_head_into(&self, out: &mut Vec<u8>, limit: usize) -> Result<(), FrameError> {
+        let start = out.len();
+        let result = self.try_encode_head(out, limit);
+        if result.is_err() {
+            out.truncate(start);
+        }
+        result
+    }
+
+    fn try_encode_head(&self, out: &mut Vec<u8>, limit: usize) -> Result<(), FrameError> {
+        let start = out.len();
+        out.extend_from_slice(&[0; 2 * PREFIX_BYTES]);
+        let mut serializer = minicbor_serde::Serializer::new(&mut *out);
+        HeadOut { request: self.request, message: &self.message }
+            .serialize(&mut serializer)
             .map_err(|_| FrameError::Malformed)?;
-        let total = head.len().saturating_add(self.body.len()).saturating_add(PREFIX_BYTES);
-        let (Ok(total_u32), Ok(head_u32)) = (u32::try_from(total), u32::try_from(head.len())) else {
+        let head = out.len().saturating_sub(start).saturating_sub(2 * PREFIX_BYTES);
+        let total = head.saturating_add(self.body.len()).saturating_add(PREFIX_BYTES);
+        let (Ok(total_u32), Ok(head_u32)) = (u32::try_from(total), u32::try_from(head)) else {
             return Err(FrameError::TooLarge { bytes: total, limit });
         };
-        if head.len() > HEAD_BYTES_MAX {
-            return Err(FrameError::TooLarge { bytes: head.len(), limit: HEAD_BYTES_MAX });
+        if head > HEAD_BYTES_MAX {
+            return Err(FrameError::TooLarge { bytes: head, limit: HEAD_BYTES_MAX });
         }
         if total > limit {
             return Err(FrameError::TooLarge { bytes: total, limit });
         }
-        let mut out = BytesMut::with_capacity(head.len().saturating_add(2 * PREFIX_BYTES));
-        out.put_u32(total_u32);
-        out.put_u32(head_u32);
-        out.put_slice(&head);
-        Ok(out.freeze())
+        let prefixes = total_u32.to_be_bytes().into_iter().chain(head_u32.to_be_bytes());
+        out.iter_mut().skip(start).zip(prefixes).for_each(|(slot, byte)| *slot = byte);
+        Ok(())
     }
 
     /// The whole frame in one buffer.
