@@ -17,12 +17,24 @@ pub const SIG_LAST_RESORT: &str = "sig/lastres";
 pub const SIG_PROOF: &str = "sig/proof";
 /// The relay's greeting.
 pub const SIG_READY: &str = "sig/ready";
+/// A request for recovery.
+pub const SIG_RECOVERY: &str = "sig/recover";
+/// The end of an account.
+pub const SIG_DELETION: &str = "sig/delete";
+/// Account records.
+pub const SIG_RECORD: &str = "sig/record";
 /// Ids of prekeys.
 pub const PREKEY_ID: &str = "prekey-id";
 /// Relay ids.
 pub const RELAY_ID: &str = "relay";
 /// Account ids.
 pub const ACCOUNT_ID: &str = "account";
+/// Proofs that a ticket is known on a bulk connection.
+pub const BLOB_ENTER: &str = "blob/enter";
+/// Secrets of tickets, made by the relay.
+pub const BLOB_TICKET: &str = "blob/ticket";
+/// Hashes of tokens that write and delete blobs.
+pub const BLOB_TOKEN: &str = "blob/token";
 
 /// `L(label) ‖ parts…`, the bytes that a signature covers.
 #[must_use]

@@ -84,8 +84,16 @@ byte_id!(
     ListHash, 32
 );
 byte_id!(
+    /// A sealed file on the relay: random, and all that a reader needs to know of it (SPEC 13.3).
+    BlobId, 16
+);
+byte_id!(
     /// A room: the id of its MLS group, random, never used again.
     RoomId, 16
+);
+byte_id!(
+    /// An MLS key package, by its reference.
+    KeyPackageId, 32
 );
 
 /// A device inside its account: random, never zero, never used again after removal (SPEC 3.5).
@@ -164,6 +172,41 @@ impl<'de> Deserialize<'de> for UserName {
         let name = Self::parse(&text).map_err(serde::de::Error::custom)?;
         // Only the normal form crosses the wire, so that two spellings are never two keys.
         if name.as_str() == text { Ok(name) } else { Err(serde::de::Error::custom("name is not in normal form")) }
+    }
+}
+
+/// A room's name in its normal form, without the `#` that it is shown with; the alphabet of user names
+/// (SPEC 3.7).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct RoomName(String);
+
+impl RoomName {
+    /// Checks a text, with or without its `#`, and folds it to lower case.
+    ///
+    /// # Errors
+    /// [`UserNameError`] when the length or a character is outside SPEC 3.7.
+    pub fn parse(text: &str) -> Result<Self, UserNameError> {
+        let name = UserName::parse(text.strip_prefix('#').unwrap_or(text))?;
+        Ok(Self(name.0))
+    }
+
+    /// The name in its normal form, without `#`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for RoomName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        UserName::deserialize(deserializer).map(|name| Self(name.0))
     }
 }
 

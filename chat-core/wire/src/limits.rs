@@ -65,3 +65,43 @@ pub const HEARTBEAT_MS: u64 = 3_000;
 /// Milliseconds of silence after which the relay calls a client offline; the promise is 10 s
 /// (DESIGN §8), the rest is the sweep's interval and a busy machine's delays.
 pub const SILENCE_MS_MAX: u64 = 8_000;
+
+/// Devices in one room: bounds trees, commits and fan-out.
+pub const ROOM_DEVICES_MAX: usize = 1_000;
+
+/// Rooms that one account is in.
+pub const ROOMS_PER_ACCOUNT_MAX: usize = 200;
+
+/// Bytes of a room's topic.
+pub const TOPIC_BYTES_MAX: usize = 1_024;
+
+/// Epochs that a message may lag behind its room (DESIGN §6): late, but still readable for everybody.
+pub const ROOM_EPOCHS_LATE_MAX: u64 = 5;
+
+/// Bytes of a sealed room message: a 64 KiB text with its head, padding and MLS framing.
+pub const ROOM_MESSAGE_BYTES_MAX: usize = 96 * 1024;
+
+/// Bytes of a key package; about 1.7 KiB with a hybrid key.
+pub const KEY_PACKAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// Key packages in one upload.
+pub const KEY_PACKAGES_PER_UPLOAD_MAX: usize = 50;
+
+/// One-time key packages that the relay stores for one device.
+pub const KEY_PACKAGES_STORED_MAX: usize = 100;
+
+/// One-time key packages left below which the device refills.
+pub const KEY_PACKAGES_LOW: usize = 10;
+
+/// Accounts whose lists are asked for at once.
+pub const LISTS_WANTED_MAX: usize = 100;
+
+/// Rooms in one `Rooms` answer.
+pub const ROOMS_PER_ANSWER_MAX: usize = 200;
+
+/// Bytes of a file that clients send, and that a relay takes unless its operator says otherwise: what a
+/// person waits for on a usual line.
+pub const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Bytes of one part of a blob in a frame's body: the largest sealed chunk with the header before it.
+pub const BLOB_PART_BYTES_MAX: usize = 1024 * 1024 + 256;
