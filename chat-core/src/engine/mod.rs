@@ -216,7 +216,7 @@ impl Engine {
                 presence::changed(state, work, account, (online.then_some(status), at_ms))
             }
             ServerMessage::PreKeysLow { left } if state.is_online() => prekeys::upkeep(state, work, Some(left), None),
-            ServerMessage::LoggedOut { reason } => match state.asks.take_forget() {
+            ServerMessage::LoggedOut { reason, .. } => match state.asks.take_forget() {
                 Some(command) => self.forgotten(work, command),
                 None => connect::logged_out(state, work, reason),
             },

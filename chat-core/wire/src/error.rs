@@ -39,6 +39,8 @@ pub enum RefusalKind {
     Forbidden,
     /// The relay can't write at the moment (disk full, read-only, I/O error).
     Unavailable,
+    /// The account was deleted (SPEC 9.10.2).
+    AccountDeleted,
     /// A message this relay does not know.
     Unsupported,
     /// A kind this version does not know.

@@ -157,7 +157,9 @@ impl FakeRelay {
         }
         self.log.push(format!("{:?}", frame.message).split([' ', '{']).next().unwrap().to_owned());
         let request = frame.request;
-        if let Some(answer) = self.answer(connection, frame) {
+        if let Some(answer) = self.answer(connection, frame)
+            && request != 0
+        {
             self.out.push_back((connection, Frame::new(request, answer)));
         }
         self.after(connection, request);
@@ -499,7 +501,7 @@ impl FakeRelay {
     pub(crate) fn log_out(&mut self, name: &str, reason: LogoutReason) {
         let device = self.device_of(name);
         for connection in self.connections_of(device) {
-            self.push(connection, ServerMessage::LoggedOut { reason }, Bytes::new());
+            self.push(connection, ServerMessage::LoggedOut { reason, list: None }, Bytes::new());
         }
     }
 }

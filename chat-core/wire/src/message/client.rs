@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{ListState, PacketHead, PresenceStatus};
+use super::{AccountAsk, ListState, PacketHead, PresenceStatus};
 use crate::bundle::{LastResortKey, OneTimePair, SignedPreKey};
 use crate::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, UserName};
 use crate::keys::Signature;
@@ -201,6 +201,8 @@ pub enum ClientMessage {
     },
     /// Asks for the vault of the own account. Answer: `Vault`.
     GetVault {},
+    /// Service `account`: answers are `Account`, `Done` or `LoggedIn`, as each ask says.
+    Account(AccountAsk),
     /// Ends the login: presence goes at once, the connection closes. Answer: `Done`.
     Logout {},
 }

@@ -6,11 +6,13 @@
 //!
 //! Registered for later steps, refused with `unsupported` until then: `log-*` (rooms), `blob-*` (files).
 
+mod account;
 mod binding;
 mod client;
 mod server;
 mod values;
 
+pub use account::{AccountAnswer, AccountAsk, NewDevice, deletion_bytes, recovery_bytes};
 pub use binding::{ChannelBinding, EXPORTER_LABEL, proof_bytes, ready_bytes};
 pub use client::ClientMessage;
 pub use server::ServerMessage;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{FoundUser, LogoutReason, PresenceStatus};
+use super::{AccountAnswer, FoundUser, LogoutReason, PresenceStatus};
 use crate::bundle::PreKeyBundle;
 use crate::error::Refusal;
 use crate::ids::{AccountId, BootId, DeviceAddress};
@@ -185,10 +185,15 @@ pub enum ServerMessage {
         #[serde(rename = "w")]
         vault: ByteBuf,
     },
+    /// Service `account`.
+    Account(AccountAnswer),
     /// This device is no longer of the account; the connection closes.
     LoggedOut {
         /// Why.
         #[serde(rename = "y")]
         reason: LogoutReason,
+        /// For `Removed`: the first list without the device, the signed reason (SPEC 9.11.1).
+        #[serde(rename = "l", default)]
+        list: Option<ByteBuf>,
     },
 }

@@ -5,14 +5,17 @@ use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, UserName};
 use chat_wire::keys::{DhKey, KemKey, Signature, VerifyKey};
 use chat_wire::message::{
-    ClientMessage, FoundUser, ListState, LogoutReason, PacketHead, PresenceStatus, ServerMessage,
+    AccountAnswer, AccountAsk, ClientMessage, FoundUser, ListState, LogoutReason, NewDevice, PacketHead,
+    PresenceStatus, ServerMessage,
 };
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use serde_bytes::ByteBuf;
 
-fn blob() -> impl Strategy<Value = ByteBuf> {
+use crate::arbitrary_room::{room_answer, room_ask, room_push};
+
+pub(crate) fn blob() -> impl Strategy<Value = ByteBuf> {
     vec(any::<u8>(), 0..40).prop_map(ByteBuf::from)
 }
 
@@ -20,7 +23,7 @@ fn filled<const N: usize>() -> impl Strategy<Value = [u8; N]> {
     any::<u8>().prop_map(|byte| [byte; N])
 }
 
-fn account() -> impl Strategy<Value = AccountId> {
+pub(crate) fn account() -> impl Strategy<Value = AccountId> {
     any::<[u8; 32]>().prop_map(AccountId)
 }
 
@@ -28,11 +31,11 @@ fn boot() -> impl Strategy<Value = BootId> {
     any::<[u8; 16]>().prop_map(BootId)
 }
 
-fn device() -> impl Strategy<Value = DeviceId> {
+pub(crate) fn device() -> impl Strategy<Value = DeviceId> {
     (1..=u32::MAX).prop_map(DeviceId)
 }
 
-fn address() -> impl Strategy<Value = DeviceAddress> {
+pub(crate) fn address() -> impl Strategy<Value = DeviceAddress> {
     (account(), device()).prop_map(|(account, device)| DeviceAddress { account, device })
 }
 
@@ -81,7 +84,7 @@ fn bundle() -> impl Strategy<Value = PreKeyBundle> {
         .prop_map(|(owner, signed, one_time, last_resort)| PreKeyBundle { owner, signed, one_time, last_resort })
 }
 
-fn packets() -> impl Strategy<Value = Vec<PacketHead>> {
+pub(crate) fn packets() -> impl Strategy<Value = Vec<PacketHead>> {
     vec((address(), any::<u32>()).prop_map(|(to, len)| PacketHead { to, len }), 0..4)
 }
 
@@ -146,7 +149,43 @@ fn device_message() -> BoxedStrategy<ClientMessage> {
 
 /// Any message of a client.
 pub(crate) fn client_message() -> BoxedStrategy<ClientMessage> {
-    prop_oneof![login_message(), device_message()].boxed()
+    prop_oneof![login_message(), device_message(), account_ask().prop_map(ClientMessage::Account), room_ask().prop_map(ClientMessage::Room)].boxed()
+}
+
+fn account_ask() -> BoxedStrategy<AccountAsk> {
+    let new_device = || (device(), boot()).prop_map(|(device, boot)| NewDevice { device, boot });
+    prop_oneof![
+        (blob(), device(), boot()).prop_map(|(list, device, boot)| AccountAsk::Enroll { list, device, boot }),
+        name().prop_map(|name| AccountAsk::Recover1 { name }),
+        (name(), signature()).prop_map(|(name, signature)| AccountAsk::Recover2 { name, signature }),
+        blob().prop_map(|request| AccountAsk::NewPassword1 { request }),
+        (blob(), any::<u8>(), blob(), blob(), any::<u64>(), any::<u64>(), option::of(new_device())).prop_map(
+            |(login, kp, list, vault, expected, version, device)| AccountAsk::NewPassword2 {
+                login,
+                kp,
+                list,
+                vault,
+                expected,
+                version,
+                device
+            }
+        ),
+        signature().prop_map(|signature| AccountAsk::Delete { signature }),
+    ]
+    .boxed()
+}
+
+fn account_answer() -> BoxedStrategy<AccountAnswer> {
+    prop_oneof![
+        any::<u32>().prop_map(|generation| AccountAnswer::RecoveryCodeOf { generation }),
+        (account(), blob(), blob()).prop_map(|(account, list, vault)| AccountAnswer::RecoveryOk {
+            account,
+            list,
+            vault
+        }),
+        blob().prop_map(|response| AccountAnswer::NewPasswordReply { response }),
+    ]
+    .boxed()
 }
 
 fn refusal() -> impl Strategy<Value = Refusal> {
@@ -161,6 +200,8 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Kind::RegistrationClosed,
         Kind::BadInvite,
         Kind::UnknownUser,
+        Kind::UnknownRoom,
+        Kind::RoomExists,
         Kind::BadList,
         Kind::Conflict,
         Kind::TooLarge,
@@ -168,6 +209,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Kind::MailboxFull,
         Kind::Forbidden,
         Kind::Unavailable,
+        Kind::AccountDeleted,
         Kind::Unsupported,
     ];
     (prop::sample::select(kinds.to_vec()), any::<u64>()).prop_map(|(kind, retry_ms)| Refusal { kind, retry_ms })
@@ -237,12 +279,13 @@ fn push() -> BoxedStrategy<ServerMessage> {
         vec(user(), 0..4).prop_map(|users| ServerMessage::Found { users }),
         any::<u64>().prop_map(|version| ServerMessage::Record { version }),
         blob().prop_map(|vault| ServerMessage::Vault { vault }),
-        reason.prop_map(|reason| ServerMessage::LoggedOut { reason }),
+        account_answer().prop_map(ServerMessage::Account),
+        (reason, option::of(blob())).prop_map(|(reason, list)| ServerMessage::LoggedOut { reason, list }),
     ]
     .boxed()
 }
 
 /// Any message of a relay.
 pub(crate) fn server_message() -> BoxedStrategy<ServerMessage> {
-    prop_oneof![answer(), push()].boxed()
+    prop_oneof![answer(), push(), room_answer().prop_map(ServerMessage::Room), room_push().prop_map(ServerMessage::RoomPush)].boxed()
 }

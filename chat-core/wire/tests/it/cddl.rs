@@ -20,6 +20,8 @@ use crate::arbitrary::{client_message, server_message};
 const SPEC: &str = include_str!("../../../SPEC.md");
 const CLIENT: &str = include_str!("../../src/message/client.rs");
 const SERVER: &str = include_str!("../../src/message/server.rs");
+const ACCOUNT: &str = include_str!("../../src/message/account.rs");
+const ROOM: &str = include_str!("../../src/message/room.rs");
 /// Enough for every message, every absent and present option and every value of the small enums.
 const MESSAGES: u32 = 3_000;
 
@@ -97,6 +99,20 @@ fn every_message_of_a_relay_matches_the_specification_and_reads_back() {
     let built = check("server-head", &server_message());
     assert_eq!(built, specified("server-message"));
     assert_eq!(built, variants(SERVER, "ServerMessage"));
+}
+
+#[test]
+fn the_rules_of_a_service_know_each_of_its_messages() {
+    let services = [
+        (ACCOUNT, "account-ask", "AccountAsk"),
+        (ACCOUNT, "account-answer", "AccountAnswer"),
+        (ROOM, "room-ask", "RoomAsk"),
+        (ROOM, "room-answer", "RoomAnswer"),
+        (ROOM, "room-push", "RoomPush"),
+    ];
+    for (source, rule, name) in services {
+        assert_eq!(specified(rule), variants(source, name));
+    }
 }
 
 #[test]

@@ -123,7 +123,7 @@ fn words_of_a_later_version_read_as_unknown() {
     assert_eq!((refusal.kind, refusal.retry_ms), (RefusalKind::Unknown, 0));
     // {"r": 0, "m": {"logged-out": {"y": "novel"}}}
     let logged_out = b"\xa2\x61r\x00\x61m\xa1\x6alogged-out\xa1\x61y\x65novel";
-    let expected = ServerMessage::LoggedOut { reason: LogoutReason::Unknown };
+    let expected = ServerMessage::LoggedOut { reason: LogoutReason::Unknown, list: None };
     assert_eq!(ServerFrame::decode(around(logged_out)), Ok(Frame::new(0, expected)));
 }
 
