@@ -46,6 +46,10 @@ pub(crate) const RECOVERY_AUTH: &[u8] = label!("rc/auth");
 pub(crate) const RECOVERY_KEM: &[u8] = label!("rc/kem");
 pub(crate) const RECOVERY_NEXT: &[u8] = label!("rc/next");
 
+// Boxes under a passphrase, on this device only.
+pub(crate) const PASSPHRASE_STORE: &[u8] = label!("passphrase/store");
+pub(crate) const PASSPHRASE_ARCHIVE: &[u8] = label!("passphrase/archive");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +85,8 @@ mod tests {
             RECOVERY_AUTH,
             RECOVERY_KEM,
             RECOVERY_NEXT,
+            PASSPHRASE_STORE,
+            PASSPHRASE_ARCHIVE,
         ];
         for (at, one) in all.iter().enumerate() {
             assert_eq!(one.last(), Some(&0));

@@ -36,7 +36,7 @@
 //! # }
 //! ```
 //!
-//! Floors: 0 [`limits`], `profile` ([`Profile`]), `terms` ([`Terms`]) · 1 `suite` · 2 [`client`] [`server`].
+//! Floors: 0 [`limits`], `profile` ([`Profile`]), `terms` ([`Terms`]) · 1 `suite` · 2 [`client`] [`server`] [`stretch`](stretch()).
 //!
 //! Absent on purpose: storage, clocks, global randomness, and any knowledge of frames.
 
@@ -46,10 +46,12 @@ pub mod client;
 pub mod limits;
 mod profile;
 pub mod server;
+mod stretch;
 mod suite;
 mod terms;
 #[cfg(test)]
 mod vectors;
 
 pub use profile::{Profile, UnknownProfile};
+pub use stretch::{SALT_BYTES, StretchError, stretch};
 pub use terms::{Identities, Terms};

@@ -36,7 +36,7 @@ impl Default for Stretch {
 impl Ksf for Stretch {
     fn hash<L: ArrayLength<u8>>(&self, input: GenericArray<u8, L>) -> Result<GenericArray<u8, L>, InternalError> {
         match self {
-            Self::Argon2id(profile) => argon2id(*profile, &input),
+            Self::Argon2id(profile) => argon2id(*profile, &input, &SALT),
             #[cfg(test)]
             Self::Identity => Ok(input),
         }
@@ -46,7 +46,12 @@ impl Ksf for Stretch {
 /// RFC 9807 §8: salt of zeros, because the input is already unique to account and relay.
 const SALT: [u8; 16] = [0; 16];
 
-fn argon2id<L: ArrayLength<u8>>(profile: Profile, input: &[u8]) -> Result<GenericArray<u8, L>, InternalError> {
+/// Argon2id in memory of its own, which goes back to the system at once: it is far over what an allocator keeps.
+pub(crate) fn argon2id<L: ArrayLength<u8>>(
+    profile: Profile,
+    input: &[u8],
+    salt: &[u8; 16],
+) -> Result<GenericArray<u8, L>, InternalError> {
     let costs = profile.costs();
     let params = Params::new(costs.memory_kib, costs.passes, costs.lanes, Some(L::USIZE))
         .map_err(|_| InternalError::KsfError)?;
@@ -57,7 +62,7 @@ fn argon2id<L: ArrayLength<u8>>(profile: Profile, input: &[u8]) -> Result<Generi
     let mut output = GenericArray::default();
     let hashed = Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
         input,
-        &SALT,
+        salt,
         &mut output,
         &mut blocks,
     );

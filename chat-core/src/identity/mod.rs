@@ -4,6 +4,7 @@
 pub mod account;
 pub mod device;
 pub mod party;
+pub mod passphrase;
 pub mod password;
 pub mod recovery;
 pub mod safety_number;
