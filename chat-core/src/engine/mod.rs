@@ -156,6 +156,10 @@ impl Engine {
                 }
                 Ok(())
             }
+            Command::Account(_) => {
+                work.fail(id, FailureKind::Internal);
+                Ok(())
+            }
             Command::Logout { forget: false } => {
                 if leave::log_out(state, work, id)? {
                     connect::close(state, work)?;

@@ -93,11 +93,53 @@ pub enum NoticeKind {
         /// How.
         reason: IdentityChange,
     },
+    /// The relay was caught in a contradiction; the evidence is kept.
+    TrustAlarm(Alarm),
     /// This device was logged out by the relay or the account.
     LoggedOut {
         /// Why, as a stable word.
         reason: String,
     },
+}
+
+/// A contradiction that the relay was caught in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// Whose account it is about.
+    pub subject: UserName,
+    /// What happened.
+    pub kind: AlarmKind,
+    /// The signed objects that contradict each other: what was known, then what the relay showed.
+    pub evidence: Vec<Vec<u8>>,
+    /// When, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// What a relay may be caught with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AlarmKind {
+    /// It showed an older device list than it had shown before.
+    ListRolledBack,
+    /// Two device lists of one account bear the same sequence number.
+    ListForked,
+    /// It showed an older account record than it had shown before.
+    RecordRolledBack,
+    /// Two account records bear the same version.
+    RecordForked,
+}
+
+impl AlarmKind {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ListRolledBack => "list-rolled-back",
+            Self::ListForked => "list-forked",
+            Self::RecordRolledBack => "record-rolled-back",
+            Self::RecordForked => "record-forked",
+        }
+    }
 }
 
 /// How an identity changed.

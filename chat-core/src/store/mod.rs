@@ -6,7 +6,9 @@ mod history;
 mod memory;
 
 pub use batch::{HistoryChange, Write, WriteBatch};
-pub use history::{Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request};
+pub use history::{
+    Alarm, AlarmKind, Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
+};
 pub use memory::MemoryRecords;
 
 /// Tables of the engine's records. The numbers are part of the store's format.
@@ -50,6 +52,8 @@ pub enum Table {
     Errands = 17,
     /// Messages that the relay has and no recipient yet: sent again to a device that lost them.
     Kept = 18,
+    /// What the relay was caught with, by hash of the objects.
+    Evidence = 20,
 }
 
 /// Read access to the records as they are on disk.

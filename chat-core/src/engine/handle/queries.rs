@@ -12,6 +12,8 @@ pub(in crate::engine) fn answer(state: &State, query: &Query) -> Answer {
         Query::Status => Answer::Status(status(state)),
         Query::Contacts => Answer::Contacts(contacts(state)),
         Query::Requests => Answer::Requests(requests(state)),
+        Query::Devices => Answer::Devices(Vec::new()),
+        Query::Alarms => Answer::Alarms(Vec::new()),
         Query::Conversation(name) => Answer::Conversation(conversation(state, name)),
     }
 }

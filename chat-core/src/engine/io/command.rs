@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::Route;
+use super::{AccountCommand, Route};
 
 /// What a person or program wants.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ use super::Route;
 pub enum Command {
     /// Ends a registration whose OPAQUE half the shell has done on this route.
     Enroll(Box<Enrollment>),
+    /// Something about the own account, its devices, or trust.
+    Account(AccountCommand),
     /// Ends a login by password whose OPAQUE half the shell has done on this route.
     Resume(Box<Resumption>),
     /// Logs out; with `forget` erases this device's data and takes it off the account.

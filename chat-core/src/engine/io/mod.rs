@@ -1,6 +1,7 @@
 //! The engine's boundary: commands, queries, replies, events and durable notices. Plain data; names
 //! and meanings follow the JSON-RPC contract, so that every shell is thin.
 
+mod account;
 mod command;
 mod event;
 mod failure;
@@ -12,7 +13,12 @@ use chat_wire::ids::BootId;
 
 use crate::time::Timestamp;
 
-pub use crate::store::{Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request};
+pub use crate::store::{
+    Alarm, AlarmKind, Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
+};
+pub use account::{
+    AccountCommand, Deletion, Device, NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof,
+};
 pub use command::{Command, Enrollment, ExportKey, Resumption};
 pub use event::{Event, Trouble};
 pub use failure::{Failure, FailureKind};

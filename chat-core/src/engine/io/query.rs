@@ -3,7 +3,7 @@
 use chat_wire::ids::{AccountId, DeviceId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{Conversation, Request};
+use super::{Alarm, Conversation, Device, Request};
 
 /// Questions that the engine answers from its records at once, without a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub enum Query {
     Contacts,
     /// Requests from strangers.
     Requests,
+    /// The devices of the own account.
+    Devices,
+    /// Contradictions that the relay was caught in, with their evidence.
+    Alarms,
     /// Which conversation a user name means.
     Conversation(UserName),
 }
@@ -29,6 +33,10 @@ pub enum Answer {
     Contacts(Vec<Contact>),
     /// Requests from strangers, oldest first.
     Requests(Vec<Request>),
+    /// The devices of the own account, this one first, then the newest.
+    Devices(Vec<Device>),
+    /// Contradictions that the relay was caught in, oldest first.
+    Alarms(Vec<Alarm>),
     /// The conversation with that person, if one is known.
     Conversation(Option<Conversation>),
 }

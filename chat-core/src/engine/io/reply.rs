@@ -2,6 +2,8 @@
 
 use chat_wire::ids::{DeviceId, MessageId, UserName};
 
+use super::SafetyNumber;
+
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -26,6 +28,26 @@ pub enum Reply {
         /// Whether this login enrolled it.
         new_device: bool,
     },
+    /// A recovery succeeded; this device is logged in.
+    Recovered {
+        /// The name.
+        username: UserName,
+        /// This device.
+        device: DeviceId,
+        /// Whether the recovery enrolled it.
+        new_device: bool,
+        /// The next code, shown once; the old one is void.
+        recovery_code: String,
+    },
+    /// The password is changed.
+    PasswordChanged {
+        /// The next code, shown once; the old one is void.
+        recovery_code: String,
+    },
+    /// What two people compare.
+    Safety(SafetyNumber),
+    /// What the other side shows is right.
+    Verified,
     /// Search results.
     Found(Vec<FoundPerson>),
     /// The message is durably queued.
