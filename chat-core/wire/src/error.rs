@@ -25,6 +25,10 @@ pub enum RefusalKind {
     BadInvite,
     /// No account of that name or id.
     UnknownUser,
+    /// No room of that name or id, or one that is not shown to who asks.
+    UnknownRoom,
+    /// The room's name is taken, or reserved.
+    RoomExists,
     /// A signed object is not acceptable: shape, signature or sequence.
     BadList,
     /// The stored value is not the expected one (compare-and-set).

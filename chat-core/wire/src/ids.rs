@@ -176,7 +176,7 @@ impl<'de> Deserialize<'de> for UserName {
 }
 
 /// A room's name in its normal form, without the `#` that it is shown with; the alphabet of user names
-/// (SPEC 3.7).
+/// (SPEC 12.1.1).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
 #[serde(transparent)]
 pub struct RoomName(String);
@@ -185,7 +185,7 @@ impl RoomName {
     /// Checks a text, with or without its `#`, and folds it to lower case.
     ///
     /// # Errors
-    /// [`UserNameError`] when the length or a character is outside SPEC 3.7.
+    /// [`UserNameError`] when the length or a character is outside SPEC 3.6.
     pub fn parse(text: &str) -> Result<Self, UserNameError> {
         let name = UserName::parse(text.strip_prefix('#').unwrap_or(text))?;
         Ok(Self(name.0))

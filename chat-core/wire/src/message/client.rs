@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{AccountAsk, ListState, PacketHead, PresenceStatus};
+use super::{AccountAsk, BlobAsk, ListState, PacketHead, PresenceStatus, RoomAsk};
 use crate::bundle::{LastResortKey, OneTimePair, SignedPreKey};
 use crate::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, UserName};
 use crate::keys::Signature;
@@ -205,4 +205,8 @@ pub enum ClientMessage {
     Account(AccountAsk),
     /// Ends the login: presence goes at once, the connection closes. Answer: `Done`.
     Logout {},
+    /// Something about rooms (SPEC 12).
+    Room(RoomAsk),
+    /// Something about blobs (SPEC 13.3): `Ticket` on a connection of a device, the others on one of their own.
+    Blob(BlobAsk),
 }

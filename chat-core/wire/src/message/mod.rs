@@ -4,16 +4,20 @@
 //! add some; an unknown message is refused with `unsupported` and the connection goes on. A message
 //! that carries bulk (packets, records) has it in the frame's body, never in the head.
 //!
-//! Registered for later steps, refused with `unsupported` until then: `log-*` (rooms), `blob-*` (files).
+//! Services with many messages have one entry here and an enum of their own: `room`, `blob`.
 
 mod account;
 mod binding;
+mod blob;
 mod client;
+mod room;
 mod server;
 mod values;
 
 pub use account::{AccountAnswer, AccountAsk, NewDevice, deletion_bytes, recovery_bytes};
 pub use binding::{ChannelBinding, EXPORTER_LABEL, proof_bytes, ready_bytes};
+pub use blob::{BlobAnswer, BlobAsk, BlobPass, BlobToken, ticket_proof};
 pub use client::ClientMessage;
+pub use room::{EntryKind, KeyPackageUpload, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard, RoomEnd, RoomPush};
 pub use server::ServerMessage;
 pub use values::{FoundUser, ListState, LogoutReason, PacketHead, PresenceStatus};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{AccountAnswer, FoundUser, LogoutReason, PresenceStatus};
+use super::{AccountAnswer, BlobAnswer, FoundUser, LogoutReason, PresenceStatus, RoomAnswer, RoomPush};
 use crate::bundle::PreKeyBundle;
 use crate::error::Refusal;
 use crate::ids::{AccountId, BootId, DeviceAddress};
@@ -196,4 +196,10 @@ pub enum ServerMessage {
         #[serde(rename = "l", default)]
         list: Option<ByteBuf>,
     },
+    /// Answer to something about rooms (SPEC 12).
+    Room(RoomAnswer),
+    /// Answer to something about blobs (SPEC 13.3).
+    Blob(BlobAnswer),
+    /// Something happened in a room that is open here.
+    RoomPush(RoomPush),
 }

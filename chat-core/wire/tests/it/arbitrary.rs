@@ -149,7 +149,13 @@ fn device_message() -> BoxedStrategy<ClientMessage> {
 
 /// Any message of a client.
 pub(crate) fn client_message() -> BoxedStrategy<ClientMessage> {
-    prop_oneof![login_message(), device_message(), account_ask().prop_map(ClientMessage::Account), room_ask().prop_map(ClientMessage::Room)].boxed()
+    prop_oneof![
+        login_message(),
+        device_message(),
+        account_ask().prop_map(ClientMessage::Account),
+        room_ask().prop_map(ClientMessage::Room)
+    ]
+    .boxed()
 }
 
 fn account_ask() -> BoxedStrategy<AccountAsk> {
@@ -287,5 +293,11 @@ fn push() -> BoxedStrategy<ServerMessage> {
 
 /// Any message of a relay.
 pub(crate) fn server_message() -> BoxedStrategy<ServerMessage> {
-    prop_oneof![answer(), push(), room_answer().prop_map(ServerMessage::Room), room_push().prop_map(ServerMessage::RoomPush)].boxed()
+    prop_oneof![
+        answer(),
+        push(),
+        room_answer().prop_map(ServerMessage::Room),
+        room_push().prop_map(ServerMessage::RoomPush)
+    ]
+    .boxed()
 }
