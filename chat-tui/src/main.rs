@@ -68,9 +68,8 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
 fn interface(profile: Profile) -> anyhow::Result<ExitCode> {
     let data_dir = profile.data.map_or_else(usual_data_dir, Ok)?;
     let config = Config { relay: profile.relay, pin: profile.pin, trust: Trust::Ask, ..Config::new(data_dir) };
-    on(Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?, async {
-        screen(config, app::Options::default()).await
-    })
+    // One thread: drawing is all there is to do; the client has one of its own.
+    on(Builder::new_current_thread().enable_all().build()?, async { screen(config, app::Options::default()).await })
 }
 
 #[cfg(feature = "demo")]
@@ -118,7 +117,8 @@ const LOG_VARIABLE: &str = "CHAT_LOG";
 /// Stands in for a password where none is typed.
 const PASSWORD_VARIABLE: &str = "CHAT_PASSWORD";
 
-/// Threads for drawing and for the network beside it.
+/// Threads for drawing, and for relay and bot beside it.
+#[cfg(feature = "demo")]
 const WORKERS: usize = 2;
 
 /// Time for tasks that end by themselves; a thread that waits for stdin never does.

@@ -35,8 +35,7 @@ pub fn stretch(
     if passphrase.is_empty() || passphrase.len() > PASSWORD_BYTES_MAX {
         return Err(StretchError::Length);
     }
-    let mut stretched: GenericArray<u8, U32> =
-        argon2id(profile, passphrase, salt).map_err(|_| StretchError::Memory)?;
+    let mut stretched: GenericArray<u8, U32> = argon2id(profile, passphrase, salt).map_err(|_| StretchError::Memory)?;
     let mut key = Zeroizing::new([0; 32]);
     key.copy_from_slice(&stretched);
     stretched.as_mut_slice().zeroize();

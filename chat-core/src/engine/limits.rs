@@ -31,8 +31,12 @@ pub(super) const GAPS_MAX: usize = 32;
 /// Milliseconds until a request of a command fails with `Timeout`.
 pub(super) const REQUEST_MS_MAX: u64 = 30_000;
 
-/// Milliseconds without a word from the relay, although we sent heartbeats, until the connection
-/// counts as dead: three heartbeats.
+/// Milliseconds without a word from the relay until a heartbeat asks for an answer: between two and three
+/// heartbeats, so that an idle client is woken once in nine seconds for it.
+pub(super) const RELAY_QUIET_MS: u64 = 5 * chat_wire::limits::HEARTBEAT_MS / 2;
+
+/// Milliseconds without a word from the relay, although it was asked for one, until the connection
+/// counts as dead.
 pub(super) const RELAY_SILENCE_MS_MAX: u64 = 4 * chat_wire::limits::HEARTBEAT_MS;
 
 /// Milliseconds between two receipts to one person: the first goes at once, a burst shares the next.

@@ -2,15 +2,15 @@
 //! what the profile learns about the relay's key.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chat_core::engine::{Input, Route};
 use chat_wire::frame::ClientFrame;
 use chat_wire::ids::RelayId;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::door::{Ready, Standing};
-use super::park;
 use crate::config::{Pin, RelayAddress, Trust};
 use crate::event::{ClientEvent, Connection, ConnectionState, OfflineReason};
 use crate::link::{Link, LinkEvent, Target, Wires};
@@ -164,10 +164,10 @@ impl Line {
     }
 
     /// Ends the link, which gets a moment to write what waits.
-    pub(super) fn end(mut self, moment: Duration) {
+    pub(super) async fn end(mut self, moment: Duration) {
         self.close_all();
         // When the moment has passed, dropping the link ends it.
-        park::wait(self.link.ended(), Instant::now().checked_add(moment));
+        let _ = timeout(moment, self.link.ended()).await;
     }
 
     /// What was shown before counts no longer: the next attempt shows it anew.

@@ -1,5 +1,6 @@
-//! The driver (DESIGN §3): engine and store on one thread of their own. Inputs that queue up share a
-//! transaction; what came of them is let out once that is durable.
+//! The driver (DESIGN §3): engine, store and connection on one thread of their own. Inputs that queue up
+//! share a transaction; what came of them is let out once that is durable. One thread, so that a heartbeat
+//! wakes nobody else and a message changes hands as seldom as it can.
 //!
 //! ```text
 //! handles ──Task──▶ ┌────────────────────────┐ ──events──▶ reader
@@ -7,12 +8,12 @@
 //! relay ─LinkEvent─▶└────────────────────────┘ ──frames──▶ relay
 //! ```
 
+mod alarm;
 mod core;
 mod door;
 mod line;
 mod mailbox;
 mod outlet;
-mod park;
 mod run;
 
 use std::io;
@@ -21,7 +22,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use chat_core::engine::Output;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::core::{Core, Fault};
@@ -47,8 +48,7 @@ pub(crate) struct Running {
     pub(crate) taken: Option<Arc<AtomicU64>>,
 }
 
-/// Opens the profile on a thread of its own and starts to connect; the caller's runtime carries the
-/// connection.
+/// Opens the profile on a thread of its own and starts to connect there.
 pub(crate) async fn start(config: Config, dialer: Dialer) -> Result<Running, OpenError> {
     let (mailbox, tasks) = Mailbox::new();
     let (standing, shown) = watch::channel(Standing {
@@ -64,7 +64,7 @@ pub(crate) async fn start(config: Config, dialer: Dialer) -> Result<Running, Ope
     let knocker = Knocker::new();
     let door = Door::new(shown, knocker.clone());
     let running = Running { mailbox, door, taken: taken.clone() };
-    let opening = Opening { config, dialer, standing, knocker, taken, network: Handle::current() };
+    let opening = Opening { config, dialer, standing, knocker, taken };
     let (report, opened) = oneshot::channel();
     thread::Builder::new().name("chat-profile".to_owned()).spawn(move || opening.work(tasks, report))?;
     match opened.await {
@@ -81,13 +81,16 @@ struct Opening {
     standing: watch::Sender<Standing>,
     knocker: Knocker,
     taken: Option<Arc<AtomicU64>>,
-    network: Handle,
 }
 
 impl Opening {
     /// The life of the thread.
     fn work(self, tasks: mpsc::UnboundedReceiver<Task>, report: oneshot::Sender<Result<(), OpenError>>) {
-        let (driver, outputs) = match self.open() {
+        let opened = Builder::new_current_thread().enable_all().build().map_err(OpenError::from).and_then(|runtime| {
+            let (driver, outputs) = self.open(&runtime)?;
+            Ok((runtime, driver, outputs))
+        });
+        let (runtime, driver, outputs) = match opened {
             Ok(opened) => opened,
             Err(error) => {
                 // Who opened has gone away; there is nobody else to tell.
@@ -97,14 +100,16 @@ impl Opening {
         };
         // When who opened has gone away, so have all handles: the loop ends at once.
         let _ = report.send(Ok(()));
-        let closed = driver.run(tasks, outputs);
+        let closed = runtime.block_on(driver.run(tasks, outputs));
+        // A name that is still being resolved is not waited for.
+        runtime.shutdown_background();
         // By now the store is closed and the lock given back.
         for waiting in closed {
             let _ = waiting.send(());
         }
     }
 
-    fn open(self) -> Result<(Driver, Vec<Output>), OpenError> {
+    fn open(self, network: &Runtime) -> Result<(Driver, Vec<Output>), OpenError> {
         let mut core = Core::new(Store::open(&self.config.data_dir)?);
         let outputs = core.open().map_err(refusal)?;
         let status = core.status();
@@ -125,7 +130,7 @@ impl Opening {
             standing.connection.relay.clone_from(&settings.relay);
         });
         let link = {
-            let _network = self.network.enter();
+            let _network = network.enter();
             Link::start(self.dialer, target, &self.knocker)
         };
         let line = Line::new(link, self.standing, settings, (told, first_use));

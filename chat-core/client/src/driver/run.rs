@@ -12,12 +12,13 @@ use chat_core::time::Timestamp;
 use chat_wire::frame::ClientFrame;
 use chat_wire::message::ClientMessage;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 
+use super::alarm::Alarm;
 use super::core::{Core, Fault};
 use super::line::{Line, Noted};
 use super::mailbox::{Answer, Held, Task};
 use super::outlet::Outlet;
-use super::park;
 use crate::clock;
 use crate::config::Pin;
 use crate::event::{ClientEvent, OfflineReason};
@@ -93,24 +94,28 @@ impl Driver {
 
     /// Works until it is closed or nobody is left; returns who waits for the end. `opened` is what the
     /// engine said when it was opened.
-    pub(super) fn run(
+    pub(super) async fn run(
         mut self,
         mut tasks: mpsc::UnboundedReceiver<Task>,
         opened: Vec<Output>,
     ) -> Vec<oneshot::Sender<()>> {
+        let mut alarm = Alarm::new();
         self.release(opened);
         while self.closing.is_empty() {
             let deadline = self.deadline();
-            let Some(first) = park::wait(next(&mut tasks, &mut self.line), deadline) else {
-                self.turn(vec![Move::Timer]);
-                continue;
+            let first = tokio::select! {
+                biased;
+                first = next(&mut tasks, &mut self.line) => first,
+                () = alarm.at(deadline) => Some(Move::Timer),
             };
             let Some(first) = first else { break };
             let moves = self.gather(first, &mut tasks);
             self.turn(moves);
+            // The connection shares this thread: its turn, before the next of ours.
+            yield_now().await;
         }
         self.acknowledge_at_end();
-        self.line.end(CLOSE_MOMENT);
+        self.line.end(CLOSE_MOMENT).await;
         self.closing
     }
 

@@ -1,11 +1,12 @@
 //! One timer for everything: heartbeats, waits and chores. Nothing else wakes an idle engine.
 
+use bytes::Bytes;
 use chat_wire::limits::HEARTBEAT_MS;
 use chat_wire::message::ClientMessage;
 
 use crate::engine::context::Work;
 use crate::engine::io::{FailureKind, Output, Reply};
-use crate::engine::limits::{CHORES_MS, RELAY_SILENCE_MS_MAX};
+use crate::engine::limits::{CHORES_MS, RELAY_QUIET_MS, RELAY_SILENCE_MS_MAX};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::{Phase, State};
 use crate::time::Timestamp;
@@ -34,7 +35,13 @@ pub(in crate::engine) fn wake(state: &mut State, work: &mut Work<'_>) -> Due {
     let waited = state.asks.any(|ask| *ask == Ask::Heartbeat);
     let relay_silent = waited && now.ms_since(link.last_heard) >= RELAY_SILENCE_MS_MAX;
     if !relay_silent && beats(link.phase) && now.ms_since(link.last_sent) >= HEARTBEAT_MS {
-        state.ask(work, Ask::Heartbeat, ClientMessage::Heartbeat {});
+        let quiet_ms = now.ms_since(link.last_heard);
+        if quiet_ms >= RELAY_QUIET_MS && !waited {
+            state.ask(work, Ask::Heartbeat, ClientMessage::Heartbeat {});
+        } else {
+            // Whoever was heard just now lives: no need to be woken by an answer (SPEC 7.3.4).
+            state.tell(work, ClientMessage::Heartbeat {}, Bytes::new());
+        }
     }
     let chores = state.is_online() && state.chores.done_at.is_none_or(|done| now.ms_since(done) >= CHORES_MS);
     if chores {

@@ -63,12 +63,17 @@ pub(crate) fn dispatch<S: Storage>(
         ClientMessage::Proof { device, incarnation, signature } => {
             login::proof(core, here, connection, login::Claim { device, incarnation, signature })
         }
-        ClientMessage::Heartbeat {} => Ok(Reply::Answer(ServerMessage::Heartbeat {})),
+        ClientMessage::Heartbeat {} => Ok(heartbeat(frame.request)),
         message => match connection.peer.account() {
             Some(account) => as_account(core, here, account, message),
             None => Err(RefusalKind::OutOfPlace.into()),
         },
     }
+}
+
+/// One that carries no number wants no answer (SPEC 7.3.4): an idle client need not wake for it.
+fn heartbeat(request: u32) -> Reply {
+    if request == 0 { Reply::Silence } else { Reply::Answer(ServerMessage::Heartbeat {}) }
 }
 
 /// Messages that a proven password is enough for.
@@ -88,6 +93,7 @@ fn as_account<S: Storage>(
         ClientMessage::GetRecord {} => account::get_record(core, account),
         ClientMessage::GetVault {} => account::get_vault(core, account),
         ClientMessage::Logout {} => Ok(Reply::Last(ServerMessage::Done {})),
+        ClientMessage::Account(_) => Err(RefusalKind::Unsupported.into()),
         _ => Err(RefusalKind::OutOfPlace.into()),
     }
 }
@@ -106,7 +112,7 @@ fn as_device<S: Storage>(
         }
         ClientMessage::Ephemeral { packets } => Ok(mail::ephemeral(core, here, device, (&packets, frame.body))),
         ClientMessage::Ack { seq } => Ok(mail::acknowledge(core, here, connection, seq)),
-        ClientMessage::Heartbeat {} => Ok(Reply::Answer(ServerMessage::Heartbeat {})),
+        ClientMessage::Heartbeat {} => Ok(heartbeat(frame.request)),
         ClientMessage::Ke1 { name, ke1 } => login::check_password(core, here, connection, (name, &ke1)),
         ClientMessage::Ke3 { ke3 } => login::password_checked(core, connection, &ke3),
         ClientMessage::PutBoot { expected, new } => account::put_boot(core, here, device, (expected, new)),
@@ -123,6 +129,7 @@ fn as_device<S: Storage>(
         ClientMessage::Find { query, limit } => people::find(core, here, device.account, (&query, limit)),
         ClientMessage::SetPresence { status } => people::set_presence(core, here, device, status),
         ClientMessage::SetContacts { accounts } => people::set_contacts(core, here, device.account, accounts),
+        ClientMessage::Room(_) | ClientMessage::Blob(_) => Err(RefusalKind::Unsupported.into()),
         message => as_account(core, here, device.account, message),
     }
 }

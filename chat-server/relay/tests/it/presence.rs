@@ -1,6 +1,7 @@
 //! Presence, in the time that the test makes.
 
 use chat_relay::{Config, ConnectionId, Input};
+use chat_wire::frame::Frame;
 use chat_wire::message::{ClientMessage, PresenceStatus, ServerMessage};
 use serde_bytes::ByteBuf;
 
@@ -30,6 +31,18 @@ fn friends() -> (Bench, (Person, ConnectionId), (Person, ConnectionId)) {
 
 fn beat(bench: &mut Bench, connection: ConnectionId) {
     bench.ask(connection, ClientMessage::Heartbeat {});
+}
+
+#[test]
+fn a_heartbeat_without_a_number_keeps_a_client_online_and_wakes_nobody() {
+    let (mut bench, (_, a), (_, b)) = friends();
+    for _ in 0..5 {
+        bench.pass_ms(3_000);
+        for connection in [a, b] {
+            bench.take(Input::Frame(connection, Frame::new(0, ClientMessage::Heartbeat {})));
+            assert!(bench.pushed(connection).is_empty());
+        }
+    }
 }
 
 #[test]
