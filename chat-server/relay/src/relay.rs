@@ -15,7 +15,7 @@ use crate::limits::{EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS, STRIKES_BEFORE_LOGIN
 use crate::peer::{Connection, Origin, Peer, Stage};
 use crate::refuse::Refuse;
 use crate::round::{ConnectionId, Output, Rests};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Log, Storage, StorageError};
 
 /// What goes into the relay core.
 #[derive(Debug)]
@@ -210,7 +210,7 @@ impl<S: Storage> Relay<S> {
 
     /// Ends a connection's login and tells it why.
     fn dismiss(&mut self, here: Here, connection: ConnectionId, reason: LogoutReason) {
-        self.core.round.push(Rests::OnStorage, connection, ServerMessage::LoggedOut { reason });
+        self.core.round.push(Rests::OnStorage, connection, ServerMessage::LoggedOut { reason, list: None });
         self.close(here.now, connection);
     }
 
@@ -282,8 +282,10 @@ impl<S: Storage> Relay<S> {
             self.expired_at_ms = now.uptime_ms;
         }
         for log in expired.logs {
-            let crate::storage::Log::Mailbox(device) = log;
-            self.core.mailboxes.forget(&device);
+            match log {
+                Log::Mailbox(device) => self.core.mailboxes.forget(&device),
+                Log::Room(_) => {}
+            }
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! Where the relay's rows lie: SQLite behind the core's storage trait.
 
+mod accounts;
+mod database;
+mod logs;
 mod rows;
 mod schema;
 mod sqlite;
-mod write;
 
+pub use database::SqliteStorage;
 pub use schema::OpenError;
 pub(crate) use schema::open_beside;
-pub use sqlite::SqliteStorage;

@@ -92,3 +92,8 @@ pub(super) fn pair_from_bytes(bytes: &[u8]) -> Result<OneTimePair, StorageError>
 pub(super) fn bytes(row: Vec<u8>) -> Bytes {
     Bytes::from(row)
 }
+
+/// A write that must hit its row, or somebody else was there first.
+pub(super) fn one_row(changed: usize) -> Result<(), StorageError> {
+    if changed == 1 { Ok(()) } else { Err(StorageError::Conflict) }
+}

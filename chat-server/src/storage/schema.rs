@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-/// Version of the layout below.
-const SCHEMA_VERSION: i64 = 1;
+/// Version of the layout that the steps below lead to.
+const SCHEMA_VERSION: i64 = 2;
 
 /// Marks the file as ours (`PRAGMA application_id`): "CHRL".
 const APPLICATION_ID: i64 = 0x4348_524c;
@@ -19,7 +19,8 @@ const APPLICATION_ID: i64 = 0x4348_524c;
 /// Milliseconds that a writer waits for another process, such as `admin`, to end its transaction.
 const BUSY_TIMEOUT_MS: u64 = 5_000;
 
-const SCHEMA: &str = "
+/// The first layout.
+const FIRST: &str = "
 CREATE TABLE accounts (
     no INTEGER PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
@@ -107,6 +108,21 @@ CREATE TABLE invites (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Rooms: logs with many readers, whose cursors say who is a member.
+const ROOMS: &str = "
+ALTER TABLE entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entries ADD COLUMN key BLOB;
+CREATE INDEX entries_by_key ON entries (log, key) WHERE key IS NOT NULL;
+CREATE INDEX cursors_by_reader ON cursors (reader) WHERE reader > 0;
+CREATE TABLE rooms (
+    no INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE
+) STRICT;
+";
+
+/// Leads from each version to the next; what is released never changes here.
+const STEPS: [&str; 2] = [FIRST, ROOMS];
+
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -168,24 +184,31 @@ fn check_version(connection: &Connection) -> Result<i64, OpenError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     match (application, found) {
-        (0 | APPLICATION_ID, 0) | (APPLICATION_ID, SCHEMA_VERSION) => Ok(found),
+        (0 | APPLICATION_ID, 0) | (APPLICATION_ID, 1..=SCHEMA_VERSION) => Ok(found),
         (APPLICATION_ID, found) => Err(OpenError::TooNew { found, known: SCHEMA_VERSION }),
         _ => Err(OpenError::Foreign),
     }
 }
 
 fn migrate(connection: &Connection) -> Result<(), OpenError> {
-    if check_version(connection)? == 0 {
+    let found = check_version(connection)?;
+    if found == 0 {
         let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         if tables != 0 {
             return Err(OpenError::Foreign);
         }
-        let transaction = connection.unchecked_transaction()?;
-        transaction.execute_batch(SCHEMA)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-        transaction.commit()?;
     }
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    // All steps or none: a crash on the way leaves the old layout.
+    let transaction = connection.unchecked_transaction()?;
+    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(0)) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
     Ok(())
 }
 
@@ -213,8 +236,8 @@ mod tests {
         let path = dir.path().join("relay.db");
         drop(open(&path).unwrap());
         let raw = Connection::open(&path).unwrap();
-        raw.pragma_update(None, "user_version", 9).unwrap();
-        assert!(matches!(open(&path), Err(OpenError::TooNew { found: 9, known: 1 })));
+        raw.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(&path), Err(OpenError::TooNew { found: 99, known: SCHEMA_VERSION })));
         raw.pragma_update(None, "application_id", 7).unwrap();
         assert!(matches!(open(&path), Err(OpenError::Foreign)));
 

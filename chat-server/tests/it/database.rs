@@ -18,7 +18,7 @@ fn sqlite_keeps_what_the_suite_asks_of_every_storage() {
 
 #[test]
 fn what_was_synced_is_there_after_the_file_was_copied_as_it_lies() {
-    use chat_relay::storage::Storage as _;
+    use chat_relay::storage::AccountRows as _;
     let dir = tempfile::tempdir().unwrap();
     let (path, copy) = (dir.path().join("relay.db"), dir.path().join("copy.db"));
     let mut store = SqliteStorage::open(&path).unwrap();

@@ -1,6 +1,6 @@
 //! What is due in which state, as one table.
 
-use chat_wire::message::ClientMessage;
+use chat_wire::message::{AccountAsk, ClientMessage};
 
 use crate::peer::Stage;
 
@@ -29,6 +29,13 @@ pub(crate) enum Kind {
     PutRecord,
     GetVault,
     Logout,
+    Enroll,
+    Recover1,
+    Recover2,
+    NewPassword,
+    Delete,
+    Room,
+    Blob,
 }
 
 impl Kind {
@@ -56,6 +63,19 @@ impl Kind {
             ClientMessage::PutRecord { .. } => Self::PutRecord,
             ClientMessage::GetVault {} => Self::GetVault,
             ClientMessage::Logout {} => Self::Logout,
+            ClientMessage::Account(ask) => Self::of_account(ask),
+            ClientMessage::Room(_) => Self::Room,
+            ClientMessage::Blob(_) => Self::Blob,
+        }
+    }
+
+    fn of_account(ask: &AccountAsk) -> Self {
+        match ask {
+            AccountAsk::Enroll { .. } => Self::Enroll,
+            AccountAsk::Recover1 { .. } => Self::Recover1,
+            AccountAsk::Recover2 { .. } => Self::Recover2,
+            AccountAsk::NewPassword1 { .. } | AccountAsk::NewPassword2 { .. } => Self::NewPassword,
+            AccountAsk::Delete { .. } => Self::Delete,
         }
     }
 }
@@ -85,7 +105,14 @@ pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
         | Kind::SetPresence
         | Kind::SetContacts
         | Kind::Find
-        | Kind::PutRecord => &[LoggedIn],
+        | Kind::PutRecord
+        | Kind::Delete
+        | Kind::Room
+        | Kind::Blob => &[LoggedIn],
+        Kind::Enroll => &[PasswordProven],
+        Kind::NewPassword => &[PasswordProven, LoggedIn],
+        Kind::Recover1 => &[Greeted, Registering, AwaitingKe3],
+        Kind::Recover2 => &[],
     };
     due.contains(&stage)
 }

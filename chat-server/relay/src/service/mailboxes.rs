@@ -62,7 +62,7 @@ impl Mailboxes {
         figures.entries = figures.entries.saturating_add(1);
         figures.bytes = figures.bytes.saturating_add(u64::try_from(letter.body.len()).unwrap_or(u64::MAX));
         let Letter { from, accepted_ms, body } = letter;
-        Ok(Entry { seq: figures.last_seq, accepted_ms, from, body })
+        Ok(Entry { seq: figures.last_seq, accepted_ms, from, kind: 0, key: None, body })
     }
 
     /// The reader holds everything up to `seq`.
@@ -77,7 +77,7 @@ impl Mailboxes {
 
     /// The acknowledgements that are not written yet, as writes.
     pub(crate) fn take_acknowledged(&mut self) -> Batch {
-        self.acknowledged.drain().map(|(device, seq)| Write::Acknowledge(Log::Mailbox(device), seq)).collect()
+        self.acknowledged.drain().map(|(device, seq)| Write::Trim(Log::Mailbox(device), seq)).collect()
     }
 
     pub(crate) fn has_acknowledged(&self) -> bool {

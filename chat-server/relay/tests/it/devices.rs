@@ -86,7 +86,7 @@ fn a_removed_device_is_told_so_and_cannot_come_back_while_the_others_stay() {
     bench.pushed(second);
     assert_eq!(bench.ask(first, put(alice.revoke(2))), ServerMessage::Done {});
     let pushed = bench.pushed(second);
-    let removed = ServerMessage::LoggedOut { reason: LogoutReason::Removed };
+    let removed = ServerMessage::LoggedOut { reason: LogoutReason::Removed, list: None };
     assert_eq!(pushed.last().map(|f| &f.message), Some(&removed));
     assert!(bench.is_closed(second) && !bench.is_closed(first));
     let again = bench.open();
@@ -102,7 +102,10 @@ fn a_device_that_removes_itself_gets_its_answer_before_the_goodbye() {
     bench.outputs.clear();
     assert_eq!(bench.ask(first, put(alice.revoke(1))), ServerMessage::Done {});
     let pushed = bench.pushed(first);
-    assert_eq!(pushed.last().map(|f| &f.message), Some(&ServerMessage::LoggedOut { reason: LogoutReason::Removed }));
+    assert_eq!(
+        pushed.last().map(|f| &f.message),
+        Some(&ServerMessage::LoggedOut { reason: LogoutReason::Removed, list: None })
+    );
     assert!(bench.is_closed(first));
 }
 
@@ -113,7 +116,10 @@ fn a_second_login_of_a_device_replaces_the_first() {
     bench.pushed(first);
     let second = bench.login(&alice, 1);
     let pushed = bench.pushed(first);
-    assert_eq!(pushed.last().map(|f| &f.message), Some(&ServerMessage::LoggedOut { reason: LogoutReason::Replaced }));
+    assert_eq!(
+        pushed.last().map(|f| &f.message),
+        Some(&ServerMessage::LoggedOut { reason: LogoutReason::Replaced, list: None })
+    );
     assert!(bench.is_closed(first) && !bench.is_closed(second));
     bench.take(chat_relay::Input::Closed(first));
     assert_eq!(bench.relay.logins(), 1, "the old connection's end does not end the new login");

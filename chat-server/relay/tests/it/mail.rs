@@ -2,19 +2,16 @@
 
 use bytes::Bytes;
 use chat_relay::limits::Limits;
-use chat_relay::storage::{
-    Account, Answered, Entry, Expired, Incarnation, Invite, InviteHash, Log, LogFigures, Portion, Roster, StandingKeys,
-    Storage, StorageError, StoredRecord, Write, memory::MemoryStorage,
-};
+use chat_relay::storage::StorageError;
 use chat_relay::{Config, ConnectionId, Output};
-use chat_wire::bundle::OneTimePair;
 use chat_wire::error::RefusalKind;
-use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, RequestKey, UserName};
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, RequestKey};
 use chat_wire::limits::DELIVERIES_UNDER_WAY_MAX;
 use chat_wire::message::{ClientMessage, PacketHead, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use crate::bench::Bench;
+use crate::full_disk::FullDisk;
 use crate::kit;
 
 fn accepted(message: &ServerMessage) -> (u64, u64) {
@@ -298,60 +295,6 @@ fn ephemeral_packets_pass_between_mutual_contacts_and_are_never_kept() {
         say(&mut bench);
     }
     assert!(bench.pushed(b).len() <= 60, "a flood is thinned out, silently");
-}
-
-/// Memory whose disk fills up.
-#[derive(Default)]
-struct FullDisk {
-    inner: MemoryStorage,
-    safe: Option<MemoryStorage>,
-    full: bool,
-}
-
-macro_rules! pass {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => { $(
-        fn $name(&mut self, $($arg: $type),*) -> Result<$out, StorageError> { self.inner.$name($($arg),*) }
-    )* };
-}
-
-impl Storage for FullDisk {
-    pass! {
-        account(id: &AccountId) -> Option<Account>;
-        account_named(name: &UserName) -> Option<Account>;
-        names(prefix: &str, limit: usize) -> Vec<(UserName, AccountId)>;
-        key_holder(key: &[u8; 32]) -> Option<AccountId>;
-        invite(hash: &InviteHash) -> Option<Invite>;
-        roster(account: &AccountId) -> Option<Roster>;
-        current_list(account: &AccountId) -> Option<Bytes>;
-        lists(account: &AccountId, after_seq: u64, limit: usize) -> Vec<Bytes>;
-        vault(account: &AccountId) -> Option<Bytes>;
-        record(account: &AccountId) -> StoredRecord;
-        incarnation(device: &DeviceAddress) -> Incarnation;
-        standing_keys(device: &DeviceAddress) -> StandingKeys;
-        oldest_pair(device: &DeviceAddress) -> Option<OneTimePair>;
-        pairs_left(device: &DeviceAddress) -> u32;
-        answered(device: &DeviceAddress, key: &RequestKey) -> Option<Answered>;
-        log_figures(log: &Log, after_seq: u64) -> LogFigures;
-        log_entries(log: &Log, after_seq: u64, portion: Portion) -> Vec<Entry>;
-        expire(before_ms: u64, rows_max: usize) -> Expired;
-        outside_changes() -> u64;
-    }
-
-    fn apply(&mut self, batch: &[Write]) -> Result<(), StorageError> {
-        self.safe.get_or_insert_with(|| self.inner.clone());
-        self.inner.apply(batch)
-    }
-
-    fn sync(&mut self) -> Result<(), StorageError> {
-        let safe = self.safe.take();
-        match (self.full, safe) {
-            (true, Some(safe)) => {
-                self.inner = safe;
-                Err(StorageError::Full)
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 #[test]

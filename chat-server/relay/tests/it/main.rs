@@ -10,6 +10,7 @@
 )]
 
 mod bench;
+mod full_disk;
 mod kit;
 
 mod accounts;

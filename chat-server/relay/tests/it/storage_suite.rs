@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use chat_relay::storage::{
-    Account, Answered, Batch, Entry, Incarnation, ListChange, Log, LogFigures, NewAccount, Portion, RosterDevice,
-    StandingKeys, Storage, StorageError, StoredRecord, Write,
+    Account, AccountRows, Answered, Batch, Entry, Incarnation, ListChange, Log, LogFigures, LogRows, NewAccount,
+    Portion, RosterDevice, StandingKeys, Storage, StorageError, StoredRecord, Write,
 };
 use chat_wire::bundle::{LastResortKey, OneTimePair, SignedPreKey};
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, UserName};
@@ -74,7 +74,7 @@ fn pair(number: u8) -> OneTimePair {
 }
 
 fn entry(seq: u64, accepted_ms: u64, body: &'static [u8]) -> Entry {
-    Entry { seq, accepted_ms, from: device("bob", 9), body: Bytes::from_static(body) }
+    Entry { seq, accepted_ms, from: device("bob", 9), kind: 0, key: None, body: Bytes::from_static(body) }
 }
 
 fn with<S: Storage>(store: &mut S, batch: Batch) {
@@ -106,7 +106,7 @@ fn accounts_are_found_by_id_and_name_and_are_unique(store: &mut impl Storage) {
 fn names_are_listed_by_prefix_in_order(store: &mut impl Storage) {
     with(store, ["ann", "anna", "ann-b", "annz", "bob", "an_"].map(new_account).to_vec());
     let names = |store: &mut _, prefix: &str, limit| -> Vec<String> {
-        let found = Storage::names(store, prefix, limit).unwrap();
+        let found = AccountRows::names(store, prefix, limit).unwrap();
         found
             .into_iter()
             .map(|(name, id)| {
@@ -248,14 +248,14 @@ fn a_log_keeps_order_and_gives_portions(store: &mut impl Storage) {
     assert_eq!(all, [entry(1, 10, b"one"), entry(2, 12, b"two"), entry(3, 13, b"three")]);
     let read = |store: &mut _, after, entries_max, bytes_max| -> Vec<u64> {
         let portion = Portion { entries_max, bytes_max };
-        Storage::log_entries(store, &log, after, portion).unwrap().iter().map(|e| e.seq).collect()
+        LogRows::log_entries(store, &log, after, portion).unwrap().iter().map(|e| e.seq).collect()
     };
     assert_eq!(read(store, 1, 9, 999), [2, 3]);
     assert_eq!(read(store, 0, 2, 999), [1, 2]);
     assert_eq!(read(store, 0, 9, 6), [1, 2]);
     assert_eq!(read(store, 2, 9, 0), [3], "one comes in any case");
-    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 3, entries: 3, bytes: 11 });
-    assert_eq!(store.log_figures(&log, 2).unwrap(), LogFigures { last_seq: 3, entries: 1, bytes: 5 });
+    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 3, floor_seq: 0, entries: 3, bytes: 11 });
+    assert_eq!(store.log_figures(&log, 2).unwrap(), LogFigures { last_seq: 3, floor_seq: 0, entries: 1, bytes: 5 });
 }
 
 fn a_place_is_never_given_again(store: &mut impl Storage) {
@@ -263,14 +263,14 @@ fn a_place_is_never_given_again(store: &mut impl Storage) {
     let log = Log::Mailbox(device("alice", 1));
     assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures::default());
     with(store, vec![Write::Append(log, entry(1, 1, b"a")), Write::Append(log, entry(2, 2, b"b"))]);
-    with(store, vec![Write::Acknowledge(log, 1)]);
+    with(store, vec![Write::Trim(log, 1)]);
     assert_eq!(places(store, &log), [2]);
-    with(store, vec![Write::Acknowledge(log, 2), Write::Acknowledge(log, 1)]);
-    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 2, entries: 0, bytes: 0 });
+    with(store, vec![Write::Trim(log, 2), Write::Trim(log, 1)]);
+    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 2, floor_seq: 2, entries: 0, bytes: 0 });
     with(store, vec![Write::Append(log, entry(3, 3, b"c"))]);
     store.expire(100, 10).unwrap();
     store.sync().unwrap();
-    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 3, entries: 0, bytes: 0 });
+    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 3, floor_seq: 3, entries: 0, bytes: 0 });
 }
 
 fn answers_are_remembered_until_they_expire(store: &mut impl Storage) {

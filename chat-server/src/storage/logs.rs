@@ -1,0 +1,218 @@
+//! Logs as rows: one table of entries in order of arrival for all of them, and the cursors of readers.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use chat_relay::storage::{Answered, Entry, Expired, Log, LogFigures, LogRows, Portion, Reader, StorageError};
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, RequestKey, RoomId};
+use rusqlite::{Row, params};
+
+use super::database::{MAILBOX, ROOM, SqliteStorage};
+use super::rows::{array, int, narrow, sender_from_bytes, sender_to_bytes, trouble, uint};
+
+impl LogRows for SqliteStorage {
+    fn answered(&mut self, device: &DeviceAddress, key: &RequestKey) -> Result<Option<Answered>, StorageError> {
+        let Some(row) = self.device_row(device)? else { return Ok(None) };
+        let sql = "SELECT accepted_ms FROM answers WHERE device = ?1 AND key = ?2";
+        self.row(sql, params![row.device, key.0], |row| Ok(Answered { accepted_ms: uint(row.get(0)?) }))
+    }
+
+    fn log_figures(&mut self, log: &Log, after_seq: u64) -> Result<LogFigures, StorageError> {
+        let Some(no) = self.log_no(log)? else { return Ok(LogFigures::default()) };
+        let sql = "SELECT coalesce(max((SELECT max(seq) FROM entries WHERE log = ?1), 0), 0), \
+                   coalesce((SELECT seq FROM cursors WHERE log = ?1 AND reader = 0), 0), \
+                   (SELECT count(*) FROM entries WHERE log = ?1 AND seq > ?2), \
+                   (SELECT coalesce(sum(bytes), 0) FROM entries WHERE log = ?1 AND seq > ?2)";
+        let figures = self.row(sql, params![no, int(after_seq)], |row| {
+            let (highest, gone): (i64, i64) = (row.get(0)?, row.get(1)?);
+            let (last_seq, floor_seq) = (uint(highest.max(gone)), uint(gone));
+            Ok(LogFigures { last_seq, floor_seq, entries: uint(row.get(2)?), bytes: uint(row.get(3)?) })
+        })?;
+        Ok(figures.unwrap_or_default())
+    }
+
+    fn log_entries(&mut self, log: &Log, after_seq: u64, portion: Portion) -> Result<Vec<Entry>, StorageError> {
+        let Some(no) = self.log_no(log)? else { return Ok(Vec::new()) };
+        let sql = "SELECT seq, accepted_ms, sender, body, kind, key FROM entries WHERE log = ?1 AND seq > ?2 \
+                   ORDER BY seq LIMIT ?3";
+        let limit = i64::try_from(portion.entries_max).unwrap_or(i64::MAX);
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement.query(params![no, int(after_seq), limit]).map_err(trouble)?;
+        let (mut entries, mut total) = (Vec::new(), 0_usize);
+        while let Some(row) = rows.next().map_err(trouble)? {
+            let body = row.get_ref(3).and_then(|v| Ok(v.as_blob()?)).map_err(trouble)?;
+            total = total.saturating_add(body.len());
+            if total > portion.bytes_max && !entries.is_empty() {
+                break;
+            }
+            let sender = row.get_ref(2).and_then(|v| Ok(v.as_blob()?)).map_err(trouble)?;
+            entries.push(Entry {
+                seq: uint(row.get(0).map_err(trouble)?),
+                accepted_ms: uint(row.get(1).map_err(trouble)?),
+                from: sender_from_bytes(sender)?,
+                kind: row.get(4).map_err(trouble)?,
+                key: row
+                    .get::<_, Option<Vec<u8>>>(5)
+                    .map_err(trouble)?
+                    .map(|k| array(&k).map(RequestKey))
+                    .transpose()?,
+                body: Bytes::copy_from_slice(body),
+            });
+        }
+        Ok(entries)
+    }
+
+    fn appended(
+        &mut self,
+        log: &Log,
+        from: &DeviceAddress,
+        key: &RequestKey,
+    ) -> Result<Option<(u64, u64)>, StorageError> {
+        let Some(no) = self.log_no(log)? else { return Ok(None) };
+        let sql = "SELECT seq, accepted_ms FROM entries WHERE log = ?1 AND key = ?2 AND sender = ?3";
+        let read = |row: &Row<'_>| Ok((uint(row.get(0)?), uint(row.get(1)?)));
+        self.row(sql, params![no, key.0, sender_to_bytes(from)], read)
+    }
+
+    fn readers(&mut self, log: &Log) -> Result<Vec<Reader>, StorageError> {
+        let Some(no) = self.log_no(log)? else { return Ok(Vec::new()) };
+        let sql = "SELECT a.id, d.id, c.seq FROM cursors c JOIN devices d ON d.no = c.reader \
+                   JOIN accounts a ON a.no = d.account WHERE c.log = ?1 AND c.reader > 0 ORDER BY a.id, d.id";
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement.query([no]).map_err(trouble)?;
+        let mut readers = Vec::new();
+        while let Some(row) = rows.next().map_err(trouble)? {
+            let account = row.get_ref(0).and_then(|v| Ok(v.as_blob()?)).map_err(trouble)?;
+            let device = DeviceId(narrow(row.get(1).map_err(trouble)?)?);
+            let device = DeviceAddress { account: AccountId(array(account)?), device };
+            readers.push(Reader { device, seq: uint(row.get(2).map_err(trouble)?) });
+        }
+        Ok(readers)
+    }
+
+    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, u64)>, StorageError> {
+        let Some(row) = self.device_row(device)? else { return Ok(Vec::new()) };
+        let sql = "SELECT r.id, c.seq FROM cursors c JOIN logs l ON l.no = c.log AND l.kind = ?2 \
+                   JOIN rooms r ON r.no = l.owner WHERE c.reader = ?1 ORDER BY r.id";
+        let mut statement = self.statement(sql)?;
+        let rows = statement
+            .query_map(params![row.device, ROOM], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)));
+        let read = |row: rusqlite::Result<(Vec<u8>, i64)>| {
+            let (room, seq) = row.map_err(trouble)?;
+            Ok((RoomId(array(&room)?), uint(seq)))
+        };
+        rows.map_err(trouble)?.map(read).collect()
+    }
+}
+
+impl SqliteStorage {
+    pub(super) fn append(&mut self, log: &Log, entry: &Entry) -> Result<(), StorageError> {
+        let log = self.log_no(log)?.ok_or(StorageError::Conflict)?;
+        let sql = "INSERT INTO entries (log, seq, accepted_ms, sender, kind, key, bytes, body) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let bytes = i64::try_from(entry.body.len()).unwrap_or(i64::MAX);
+        let (seq, accepted, sender) = (int(entry.seq), int(entry.accepted_ms), sender_to_bytes(&entry.from));
+        self.change(
+            sql,
+            params![log, seq, accepted, sender, entry.kind, entry.key.map(|k| k.0), bytes, &entry.body[..]],
+        )
+        .map(drop)
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        device: &DeviceAddress,
+        (key, answered): (&RequestKey, Answered),
+        step: u64,
+    ) -> Result<(), StorageError> {
+        let row = self.listed(device)?;
+        let sql = "INSERT INTO answers (device, key, accepted_ms) VALUES (?1, ?2, ?3)";
+        self.change(sql, params![row.device, key.0, int(answered.accepted_ms)])?;
+        let sql = "UPDATE devices SET step = ?2 WHERE no = ?1 AND step < ?2";
+        self.change(sql, params![row.device, int(step)]).map(drop)
+    }
+
+    pub(super) fn trim(&mut self, log: &Log, seq: u64) -> Result<(), StorageError> {
+        // A mailbox that is gone was removed with its device: nothing is left to acknowledge.
+        let Some(log) = self.log_no(log)? else { return Ok(()) };
+        self.change("DELETE FROM entries WHERE log = ?1 AND seq <= ?2", params![log, int(seq)])?;
+        self.raise_floor(log, int(seq))
+    }
+
+    /// Places up to here are never given again.
+    fn raise_floor(&self, log: i64, seq: i64) -> Result<(), StorageError> {
+        let sql = "INSERT INTO cursors (log, reader, seq) VALUES (?1, 0, ?2) \
+                   ON CONFLICT (log, reader) DO UPDATE SET seq = max(seq, excluded.seq)";
+        self.change(sql, params![log, seq]).map(drop)
+    }
+
+    pub(super) fn advance(&mut self, log: &Log, reader: &Reader) -> Result<(), StorageError> {
+        let (Some(log), Some(device)) = (self.log_no(log)?, self.device_row(&reader.device)?) else { return Ok(()) };
+        let sql = "UPDATE cursors SET seq = ?3 WHERE log = ?1 AND reader = ?2 AND seq < ?3";
+        self.change(sql, params![log, device.device, int(reader.seq)]).map(drop)
+    }
+
+    pub(super) fn join(&mut self, log: &Log, reader: &Reader) -> Result<(), StorageError> {
+        let (log, device) = (self.log_no(log)?.ok_or(StorageError::Conflict)?, self.listed(&reader.device)?);
+        let sql = "INSERT INTO cursors (log, reader, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        self.change(sql, params![log, device.device, int(reader.seq)]).map(drop)
+    }
+
+    pub(super) fn leave(&mut self, log: &Log, device: &DeviceAddress) -> Result<(), StorageError> {
+        let (Some(log), Some(device)) = (self.log_no(log)?, self.device_row(device)?) else { return Ok(()) };
+        self.change("DELETE FROM cursors WHERE log = ?1 AND reader = ?2", params![log, device.device]).map(drop)
+    }
+
+    /// Both tables lie in order of arrival: what is too old is a range at the front.
+    pub(super) fn expire_rows(&mut self, before_ms: u64, rows_max: usize) -> Result<Expired, StorageError> {
+        let limit = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        let mut expired = Expired::default();
+        let front = "SELECT no, log, seq, accepted_ms < ?1 FROM entries ORDER BY no LIMIT ?2";
+        let mut old = Vec::new();
+        {
+            let mut statement = self.statement(front)?;
+            let mut rows = statement.query(params![int(before_ms), limit]).map_err(trouble)?;
+            while let Some(row) = rows.next().map_err(trouble)? {
+                let is_old: bool = row.get(3).map_err(trouble)?;
+                if !is_old {
+                    break;
+                }
+                let read = || Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+                let entry: (i64, i64, i64) = read().map_err(trouble)?;
+                old.push(entry);
+            }
+        }
+        let mut logs = HashSet::new();
+        for (no, log, seq) in old {
+            self.raise_floor(log, seq)?;
+            self.change("DELETE FROM entries WHERE no = ?1", [no])?;
+            logs.insert(log);
+            expired.rows = expired.rows.saturating_add(1);
+        }
+        for log in logs {
+            expired.logs.push(self.log_named(log)?);
+        }
+        let sql = "DELETE FROM answers WHERE no IN (SELECT no FROM (SELECT no, accepted_ms FROM answers \
+                   ORDER BY no LIMIT ?2) WHERE accepted_ms < ?1)";
+        let answers = self.change(sql, params![int(before_ms), limit])?;
+        expired.rows = expired.rows.saturating_add(answers);
+        Ok(expired)
+    }
+
+    fn log_named(&self, no: i64) -> Result<Log, StorageError> {
+        let sql = "SELECT a.id, d.id, r.id FROM logs l \
+                   LEFT JOIN devices d ON l.kind = ?2 AND d.no = l.owner LEFT JOIN accounts a ON a.no = d.account \
+                   LEFT JOIN rooms r ON l.kind = ?3 AND r.no = l.owner WHERE l.no = ?1";
+        type Names = (Option<Vec<u8>>, Option<i64>, Option<Vec<u8>>);
+        let names: Option<Names> =
+            self.row(sql, params![no, MAILBOX, ROOM], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        match names {
+            Some((Some(account), Some(device), None)) => {
+                let device = DeviceId(narrow(device)?);
+                Ok(Log::Mailbox(DeviceAddress { account: AccountId(array(&account)?), device }))
+            }
+            Some((None, None, Some(room))) => Ok(Log::Room(RoomId(array(&room)?))),
+            _ => Err(StorageError::Damaged),
+        }
+    }
+}
