@@ -2,6 +2,8 @@
 //! place in the sender's stream and one content. CBOR maps with short keys; unknown keys are dropped,
 //! unknown kinds stay raw. The author is the session, never a field.
 
+mod heal;
+
 use chat_wire::device_list::DeviceList;
 use chat_wire::domain::{labelled_hash, plain_hash};
 use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RequestKey};
@@ -10,6 +12,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 
 use super::context::{Work, encode};
 use super::error::EngineError;
+pub(super) use heal::{Probe, Resend};
 
 /// Label of message ids.
 const MESSAGE_ID: &str = "msg-id";
@@ -98,6 +101,12 @@ pub(super) enum Content {
     Empty,
     /// From one own device to another: what it sent elsewhere.
     Sync(Sync),
+    /// Whether the recipient can open this.
+    Probe(Probe),
+    /// It can.
+    Echo(Probe),
+    /// What the sender lacks of the recipient's stream.
+    Resend(Resend),
     /// A kind that this version does not know, or one of its own that does not fit its shape.
     Unknown,
 }
@@ -109,6 +118,9 @@ const KIND_ACCEPTED: u32 = 4;
 const KIND_PROFILE: u32 = 5;
 const KIND_EMPTY: u32 = 6;
 const KIND_SYNC: u32 = 7;
+const KIND_PROBE: u32 = 8;
+const KIND_ECHO: u32 = 9;
+const KIND_RESEND: u32 = 10;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Text {
@@ -169,7 +181,16 @@ pub(super) struct Sync {
 impl Content {
     /// Whether this content is part of the stream that receipts count.
     pub(super) fn is_in_stream(&self) -> bool {
-        !matches!(self, Self::Receipt(_) | Self::Typing(_) | Self::Empty | Self::Sync(_))
+        !matches!(
+            self,
+            Self::Receipt(_)
+                | Self::Typing(_)
+                | Self::Empty
+                | Self::Sync(_)
+                | Self::Probe(_)
+                | Self::Echo(_)
+                | Self::Resend(_)
+        )
     }
 
     /// Number of the kind and the encoded content.
@@ -182,6 +203,9 @@ impl Content {
             Self::Profile(profile) => (KIND_PROFILE, encode(profile)?),
             Self::Empty | Self::Unknown => (KIND_EMPTY, Vec::new()),
             Self::Sync(sync) => (KIND_SYNC, encode(sync)?),
+            Self::Probe(probe) => (KIND_PROBE, encode(probe)?),
+            Self::Echo(probe) => (KIND_ECHO, encode(probe)?),
+            Self::Resend(lacking) => (KIND_RESEND, encode(lacking)?),
         };
         Ok((kind, ByteBuf::from(data)))
     }
@@ -201,6 +225,9 @@ impl Body {
             KIND_PROFILE => read(&self.data, Content::Profile),
             KIND_EMPTY => Content::Empty,
             KIND_SYNC => read(&self.data, Content::Sync),
+            KIND_PROBE => read(&self.data, Content::Probe),
+            KIND_ECHO => read(&self.data, Content::Echo),
+            KIND_RESEND => read(&self.data, Content::Resend),
             _ => Content::Unknown,
         }
     }
@@ -302,6 +329,9 @@ mod tests {
             Content::Profile(Profile { display_name: None }),
             Content::Empty,
             Content::Sync(Sync { with: AccountId([4; 32]), message }),
+            Content::Probe(Probe::of([1; 16])),
+            Content::Echo(Probe::of([2; 16])),
+            Content::Resend(Resend { counter: 4, gaps: vec![(1, 2)] }),
         ];
         for content in contents {
             let (kind, data) = content.encode().unwrap();

@@ -111,5 +111,42 @@ pub(super) const LAST_RESORT_USES_MAX: u32 = 65_536;
 /// Header keys that are tried for one packet over all sessions of its device (SPEC 8.3.3).
 pub(super) const HEADER_TRIALS_MAX: usize = 16;
 
+/// Milliseconds that a probe has to be answered before failing traffic starts a session over.
+pub(super) const PROBE_MS: u64 = 10_000;
+/// Milliseconds between two probes of one device: what the relay makes up costs no more than this.
+pub(super) const PROBE_GAP_MS: u64 = 60_000;
+
+/// Sessions that may be started over with one device in a day without the secret of the one before
+/// (DESIGN §5).
+pub(super) const BARE_RESETS_MAX: usize = 3;
+/// The day of that limit, in milliseconds.
+pub(super) const BARE_RESET_WINDOW_MS: u64 = 24 * 3_600_000;
+
+/// Messages of a conversation that are kept for a device that lost them, and for how long (DESIGN §5).
+pub(super) const KEPT_MESSAGES_MAX: u64 = 256;
+/// Milliseconds that they are kept.
+pub(super) const KEPT_MS_MAX: u64 = 7 * 24 * 3_600_000;
+/// Kept messages that one receipt lets go.
+pub(super) const KEPT_DROPPED_AT_ONCE: usize = 8;
+/// Times that one message is sent to one device again.
+pub(super) const RESENDS_MAX: u8 = 3;
+
+/// Messages of one side after which the other answers with an empty one, so that its keys turn.
+pub(super) const ANSWER_AFTER_MESSAGES: u32 = 50;
+/// Milliseconds of one-way traffic after which it does.
+pub(super) const ANSWER_AFTER_MS: u64 = 24 * 3_600_000;
+
+/// Contents that wait for one device: twice what it may have again.
+pub(super) const ERRANDS_MAX: usize = 512;
+/// Milliseconds before a device's keys are asked for again, or what it was refused is sent again.
+pub(super) const ERRAND_RETRY_MS: u64 = 10_000;
+
+/// Own lists with a new incarnation that the relay may refuse before the device goes on without one.
+pub(super) const RENEWALS_REFUSED_MAX: u32 = 5;
+
+/// Places by which the own streams jump when the store turns out to be an old copy: the other life has
+/// used some, and a receipt for one of them must not count for a new message.
+pub(super) const STREAM_JUMP: u64 = 1 << 20;
+
 /// Milliseconds that a typing signal waits for its person to be a mutual contact who is here.
 pub(super) const TYPING_LATE_MS_MAX: u64 = 5_000;

@@ -72,8 +72,8 @@ pub use step::{Released, Step};
 use content::Content;
 use context::Work;
 use handle::{
-    chores, connect, enroll, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve, search,
-    timers,
+    chores, connect, enroll, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve,
+    search, timers,
 };
 use memory::asks::Ask;
 use memory::names::{Draft, Want};
@@ -117,7 +117,9 @@ impl Engine {
         self.route(&mut work, input)?;
         self.open_parcels(&mut work)?;
         presence::type_late(&mut self.state, &mut work)?;
+        self.renew(&mut work)?;
         outbox::pump(&mut self.state, &mut work)?;
+        heal::errands::pump(&mut self.state, &mut work)?;
         timers::arm(&mut self.state, &mut work);
         let step = work.finish();
         burn_stack();
@@ -279,6 +281,14 @@ impl Engine {
             (Ask::Send { flight, .. }, ServerMessage::StaleDevices { lists }) => {
                 outbox::stale(state, work, flight, &lists)
             }
+            (Ask::Errand(number), ServerMessage::Accepted { .. }) => heal::errands::accepted(state, work, number),
+            (Ask::Renew, ServerMessage::Done {}) => {
+                if heal::renew::stored(state, work)? {
+                    self.publish(work)
+                } else {
+                    Ok(())
+                }
+            }
             (Ask::Search(command), ServerMessage::Found { users }) => search::found(state, work, command, users),
             (Ask::Presence(command), ServerMessage::Done {}) => {
                 command.into_iter().for_each(|command| work.reply(command, Reply::Done));
@@ -320,6 +330,8 @@ impl Engine {
                 Ok(())
             }
             Ask::Send { flight, .. } => outbox::refused(state, work, flight, refusal),
+            Ask::Errand(number) => heal::errands::refused(state, work, number, refusal),
+            Ask::Renew => heal::renew::refused(state, work, refusal),
             Ask::Search(command) | Ask::Presence(Some(command)) | Ask::Forget(command) => {
                 work.fail_with(command, Failure::from(refusal));
                 Ok(())
@@ -339,9 +351,27 @@ impl Engine {
     /// The boot id stands: everything flows.
     fn online(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
         connect::online(&mut self.state, work)?;
+        heal::errands::resume(&mut self.state, work)?;
+        if self.state.renewal.is_some() {
+            return Ok(());
+        }
         let pairs_left = self.state.link.as_ref().and_then(|link| link.entry).map(|entry| entry.pairs_left);
         let registrant = self.state.enrolling.as_mut().and_then(|enrolling| enrolling.command.take());
         prekeys::upkeep(&mut self.state, work, pairs_left, registrant)
+    }
+
+    /// A store that was an old copy becomes the next incarnation before anything is sealed.
+    fn renew(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        if self.state.renewal.is_some() && heal::renew::pump(&mut self.state, work)? {
+            self.publish(work)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The relay has no keys of this incarnation yet.
+    fn publish(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        prekeys::upkeep(&mut self.state, work, Some(0), None)
     }
 
     /// Commands that waited for a name go on.
@@ -379,13 +409,17 @@ impl Engine {
             prekeys::upkeep(&mut self.state, work, None, None)?;
             chores::clean_up(&mut self.state, work)?;
         }
+        heal::errands::retry(&mut self.state, work)?;
         outbox::retry(&mut self.state, work)
     }
 
     /// Opens what lies in the mailbox and acknowledges it with this very step.
     fn open_parcels(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        while let Some(received) = inbox::next(&mut self.state, work)? {
-            self.content(work, received)?;
+        while let Some(next) = inbox::next(&mut self.state, work)? {
+            match next {
+                inbox::Next::Content(received) => self.content(work, *received)?,
+                inbox::Next::Dropped(from, trouble) => heal::failed(&mut self.state, work, (from, trouble))?,
+            }
         }
         inbox::acknowledge(&mut self.state, work);
         Ok(())
@@ -398,6 +432,9 @@ impl Engine {
         }
         let from = received.author.account;
         let content = received.body.content();
+        if heal::heard(state, work, &received, &content)? {
+            return Ok(());
+        }
         if state.me.as_ref().is_some_and(|me| me.account() == from) {
             return match content {
                 Content::Sync(sync) => inbox::synced(state, work, &received, sync),
@@ -423,7 +460,7 @@ impl Engine {
                 Ok(())
             }
             Content::Profile(profile) => presence::learned(state, work, from, profile),
-            Content::Empty | Content::Sync(_) => Ok(()),
+            Content::Empty | Content::Sync(_) | Content::Probe(_) | Content::Echo(_) | Content::Resend(_) => Ok(()),
         }
     }
 }

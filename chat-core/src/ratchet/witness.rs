@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 /// Positions that are remembered: more than a repeat of the network is late by.
 pub(crate) const WITNESS_SLOTS: usize = 32;
+/// A slot is the low bits of chain and position together.
+const SLOT_MASK: u8 = 31;
 /// Bytes of a mark: two packets agree by chance once in 2^64.
 pub(crate) const MARK_BYTES: usize = 8;
 
@@ -70,8 +72,8 @@ impl Witness {
 }
 
 fn slot_of(chain: u64, position: u32) -> u8 {
-    let slots = u64::try_from(WITNESS_SLOTS).unwrap_or(1);
-    u8::try_from(chain.wrapping_add(u64::from(position)) % slots).unwrap_or(0)
+    let [.., byte] = chain.wrapping_add(u64::from(position)).to_be_bytes();
+    byte & SLOT_MASK
 }
 
 fn mark(random: &[u8]) -> [u8; MARK_BYTES] {

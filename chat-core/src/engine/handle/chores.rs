@@ -8,6 +8,7 @@ use crate::engine::error::EngineError;
 use crate::engine::limits::{CLEANUP_ENTRIES, MEMORY_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{Seen, unread_key};
+use crate::engine::memory::kept;
 use crate::engine::memory::results::Queued;
 use crate::store::Table;
 use crate::time::Timestamp;
@@ -30,6 +31,13 @@ pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Res
         }
     }
     state.chores.results_to = cursor;
+    let mut cursor = state.chores.kept_to.take();
+    for (key, value) in next_entries(work, Table::Kept, &mut cursor) {
+        if kept::is_over(work, &value)? {
+            work.delete(Table::Kept, &key);
+        }
+    }
+    state.chores.kept_to = cursor;
     state.bundles.expire(work.now);
     state.sessions.expire(work, &mut state.chores.sessions_to)?;
     Ok(())

@@ -16,6 +16,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Event, Failure, FailureKind, NoticeKind, Output, Reply, Route, Trouble};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::me::{self, RelayPin};
+use crate::engine::memory::streams;
 use crate::engine::memory::{Entry, Link, Parcels, Phase, State};
 
 /// What `Ready` says.
@@ -127,8 +128,11 @@ pub(in crate::engine) fn entered(
         work.trouble(Trouble::StoreStale);
         state.sessions.retire_all(work)?;
         state.recall_flights(work)?;
+        state.errands.recall_all(work)?;
         me::raise_step(work, entry.step)?;
-        state.post_to_all(work)?;
+        streams::jump(work, &entry.device)?;
+        state.healing.count(work, |counts| &mut counts.stale_stores)?;
+        state.renew(work)?;
     }
     // Written before it is sent: if the answer is lost, the relay may hold either.
     let boots: Vec<BootId> = entry.boot.into_iter().chain([state.boot]).collect();

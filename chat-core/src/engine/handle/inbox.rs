@@ -19,7 +19,7 @@ use crate::engine::limits::{CLOCK_SKEW_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
 use crate::engine::memory::arrivals::{Arrival, seen_key};
 use crate::engine::memory::asks::ListsAfter;
 use crate::engine::memory::people::Standing;
-use crate::engine::memory::sessions::{Sessions, Trial};
+use crate::engine::memory::sessions::{Sessions, Trial, Unsealed, Via};
 use crate::engine::memory::streams::PeerStream;
 use crate::engine::memory::{Parcel, State};
 use crate::session::is_initiation;
@@ -33,14 +33,22 @@ pub(in crate::engine) struct Received {
     pub(in crate::engine) message: Identified,
     pub(in crate::engine) body: Body,
     pub(in crate::engine) ephemeral: bool,
+    pub(in crate::engine) via: Via,
     sent_ms: u64,
     own_list: ListGossip,
     peer_list: ListGossip,
 }
 
+/// What came out of the mailbox.
+pub(in crate::engine) enum Next {
+    Content(Box<Received>),
+    /// A packet was dropped; whose it is, is what the relay says.
+    Dropped(Option<DeviceAddress>, Trouble),
+}
+
 /// What became of a packet.
 enum Outcome {
-    Opened(DeviceAddress, Vec<u8>),
+    Opened(DeviceAddress, Unsealed),
     Dropped(Trouble),
     /// Lists of this account after this sequence number are needed.
     Needs(AccountId, u64),
@@ -59,8 +67,8 @@ pub(in crate::engine) fn receive(state: &mut State, parcel: Parcel) -> bool {
     true
 }
 
-/// Opens packets until one holds a content, or the line is empty or waits.
-pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<Option<Received>, EngineError> {
+/// Opens the next packet that comes to something; none when the line is empty or waits.
+pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<Option<Next>, EngineError> {
     while state.parcels.waits_for.is_none() {
         let Some(parcel) = state.parcels.queue.front().cloned() else { return Ok(None) };
         let outcome = match open(state, work, &parcel)? {
@@ -77,11 +85,18 @@ pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<
         state.parcels.fetched = false;
         state.parcels.done = parcel.seq.or(state.parcels.done);
         match outcome {
-            Outcome::Opened(author, content) => match read(author, &content, &parcel) {
-                Some(received) => return Ok(Some(received)),
+            Outcome::Opened(author, unsealed) => match read(author, &unsealed, &parcel) {
+                Some(received) => return Ok(Some(Next::Content(Box::new(received)))),
+                // Its session is sound, what its device makes is not: nothing to mend.
                 None => work.trouble(Trouble::Undecryptable),
             },
-            Outcome::Dropped(trouble) => work.trouble(trouble),
+            Outcome::Dropped(trouble) => {
+                work.trouble(trouble);
+                // What is only worth something now says nothing of the sessions.
+                if parcel.seq.is_some() {
+                    return Ok(Some(Next::Dropped(parcel.from, trouble)));
+                }
+            }
             Outcome::Needs(..) => {}
         }
     }
@@ -96,13 +111,14 @@ pub(in crate::engine) fn acknowledge(state: &mut State, work: &mut Work<'_>) {
 }
 
 /// Everything that a content must be: an envelope whose id belongs to its body and its author.
-fn read(author: DeviceAddress, content: &[u8], parcel: &Parcel) -> Option<Received> {
-    let envelope = Envelope::decode(content)?;
+fn read(author: DeviceAddress, unsealed: &Unsealed, parcel: &Parcel) -> Option<Received> {
+    let via = unsealed.via;
+    let envelope = Envelope::decode(&unsealed.content)?;
     let (own_list, peer_list) = (envelope.own_list, envelope.peer_list);
     let message = envelope.into_identified();
     let body = message.verified_body(&author)?;
     let (sent_ms, ephemeral) = (parcel.sent_ms, parcel.seq.is_none());
-    Some(Received { author, message, body, ephemeral, sent_ms, own_list, peer_list })
+    Some(Received { author, message, body, ephemeral, via, sent_ms, own_list, peer_list })
 }
 
 fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outcome, EngineError> {
@@ -113,9 +129,10 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
     };
     for from in candidates {
         match state.sessions.open(work, &from, packet)? {
-            Trial::Opened(content) => return known_device(state, work, from, content),
+            Trial::Opened(unsealed) => return known_device(state, work, from, unsealed),
             Trial::Duplicate => return Ok(Outcome::Dropped(Trouble::Duplicate)),
             Trial::Refused => return Ok(Outcome::Dropped(Trouble::Undecryptable)),
+            Trial::Forked => return Ok(Outcome::Dropped(Trouble::Forked(from.account))),
             Trial::Broken => return Ok(Outcome::Dropped(Trouble::SessionBroken)),
             Trial::Unknown => {}
         }
@@ -131,11 +148,11 @@ fn known_device(
     state: &mut State,
     work: &Work<'_>,
     author: DeviceAddress,
-    content: Vec<u8>,
+    unsealed: Unsealed,
 ) -> Result<Outcome, EngineError> {
     let known = state.list_of(work, &author.account)?;
     let listed = known.is_some_and(|known| known.list.body().device(author.device).is_some());
-    Ok(if listed { Outcome::Opened(author, content) } else { Outcome::Dropped(Trouble::Undecryptable) })
+    Ok(if listed { Outcome::Opened(author, unsealed) } else { Outcome::Dropped(Trouble::Undecryptable) })
 }
 
 /// Makes sure that the author is somebody we know, and follows its gossip about lists. `false` when

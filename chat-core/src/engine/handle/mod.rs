@@ -3,6 +3,7 @@
 pub(super) mod chores;
 pub(super) mod connect;
 pub(super) mod enroll;
+pub(super) mod heal;
 pub(super) mod inbox;
 pub(super) mod leave;
 pub(super) mod outbox;

@@ -15,6 +15,7 @@ use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{remember, seen_key};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::fanout::{Audience, Cargo};
+use crate::engine::memory::kept;
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::names::{Draft, Want};
 use crate::engine::memory::queue::{Flight, Hold, Outgoing};
@@ -161,7 +162,7 @@ fn record(
 
 /// Seals and sends whatever can be sent now.
 pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    if !state.is_online() || !state.is_listed(work)? {
+    if !state.is_online() || state.renewal.is_some() || !state.is_listed(work)? {
         return Ok(());
     }
     for account in state.queue.take_ready() {
@@ -297,6 +298,9 @@ fn finish(state: &mut State, work: &mut Work<'_>, flight: &Flight, status: Messa
     for number in &flight.covers {
         let outgoing = load(work, *number)?;
         work.delete(Table::Outbox, &number.to_be_bytes());
+        if status == MessageStatus::Sent {
+            kept::keep(work, flight, &outgoing, &stream)?;
+        }
         // A receipt may have come before the relay's answer: the status never goes back.
         let Some(counter) = outgoing.counter.filter(|counter| !stream.is_delivered(*counter)) else { continue };
         if status == MessageStatus::Failed {

@@ -11,6 +11,7 @@ pub(in crate::engine) fn answer(state: &State, query: &Query) -> Answer {
     match query {
         Query::Status => Answer::Status(status(state)),
         Query::Contacts => Answer::Contacts(contacts(state)),
+        Query::Diagnostics => Answer::Diagnostics(state.healing.counts()),
         Query::Requests => Answer::Requests(requests(state)),
         Query::Devices => Answer::Devices(Vec::new()),
         Query::Alarms => Answer::Alarms(Vec::new()),

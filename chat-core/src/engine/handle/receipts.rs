@@ -8,6 +8,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Conversation, FailureKind, MessageStatus, Reply};
 use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{Seen, Unread, seen_key, unread_key};
+use crate::engine::memory::kept;
 use crate::engine::memory::streams::{OwnStream, PeerStream, contains, sent_between, sent_key, split_key};
 use crate::store::{HistoryChange, Table};
 
@@ -130,6 +131,9 @@ fn apply_mark(
         if after.is_delivered(counter) && !before.is_delivered(counter) {
             state.announce_status(work, &from, id, MessageStatus::Delivered);
         }
+    }
+    if author == state.own_address()? {
+        kept::drop_delivered(work, &from, &after);
     }
     after.save(work, &from, &author)
 }

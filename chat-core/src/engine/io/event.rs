@@ -73,6 +73,11 @@ pub enum Trouble {
     Duplicate,
     /// A device's message does not follow the one that it says it follows.
     StreamBroken(AccountId),
+    /// Two different packets came from one position of a device's session: a clone of it, or a store that
+    /// was set back, speaks.
+    Forked(AccountId),
+    /// A session with a device of this account was started over.
+    SessionReset(AccountId),
     /// A session's key exchange was broken by the other side; the session was given up.
     SessionBroken,
     /// More was held back or waiting than a limit allows; a packet was dropped.

@@ -3,6 +3,7 @@
 
 mod account;
 mod command;
+mod diagnostics;
 mod event;
 mod failure;
 mod query;
@@ -20,6 +21,7 @@ pub use account::{
     AccountCommand, Deletion, Device, NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof,
 };
 pub use command::{Command, Enrollment, ExportKey, Resumption};
+pub use diagnostics::Diagnostics;
 pub use event::{Event, Trouble};
 pub use failure::{Failure, FailureKind};
 pub use query::{Answer, Contact, Query, Status};

@@ -3,7 +3,7 @@
 use chat_wire::ids::{AccountId, DeviceId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{Alarm, Conversation, Device, Request};
+use super::{Alarm, Conversation, Device, Diagnostics, Request};
 
 /// Questions that the engine answers from its records at once, without a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Query {
     Devices,
     /// Contradictions that the relay was caught in, with their evidence.
     Alarms,
+    /// What the engine dealt with by itself.
+    Diagnostics,
     /// Which conversation a user name means.
     Conversation(UserName),
 }
@@ -37,6 +39,8 @@ pub enum Answer {
     Devices(Vec<Device>),
     /// Contradictions that the relay was caught in, oldest first.
     Alarms(Vec<Alarm>),
+    /// What the engine dealt with by itself.
+    Diagnostics(Diagnostics),
     /// The conversation with that person, if one is known.
     Conversation(Option<Conversation>),
 }

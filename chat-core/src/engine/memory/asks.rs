@@ -41,6 +41,10 @@ pub(in crate::engine) enum Ask {
         lane: AccountId,
         flight: u64,
     },
+    /// Sealed errands to one device, by their number.
+    Errand(u64),
+    /// A list with a new incarnation of this device.
+    Renew,
     Heartbeat,
     Logout(CommandId),
     /// A list that takes this device off the account.

@@ -61,17 +61,6 @@ impl State {
         Ok(message)
     }
 
-    /// Says nothing to everybody: whoever talks to us learns of the fresh session before it writes into
-    /// one that we can't open any more.
-    pub(in crate::engine) fn post_to_all(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        let contacts: Vec<AccountId> =
-            self.people.iter().filter(|(_, person)| person.is_mutual()).map(|(account, _)| *account).collect();
-        for account in contacts {
-            self.post(work, account, &Content::Empty)?;
-        }
-        Ok(())
-    }
-
     /// Tells a person the display name, unless it knows this version of it.
     pub(in crate::engine) fn post_profile(
         &mut self,

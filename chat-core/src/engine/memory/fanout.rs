@@ -51,7 +51,28 @@ pub(in crate::engine) struct Packets {
     pub(in crate::engine) body: Vec<u8>,
 }
 
+/// States of both sides' lists, to be put around a content.
+pub(in crate::engine) struct Gossip {
+    own: ListGossip,
+    peer: ListGossip,
+}
+
+impl Gossip {
+    /// The content as it is sealed.
+    pub(in crate::engine) fn wrap(&self, message: Identified) -> Result<Vec<u8>, EngineError> {
+        encode(&Envelope::new(message, self.own, self.peer))
+    }
+}
+
 impl State {
+    /// What a content for an account's device says of the lists.
+    pub(in crate::engine) fn gossip(&mut self, work: &Work<'_>, peer: &AccountId) -> Result<Gossip, EngineError> {
+        let own = self.own_address()?.account;
+        let own = ListGossip::of(self.list_of(work, &own)?.map(|known| known.list).as_deref());
+        let peer = ListGossip::of(self.list_of(work, peer)?.map(|known| known.list).as_deref());
+        Ok(Gossip { own, peer })
+    }
+
     /// Who gets what is said in a conversation; none when the other side's list is not known.
     pub(in crate::engine) fn audience(
         &mut self,
@@ -133,7 +154,7 @@ impl State {
         Ok(packets)
     }
 
-    fn seal_for(
+    pub(in crate::engine) fn seal_for(
         &mut self,
         work: &mut Work<'_>,
         party: &Party,
@@ -162,9 +183,11 @@ impl State {
         let session_no = me::next_session_no(work)?;
         let me = self.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
         let relay = me.relay;
-        let initiate = Initiate { me: &me.keys, my: &my, relay, bundle, session_no, psk: None, now: work.now };
+        let psk = self.sessions.psk_to_build_on(work, peer)?;
+        let built = psk.is_some();
+        let initiate = Initiate { me: &me.keys, my: &my, relay, bundle, session_no, psk, now: work.now };
         let session = Session::initiate(initiate, work.rng).map_err(|_| EngineError::Broken(Bug::NoSession))?;
-        self.sessions.start(work, &to, session)
+        self.sessions.start(work, &to, (session, built))
     }
 
     /// Stores a sealed send under the next step (SPEC 7.2.3) and a random key (SPEC 7.3.2), then lets it

@@ -19,12 +19,16 @@ pub(super) mod arrivals;
 pub(super) mod asks;
 pub(super) mod bundles;
 pub(super) mod compose;
+pub(super) mod errands;
 pub(super) mod fanout;
+pub(super) mod healing;
+pub(super) mod kept;
 pub(super) mod lists;
 pub(super) mod me;
 pub(super) mod names;
 pub(super) mod people;
 pub(super) mod queue;
+pub(super) mod renewal;
 pub(super) mod results;
 pub(super) mod sessions;
 pub(super) mod streams;
@@ -58,6 +62,10 @@ pub(super) struct State {
     pub(super) wake_at: Option<Timestamp>,
     pub(super) prekeys: me::PreKeyIndex,
     pub(super) chores: Chores,
+    pub(super) healing: healing::Healing,
+    pub(super) errands: errands::Errands,
+    /// The store is an old copy, and the device is not yet its next incarnation.
+    pub(super) renewal: Option<renewal::Renewal>,
 }
 
 /// The connection to the relay.
@@ -112,6 +120,7 @@ pub(super) struct Chores {
     pub(super) seen_to: Option<Vec<u8>>,
     pub(super) results_to: Option<Vec<u8>>,
     pub(super) sessions_to: Option<Vec<u8>>,
+    pub(super) kept_to: Option<Vec<u8>>,
 }
 
 /// Packets of the mailbox, in order. The first may wait for lists; nothing overtakes it.
@@ -165,6 +174,9 @@ impl State {
             wake_at: None,
             prekeys: me::PreKeyIndex::load(records)?,
             chores: Chores::default(),
+            healing: healing::Healing::load(records)?,
+            errands: errands::Errands::load(records)?,
+            renewal: renewal::Renewal::load(records)?,
         })
     }
 
@@ -180,6 +192,9 @@ impl State {
         self.sessions = sessions::Sessions::default();
         self.bundles = bundles::Bundles::default();
         self.queue = queue::Queue::default();
+        self.healing = healing::Healing::default();
+        self.errands = errands::Errands::default();
+        self.renewal = None;
         self.names = names::Names::default();
         self.parcels = Parcels::default();
         self.online.clear();

@@ -16,7 +16,7 @@ use crate::engine::limits::{
     SESSIONS_CACHED_MAX,
 };
 use crate::identity::Party;
-use crate::session::{OpenError, Opened, Psk, Refusal, Session};
+use crate::session::{OpenError, Opened, Psk, Refusal, Session, Sid};
 use crate::store::Table;
 use crate::time::Timestamp;
 
@@ -36,6 +36,15 @@ struct Index {
     /// Highest (incarnation, session number) of an initiation that was taken; never expires.
     #[serde(rename = "m", default)]
     mark: Option<(u32, u32)>,
+    /// The live one was built by us on the secret of the one before.
+    #[serde(rename = "b", default)]
+    built: bool,
+    /// The next one is started without such a secret.
+    #[serde(rename = "n", default)]
+    bare: bool,
+    /// Since when the other side has no new key of ours, although it writes.
+    #[serde(rename = "u", default)]
+    unanswered_since: Option<u64>,
 }
 
 /// The sessions of one device.
@@ -44,6 +53,9 @@ struct Device {
     live: Option<Session>,
     replaced: Vec<(Session, u64)>,
     mark: Option<(u32, u32)>,
+    built: bool,
+    bare: bool,
+    unanswered_since: Option<u64>,
     /// Unsound packets in the minute that began then: each may cost thousands of chain steps.
     mangled: (Timestamp, u32),
     /// For throwing out the one that was used longest ago.
@@ -53,15 +65,47 @@ struct Device {
 /// What opening a packet with the sessions at hand came to.
 pub(in crate::engine) enum Trial {
     /// It opened; the session is stored.
-    Opened(Vec<u8>),
+    Opened(Unsealed),
     /// Its place in a session is used up: it came before.
     Duplicate,
     /// A session knows its header, but it is not sound.
     Refused,
+    /// Another packet was opened at its position.
+    Forked,
     /// The other side broke the session's key exchange: the session seals nothing any more.
     Broken,
     /// No session knows it.
     Unknown,
+}
+
+/// A content, and how the session that opened it stands.
+#[derive(Debug)]
+pub(in crate::engine) struct Unsealed {
+    pub(in crate::engine) content: Vec<u8>,
+    pub(in crate::engine) via: Via,
+}
+
+/// How the session that opened a packet stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Via {
+    /// It is the live one.
+    pub(in crate::engine) live: bool,
+    /// Messages of the other side since it last had a new key of ours, and since when.
+    pub(in crate::engine) unanswered: u32,
+    pub(in crate::engine) unanswered_since: Option<Timestamp>,
+    /// The packet started the session.
+    pub(in crate::engine) started: Option<Started>,
+}
+
+/// What a session that another device started came in place of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Started {
+    /// Of nothing that both sides had.
+    First,
+    /// Of one on whose secret it is built.
+    OnOld,
+    /// Of one, without its secret.
+    Bare,
 }
 
 /// Sessions in memory; all of them lie in the records.
@@ -90,19 +134,24 @@ impl Sessions {
         }
         let replaced = device.replaced.iter_mut().filter(|(_, at_ms)| !is_over(*at_ms, now));
         let mut trials = HEADER_TRIALS_MAX;
-        for session in device.live.iter_mut().chain(replaced.map(|(session, _)| session)) {
+        let live = device.live.iter_mut().map(|session| (session, true));
+        for (session, live) in live.chain(replaced.map(|(session, _)| (session, false))) {
             let Some(left) = trials.checked_sub(session.header_keys()) else { break };
             trials = left;
             match session.open(packet, now) {
                 Ok(Opened { content, session: mut after }) => {
                     store_changes(work, from, &mut after);
+                    let unanswered = after.unanswered();
                     *session = after;
-                    return Ok(Trial::Opened(content));
+                    let unanswered_since = if live { self.note_turn(work, from, unanswered)? } else { None };
+                    let via = Via { live, unanswered, unanswered_since, started: None };
+                    return Ok(Trial::Opened(Unsealed { content, via }));
                 }
                 // Whatever does not open ends nothing (SPEC 8.4.3).
                 Err(OpenError::NotThisSession | OpenError::Malformed) => {}
                 Err(OpenError::Duplicate) => return Ok(Trial::Duplicate),
                 Err(OpenError::Refused(Refusal::Braid)) => return self.give_up(work, from),
+                Err(OpenError::Refused(Refusal::Forked | Refusal::Contradiction)) => return Ok(Trial::Forked),
                 Err(OpenError::Refused(_)) => {
                     device.mangled.1 = device.mangled.1.saturating_add(1);
                     return Ok(Trial::Refused);
@@ -110,6 +159,86 @@ impl Sessions {
             }
         }
         Ok(Trial::Unknown)
+    }
+
+    /// Keeps the time since which the other side waits for a new key of ours.
+    fn note_turn(
+        &mut self,
+        work: &mut Work<'_>,
+        from: &DeviceAddress,
+        unanswered: u32,
+    ) -> Result<Option<Timestamp>, EngineError> {
+        let now_ms = work.now.as_ms();
+        let device = self.device(work, from)?;
+        let since = (unanswered > 0).then(|| device.unanswered_since.filter(|_| unanswered > 1).unwrap_or(now_ms));
+        if device.unanswered_since != since {
+            device.unanswered_since = since;
+            self.save_index(work, from)?;
+        }
+        Ok(since.map(Timestamp::from_ms))
+    }
+
+    /// Whether there is a session to seal with.
+    pub(in crate::engine) fn has_live(&mut self, work: &Work<'_>, with: &DeviceAddress) -> Result<bool, EngineError> {
+        Ok(self.device(work, with)?.live.as_ref().is_some_and(Session::can_seal))
+    }
+
+    /// Whether a session is the live one.
+    pub(in crate::engine) fn is_live(
+        &mut self,
+        work: &Work<'_>,
+        with: &DeviceAddress,
+        sid: &Sid,
+    ) -> Result<bool, EngineError> {
+        Ok(self.device(work, with)?.live.as_ref().is_some_and(|session| session.sid() == sid))
+    }
+
+    /// Whether the live session is one of ours that the other side has never answered in.
+    pub(in crate::engine) fn is_unheard(&mut self, work: &Work<'_>, with: &DeviceAddress) -> Result<bool, EngineError> {
+        let live = self.device(work, with)?.live.as_ref();
+        Ok(live.is_some_and(|session| session.initiated_by_us() && !session.acknowledged()))
+    }
+
+    /// Whether a new session can be built on the secret of an old one: both had it, and the last attempt
+    /// to do so was answered.
+    pub(in crate::engine) fn can_build_on(
+        &mut self,
+        work: &Work<'_>,
+        with: &DeviceAddress,
+    ) -> Result<bool, EngineError> {
+        let now = work.now;
+        let device = self.device(work, with)?;
+        let failed = device.built && device.live.as_ref().is_some_and(|session| !session.acknowledged());
+        Ok(!failed && device.common(now).is_some())
+    }
+
+    /// The secret that the next session with a device is built on, if there is one that it should have.
+    pub(in crate::engine) fn psk_to_build_on(
+        &mut self,
+        work: &Work<'_>,
+        to: &Party,
+    ) -> Result<Option<Psk>, EngineError> {
+        let now = work.now;
+        let device = self.device(work, &to.address())?;
+        // A new incarnation says by itself that it lost its sessions.
+        let same = device.common(now).filter(|session| is_with(session, to) && !device.bare);
+        Ok(same.map(Session::psk))
+    }
+
+    /// Ends the live session: the next one is started by us.
+    pub(in crate::engine) fn retire(
+        &mut self,
+        work: &mut Work<'_>,
+        with: &DeviceAddress,
+        bare: bool,
+    ) -> Result<(), EngineError> {
+        let now_ms = work.now.as_ms();
+        let device = self.device(work, with)?;
+        device.bare = bare;
+        if let Some(live) = device.live.take() {
+            device.replaced.insert(0, (live, now_ms));
+        }
+        self.settle(work, with)
     }
 
     /// An authenticated peer broke the protocol: its live session is over (SPEC 8.5.3).
@@ -131,13 +260,8 @@ impl Sessions {
 
     /// Whether something can be sealed for a device as its list names it now.
     pub(in crate::engine) fn can_seal(&mut self, work: &mut Work<'_>, to: &Party) -> Result<bool, EngineError> {
-        // Other keys or another incarnation: what that session leads to is no longer there.
-        let same = |session: &Session| {
-            let peer = session.peer();
-            (peer.sig_key(), peer.dh_key(), peer.incarnation()) == (to.sig_key(), to.dh_key(), to.incarnation())
-        };
         let live = self.device(work, &to.address())?.live.as_ref();
-        Ok(live.is_some_and(|session| session.can_seal() && same(session)))
+        Ok(live.is_some_and(|session| session.can_seal() && is_with(session, to)))
     }
 
     /// The live session with a device, to seal with; [`Sessions::stored`] must follow.
@@ -162,10 +286,11 @@ impl Sessions {
         &mut self,
         work: &mut Work<'_>,
         to: &DeviceAddress,
-        session: Session,
+        (session, built): (Session, bool),
     ) -> Result<(), EngineError> {
         let now = work.now;
         let device = self.device(work, to)?;
+        (device.built, device.bare) = (built, false);
         if let Some(before) = device.live.replace(session) {
             device.replaced.insert(0, (before, now.as_ms()));
         }
@@ -183,36 +308,51 @@ impl Sessions {
     }
 
     /// Secrets of sessions that an initiation may build on, newest first.
-    pub(in crate::engine) fn psks(&mut self, work: &Work<'_>, from: &DeviceAddress) -> Result<Vec<Psk>, EngineError> {
+    pub(in crate::engine) fn psks(
+        &mut self,
+        work: &Work<'_>,
+        from: &DeviceAddress,
+    ) -> Result<Vec<(Sid, Psk)>, EngineError> {
         let device = self.device(work, from)?;
         let replaced = device.replaced.iter().map(|(session, _)| session);
-        Ok(device.live.iter().chain(replaced).map(Session::psk).collect())
+        Ok(device.live.iter().chain(replaced).map(|session| (*session.sid(), session.psk())).collect())
     }
 
     /// Takes a session that the other device started. When both started one at once the smaller sid
-    /// wins on both sides (SPEC 8.4.2); the loser can still receive.
+    /// wins on both sides (SPEC 8.4.2); the loser can still receive. One that is built on our live one
+    /// replaces it: whoever made it has that one (SPEC 8.4.5).
     pub(in crate::engine) fn adopt(
         &mut self,
         work: &mut Work<'_>,
         from: &DeviceAddress,
-        session: Session,
+        (session, built_on): (Session, Option<Sid>),
         number: (u32, u32),
-    ) -> Result<(), EngineError> {
-        let now_ms = work.now.as_ms();
+    ) -> Result<Started, EngineError> {
+        let now = work.now;
+        let now_ms = now.as_ms();
         let device = self.device(work, from)?;
         device.mark = Some(number);
-        let ours_stays = device
-            .live
-            .as_ref()
-            .is_some_and(|ours| ours.initiated_by_us() && !ours.acknowledged() && ours.wins_over(&session));
+        let started = match built_on {
+            Some(_) => Started::OnOld,
+            None if device.common(now).is_some_and(|common| is_with(common, session.peer())) => Started::Bare,
+            None => Started::First,
+        };
+        let ours_stays = device.live.as_ref().is_some_and(|ours| {
+            let race = ours.initiated_by_us() && !ours.acknowledged() && built_on != Some(*ours.sid());
+            race && ours.wins_over(&session)
+        });
         if ours_stays {
             let mut session = session;
             store_changes(work, from, &mut session);
             self.device(work, from)?.replaced.insert(0, (session, now_ms));
-        } else if let Some(before) = device.live.replace(session) {
-            device.replaced.insert(0, (before, now_ms));
+        } else {
+            (device.built, device.bare) = (false, false);
+            if let Some(before) = device.live.replace(session) {
+                device.replaced.insert(0, (before, now_ms));
+            }
         }
-        self.settle(work, from)
+        self.settle(work, from)?;
+        Ok(started)
     }
 
     /// Seals with none of the sessions any more: the store was found to be an old copy. They can still
@@ -272,11 +412,19 @@ impl Sessions {
             }
             stays
         });
+        self.save_index(work, address)
+    }
+
+    fn save_index(&mut self, work: &mut Work<'_>, address: &DeviceAddress) -> Result<(), EngineError> {
+        let device = self.device(work, address)?;
         let sid = |session: &Session| ByteArray::new(*session.sid().as_bytes());
         let index = Index {
             live: device.live.as_ref().map(sid),
             replaced: device.replaced.iter().map(|(session, at_ms)| (sid(session), *at_ms)).collect(),
             mark: device.mark,
+            built: device.built,
+            bare: device.bare,
+            unanswered_since: device.unanswered_since,
         };
         work.save(Table::Sessions, &device_key(address), &index)
     }
@@ -303,6 +451,21 @@ impl Sessions {
     }
 }
 
+impl Device {
+    /// The newest session that the other side is known to have.
+    fn common(&self, now: Timestamp) -> Option<&Session> {
+        let replaced = self.replaced.iter().filter(|(_, at_ms)| !is_over(*at_ms, now)).map(|(session, _)| session);
+        self.live.iter().chain(replaced).find(|session| session.acknowledged())
+    }
+}
+
+/// Whether a session is with a device as its list names it: with other keys or another incarnation what
+/// it leads to is no longer there.
+fn is_with(session: &Session, party: &Party) -> bool {
+    let peer = session.peer();
+    (peer.sig_key(), peer.dh_key(), peer.incarnation()) == (party.sig_key(), party.dh_key(), party.incarnation())
+}
+
 /// Key suffix and value.
 type Row = (Vec<u8>, Vec<u8>);
 
@@ -326,7 +489,8 @@ fn load(work: &Work<'_>, address: &DeviceAddress) -> Result<Device, EngineError>
     };
     let live = index.live.as_ref().map(&mut read).transpose()?;
     let replaced = index.replaced.iter().map(|(sid, at_ms)| Ok((read(sid)?, *at_ms))).collect::<Result<_, _>>()?;
-    Ok(Device { live, replaced, mark: index.mark, ..Device::default() })
+    let Index { mark, built, bare, unanswered_since, .. } = index;
+    Ok(Device { live, replaced, mark, built, bare, unanswered_since, ..Device::default() })
 }
 
 /// Whether a session that was replaced then can no longer receive.

@@ -8,7 +8,7 @@ use serde_bytes::ByteArray;
 use crate::engine::content::StreamMark;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::limits::GAPS_MAX;
+use crate::engine::limits::{GAPS_MAX, STREAM_JUMP};
 use crate::store::Table;
 
 /// Ranges of counters, ascending, both ends included.
@@ -189,6 +189,19 @@ impl PeerStream {
         let surplus = self.gaps.len().saturating_sub(GAPS_MAX);
         self.gaps.drain(..surplus);
     }
+}
+
+/// The store is an old copy: places of the other life are left free in every own stream.
+pub(in crate::engine) fn jump(work: &mut Work<'_>, own: &DeviceAddress) -> Result<(), EngineError> {
+    for (key, value) in work.scan(Table::Streams, &[], None, usize::MAX) {
+        let (conversation, author) = split_key(&key)?;
+        if author == *own {
+            let mut stream: OwnStream = decode(Table::Streams, &value)?;
+            stream.counter = stream.counter.saturating_add(STREAM_JUMP);
+            stream.save(work, &conversation, own)?;
+        }
+    }
+    Ok(())
 }
 
 /// Streams of one author in a conversation, with their devices.

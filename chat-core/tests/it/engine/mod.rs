@@ -2,6 +2,7 @@
 
 mod accounts;
 mod devices;
+mod heal;
 mod hostile;
 mod messages;
 mod presence;

@@ -365,7 +365,13 @@ impl FakeRelay {
                 lists.push(list);
                 for device in &after.body().devices {
                     let address = DeviceAddress { account, device: device.id };
-                    self.devices.entry(address).or_insert_with(|| Device { next_seq: 1, ..Device::default() });
+                    let same = before.body().device(device.id).is_none_or(|was| was.incarnation == device.incarnation);
+                    let stored =
+                        self.devices.entry(address).or_insert_with(|| Device { next_seq: 1, ..Device::default() });
+                    if !same {
+                        (stored.signed, stored.last_resort) = (None, None);
+                        stored.pairs.clear();
+                    }
                 }
                 Some(ServerMessage::Done {})
             }
@@ -446,6 +452,19 @@ impl FakeRelay {
             }
         }
         accepted(self)
+    }
+
+    /// Puts a packet into a mailbox that nobody sent.
+    pub(crate) fn put(&mut self, to: DeviceAddress, from: DeviceAddress, packet: &[u8]) {
+        let sent_ms = self.now_ms;
+        let stored = self.devices.get_mut(&to).unwrap();
+        let seq = stored.next_seq;
+        stored.next_seq += 1;
+        let packet = Bytes::from(packet.to_vec());
+        stored.mailbox.insert(seq, (from, sent_ms, packet.clone()));
+        for connection in self.connections_of(to) {
+            self.deliver(connection, seq, (from, sent_ms, packet.clone()));
+        }
     }
 
     fn connections_of(&self, device: DeviceAddress) -> Vec<u64> {

@@ -5,9 +5,9 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use chat_core::engine::{
-    Answer, Boot, Command, CommandId, Contact, Context, Conversation, Engine, Enrollment, Event, ExportKey, Failure,
-    FailureKind, Input, Message, MessageStatus, Notice, NoticeKind, Output, Query, Reply, Request, Resumption, Route,
-    Status, Step,
+    Answer, Boot, Command, CommandId, Contact, Context, Conversation, Diagnostics, Engine, Enrollment, Event,
+    ExportKey, Failure, FailureKind, Input, Message, MessageStatus, Notice, NoticeKind, Output, Query, Reply, Request,
+    Resumption, Route, Status, Step,
 };
 use chat_core::store::{HistoryChange, MemoryRecords, WriteBatch};
 use chat_core::time::Timestamp;
@@ -413,6 +413,11 @@ impl World {
     pub(crate) fn status(&mut self, who: &str) -> Status {
         let Answer::Status(status) = self.query(who, &Query::Status) else { panic!() };
         status
+    }
+
+    pub(crate) fn diagnostics(&mut self, who: &str) -> Diagnostics {
+        let Answer::Diagnostics(counts) = self.query(who, &Query::Diagnostics) else { panic!() };
+        counts
     }
 
     pub(crate) fn contact(&mut self, who: &str, whom: &str) -> Contact {

@@ -151,7 +151,8 @@ pub(crate) fn check_proof(roster: Option<&Roster>, proof: &DeviceProof<'_>) -> R
     let device = roster.device(proof.device.device).ok_or(RefusalKind::NotEnrolled)?;
     let bytes = proof_bytes(&proof.relay, proof.binding, &proof.device, proof.incarnation);
     let signed = device.sig_key.verifies(SIG_PROOF, &[&bytes], proof.signature);
-    if !signed || device.incarnation != proof.incarnation {
+    // An earlier incarnation is let in: its store was set back, and only a login tells it so (SPEC 7.2.4).
+    if !signed || proof.incarnation > device.incarnation {
         return Err(RefusalKind::NotEnrolled.into());
     }
     // Only who proved to be the device learns that the operator switched the account off.

@@ -11,10 +11,10 @@ use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::Trouble;
 use crate::engine::limits::{INITIATIONS_PER_MINUTE_MAX, LAST_RESORT_USES_MAX, LAST_RESORT_USES_PER_ACCOUNT_MAX};
 use crate::engine::memory::State;
-use crate::engine::memory::sessions::{replay_count_key, replay_key};
+use crate::engine::memory::sessions::{Unsealed, Via, replay_count_key, replay_key};
 use crate::identity::Party;
 use crate::prekey::PrivatePreKey;
-use crate::session::{Accept, AcceptError, IncomingInitiation, InitiationHead, Opened, PreKeyPair, UsedPreKeys};
+use crate::session::{Accept, AcceptError, IncomingInitiation, InitiationHead, Opened, PreKeyPair, Sid, UsedPreKeys};
 use crate::store::Table;
 
 const UNDECRYPTABLE: Outcome = Outcome::Dropped(Trouble::Undecryptable);
@@ -51,10 +51,14 @@ pub(super) fn open(state: &mut State, work: &mut Work<'_>, packet: &[u8]) -> Res
         return Ok(Outcome::Dropped(Trouble::Overflow));
     }
     match accept(state, work, &incoming, &parties)? {
-        Some((Opened { content, session }, used)) => {
-            state.sessions.adopt(work, &from, session, number)?;
+        Some((Opened { content, session }, used, built_on)) => {
+            let sid = *session.sid();
+            let unanswered = session.unanswered();
+            let started = state.sessions.adopt(work, &from, (session, built_on), number)?;
+            let live = state.sessions.is_live(work, &from, &sid)?;
             spend(state, work, &used, &head, &from.account)?;
-            Ok(Outcome::Opened(from, content))
+            let via = Via { live, unanswered, unanswered_since: None, started: Some(started) };
+            Ok(Outcome::Opened(from, Unsealed { content, via }))
         }
         None => Ok(UNDECRYPTABLE),
     }
@@ -90,17 +94,18 @@ fn accept(
     work: &Work<'_>,
     incoming: &IncomingInitiation,
     parties: &Parties,
-) -> Result<Option<(Opened, UsedPreKeys)>, EngineError> {
+) -> Result<Option<(Opened, UsedPreKeys, Option<Sid>)>, EngineError> {
     let relay = state.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?.relay;
-    let psks = if incoming.uses_psk() {
-        state.sessions.psks(work, &parties.peer.address())?.into_iter().map(Some).collect()
+    let psks: Vec<_> = if incoming.uses_psk() {
+        let known = state.sessions.psks(work, &parties.peer.address())?.into_iter();
+        known.map(|(sid, psk)| (Some(sid), Some(psk))).collect()
     } else {
-        vec![None]
+        vec![(None, None)]
     };
-    for psk in psks {
+    for (built_on, psk) in psks {
         let accept = Accept { my: &parties.my, peer: &parties.peer, relay, psk, now: work.now };
         match incoming.complete(accept) {
-            Ok(accepted) => return Ok(Some(accepted)),
+            Ok((opened, used)) => return Ok(Some((opened, used, built_on))),
             Err(AcceptError::Psk) => {}
             Err(_) => return Ok(None),
         }

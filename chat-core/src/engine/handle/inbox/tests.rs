@@ -81,6 +81,7 @@ impl Bench {
                 message,
                 body,
                 ephemeral: way.ephemeral,
+                via: Via { live: true, unanswered: 0, unanswered_since: None, started: None },
                 sent_ms: NOW.as_ms(),
                 own_list: none,
                 peer_list: none,

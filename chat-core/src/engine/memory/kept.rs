@@ -1,0 +1,130 @@
+//! Messages that the relay has and no recipient has confirmed: kept for a week, so that a device whose
+//! session broke can have them again (DESIGN §5).
+//!
+//! Under `conversation 32 ‖ counter u64` of this device's stream.
+
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
+use serde::{Deserialize, Serialize};
+
+use super::State;
+use super::queue::{Flight, Outgoing};
+use super::streams::{OwnStream, Ranges, contains};
+use crate::engine::content::{Body, Identified};
+use crate::engine::context::{Work, decode};
+use crate::engine::error::EngineError;
+use crate::engine::limits::{KEPT_DROPPED_AT_ONCE, KEPT_MESSAGES_MAX, KEPT_MS_MAX, RESENDS_MAX};
+use crate::store::Table;
+use crate::time::Timestamp;
+
+/// A message as it was sent, and to whom.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::engine) struct Kept {
+    #[serde(rename = "m")]
+    pub(in crate::engine) message: Identified,
+    #[serde(rename = "t")]
+    at_ms: u64,
+    /// The recipient's list that it was sealed for.
+    #[serde(rename = "q")]
+    list_seq: u64,
+    /// Devices that it was sealed for, and how often it was sent to them again.
+    #[serde(rename = "d")]
+    devices: Vec<(u32, u8)>,
+}
+
+/// Keeps a message that the relay took, unless it is of no stream or was confirmed already.
+pub(in crate::engine) fn keep(
+    work: &mut Work<'_>,
+    flight: &Flight,
+    outgoing: &Outgoing,
+    stream: &OwnStream,
+) -> Result<(), EngineError> {
+    let conversation = flight.conversation;
+    let Some(body) = read_body(&outgoing.message).filter(|body| body.content().is_in_stream()) else { return Ok(()) };
+    let Some(list) = flight.lists.iter().find(|list| list.account == conversation) else { return Ok(()) };
+    if stream.is_delivered(body.counter) {
+        return Ok(());
+    }
+    let mut devices: Vec<(u32, u8)> = Vec::new();
+    for head in flight.packets.iter().filter(|head| head.to.account == conversation) {
+        if !devices.iter().any(|(device, _)| *device == head.to.device.0) {
+            devices.push((head.to.device.0, 0));
+        }
+    }
+    if devices.is_empty() {
+        return Ok(());
+    }
+    let (message, at_ms) = (outgoing.message.clone(), work.now.as_ms());
+    work.save(Table::Kept, &key(&conversation, body.counter), &Kept { message, at_ms, list_seq: list.seq, devices })?;
+    let over = body.counter.checked_sub(KEPT_MESSAGES_MAX).map(|old| key(&conversation, old));
+    if let Some(over) = over.filter(|over| work.get(Table::Kept, over).is_some()) {
+        work.delete(Table::Kept, &over);
+    }
+    Ok(())
+}
+
+/// Forgets what the other side has now; a few at a time, so that a step stays small.
+pub(in crate::engine) fn drop_delivered(work: &mut Work<'_>, conversation: &AccountId, stream: &OwnStream) {
+    for (key, _) in work.scan(Table::Kept, &conversation.0, None, KEPT_DROPPED_AT_ONCE) {
+        let counter = key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
+        if counter.is_none_or(|counter| stream.is_delivered(counter)) {
+            work.delete(Table::Kept, &key);
+        }
+    }
+}
+
+/// Whether nobody may have it again: its time is over.
+pub(in crate::engine) fn is_over(work: &Work<'_>, value: &[u8]) -> Result<bool, EngineError> {
+    let kept: Kept = decode(Table::Kept, value)?;
+    Ok(work.now.ms_since(Timestamp::from_ms(kept.at_ms)) >= KEPT_MS_MAX)
+}
+
+impl State {
+    /// The messages that a device lacks and may have again: it was among those that each was sealed for,
+    /// its keys are the same and it is still listed. They count as sent once more.
+    pub(in crate::engine) fn take_lost(
+        &mut self,
+        work: &mut Work<'_>,
+        device: &DeviceAddress,
+        (counter, gaps): (u64, &Ranges),
+    ) -> Result<Vec<Identified>, EngineError> {
+        let conversation = device.account;
+        let stream = OwnStream::load(work, &conversation, &self.own_address()?)?;
+        let mut lost = Vec::new();
+        for (key, value) in work.scan(Table::Kept, &conversation.0, None, usize::MAX) {
+            let at = key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+            let has_it = at <= counter && !contains(gaps, at);
+            if has_it || stream.is_delivered(at) || is_over(work, &value)? {
+                continue;
+            }
+            let mut kept: Kept = decode(Table::Kept, &value)?;
+            let same = self.has_same_keys(work, device, kept.list_seq)?;
+            let Some((_, times)) = kept.devices.iter_mut().find(|(id, _)| *id == device.device.0) else { continue };
+            if !same || *times >= RESENDS_MAX {
+                continue;
+            }
+            *times = times.saturating_add(1);
+            work.save(Table::Kept, &key, &kept)?;
+            lost.push(kept.message);
+        }
+        Ok(lost)
+    }
+
+    /// Whether a device is listed now with the keys that it had in an earlier list.
+    fn has_same_keys(&mut self, work: &Work<'_>, device: &DeviceAddress, seq: u64) -> Result<bool, EngineError> {
+        let id: DeviceId = device.device;
+        let keys = |list: &chat_wire::device_list::DeviceList| {
+            list.body().live_devices().find(|listed| listed.id == id).map(|listed| (listed.sig_key, listed.dh_key))
+        };
+        let now = self.list_of(work, &device.account)?.and_then(|known| keys(&known.list));
+        let then = self.lists.version(work, &device.account, seq)?.and_then(|list| keys(&list));
+        Ok(now.is_some() && now == then)
+    }
+}
+
+fn read_body(message: &Identified) -> Option<Body> {
+    minicbor_serde::from_slice(&message.body).ok()
+}
+
+fn key(conversation: &AccountId, counter: u64) -> Vec<u8> {
+    [&conversation.0[..], &counter.to_be_bytes()].concat()
+}
