@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chat_client::{Pin, RelayAddress};
+use chat_client::{Kept, Pin, RelayAddress};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 /// End-to-end encrypted chat in the terminal.
@@ -44,6 +44,27 @@ pub struct Profile {
     /// Directory of the profile. Default: chat-tui in the user's data directory.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Locks the profile with a passphrase, or unlocks it for good. Default: as it is.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub store_key: Option<KeyPlace>,
+}
+
+/// What keeps the key of a profile's store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum KeyPlace {
+    /// A file that only its owner reads.
+    File,
+    /// The same file, sealed under a passphrase: asked for, or taken from CHAT_STORE_PASSPHRASE.
+    Passphrase,
+}
+
+impl From<KeyPlace> for Kept {
+    fn from(place: KeyPlace) -> Self {
+        match place {
+            KeyPlace::File => Self::Bare,
+            KeyPlace::Passphrase => Self::Sealed,
+        }
+    }
 }
 
 /// Options of the headless client.
@@ -61,6 +82,10 @@ pub struct Rpc {
     /// What acknowledges a notification that must not be missed.
     #[arg(long, value_enum, default_value = "auto")]
     pub ack: AckMode,
+    /// Locks the profile with the passphrase in CHAT_STORE_PASSPHRASE, or unlocks it for good. Default: as
+    /// it is.
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub store_key: Option<KeyPlace>,
 }
 
 /// What acknowledges a notification that must not be missed.
@@ -94,8 +119,9 @@ mod tests {
         assert_eq!((rpc.relay.unwrap().port(), rpc.ack), (1, AckMode::Manual));
         assert_eq!(rpc.pin.unwrap().to_string(), pin);
 
-        let args = parse("chat-tui --relay localhost:1 --data d").unwrap();
+        let args = parse("chat-tui --relay localhost:1 --data d --store-key passphrase").unwrap();
         assert!(args.command.is_none());
+        assert_eq!(args.profile.store_key, Some(KeyPlace::Passphrase));
         assert_eq!(args.profile.data, Some(PathBuf::from("d")));
     }
 

@@ -13,6 +13,7 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::UsernameTaken => "UsernameTaken",
         FailureKind::UnknownUser => "UnknownUser",
         FailureKind::UnknownRoom => "UnknownRoom",
+        FailureKind::RoomExists => "RoomExists",
         FailureKind::UnknownMessage => "UnknownMessage",
         FailureKind::Forbidden => "Forbidden",
         FailureKind::Blocked => "Blocked",
@@ -25,6 +26,8 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::KeyChanged => "KeyChanged",
         FailureKind::ProfileInUse => "ProfileInUse",
         FailureKind::StoreTooNew => "StoreTooNew",
+        FailureKind::StoreLocked => "StoreLocked",
+        FailureKind::WrongPassphrase => "WrongPassphrase",
         FailureKind::CertificateChanged => "CertificateChanged",
         FailureKind::RegistrationClosed => "RegistrationClosed",
         FailureKind::Io => "Io",
@@ -45,6 +48,7 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         FailureKind::UsernameTaken => "That name is taken.",
         FailureKind::UnknownUser => "There is nobody of that name.",
         FailureKind::UnknownRoom => "There is no such room.",
+        FailureKind::RoomExists => "A room of that name exists.",
         FailureKind::UnknownMessage => "There is no such message in this conversation.",
         FailureKind::Forbidden => "That is not allowed.",
         FailureKind::Blocked => "You block this person; unblock first.",
@@ -57,6 +61,8 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         FailureKind::KeyChanged => "This person's identity changed; nothing is sent until that is looked at.",
         FailureKind::ProfileInUse => "Another program has this profile open.",
         FailureKind::StoreTooNew => "A newer version wrote this profile; use that version.",
+        FailureKind::StoreLocked => "This profile is locked with a passphrase.",
+        FailureKind::WrongPassphrase => "The passphrase is wrong.",
         FailureKind::CertificateChanged => "The relay shows another certificate than the one trusted before.",
         FailureKind::RegistrationClosed => "This relay takes no new accounts.",
         FailureKind::Io => "Reading or writing failed.",
@@ -65,7 +71,7 @@ pub fn sentence(kind: FailureKind) -> &'static str {
 }
 
 /// Every kind that this version knows.
-pub const KINDS: [FailureKind; 23] = [
+pub const KINDS: [FailureKind; 26] = [
     FailureKind::InvalidParams,
     FailureKind::NotLoggedIn,
     FailureKind::BadCredentials,
@@ -73,6 +79,7 @@ pub const KINDS: [FailureKind; 23] = [
     FailureKind::UsernameTaken,
     FailureKind::UnknownUser,
     FailureKind::UnknownRoom,
+    FailureKind::RoomExists,
     FailureKind::UnknownMessage,
     FailureKind::Forbidden,
     FailureKind::Blocked,
@@ -85,6 +92,8 @@ pub const KINDS: [FailureKind; 23] = [
     FailureKind::KeyChanged,
     FailureKind::ProfileInUse,
     FailureKind::StoreTooNew,
+    FailureKind::StoreLocked,
+    FailureKind::WrongPassphrase,
     FailureKind::CertificateChanged,
     FailureKind::RegistrationClosed,
     FailureKind::Io,

@@ -11,6 +11,7 @@ mod desk;
 pub mod failure;
 pub mod keymap;
 pub mod model;
+pub mod passphrase;
 pub mod rpc;
 pub mod signals;
 pub mod text;

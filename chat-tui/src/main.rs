@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chat_client::zeroize::Zeroizing;
-use chat_client::{Ack, Client, Config, Trust};
+use chat_client::{Ack, Client, Config, Kept, StoreKey, Trust};
 use chat_tui::args::{AckMode, Args, Command, Profile, Rpc};
-use chat_tui::{app, failure, rpc};
+use chat_tui::{app, failure, passphrase, rpc};
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
@@ -56,6 +56,7 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
             AckMode::Auto => Ack::Automatic,
             AckMode::Manual => Ack::Manual,
         },
+        store_key: StoreKey { kept: options.store_key.map(Kept::from), passphrase: passphrase::given() },
         ..Config::new(options.data)
     };
     let password = std::env::var(PASSWORD_VARIABLE).ok().map(Zeroizing::new);
@@ -67,7 +68,10 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
 
 fn interface(profile: Profile) -> anyhow::Result<ExitCode> {
     let data_dir = profile.data.map_or_else(usual_data_dir, Ok)?;
-    let config = Config { relay: profile.relay, pin: profile.pin, trust: Trust::Ask, ..Config::new(data_dir) };
+    let kept = profile.store_key.map(Kept::from);
+    let store_key = StoreKey { kept, passphrase: passphrase::wanted(&data_dir, kept)? };
+    let config =
+        Config { relay: profile.relay, pin: profile.pin, trust: Trust::Ask, store_key, ..Config::new(data_dir) };
     // One thread: drawing is all there is to do; the client has one of its own.
     on(Builder::new_current_thread().enable_all().build()?, async { screen(config, app::Options::default()).await })
 }

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use unicode_normalization::UnicodeNormalization as _;
+use zeroize::Zeroizing;
+
 /// Port of a relay whose address names none.
 pub const RELAY_PORT: u16 = 7667;
 
@@ -21,13 +24,13 @@ pub struct Config {
     pub ack: Ack,
     /// What becomes of a certificate that no root vouches for.
     pub trust: Trust,
-    /// Where the store's key lies.
+    /// How the store's key is kept.
     pub store_key: StoreKey,
 }
 
 impl Config {
     /// A profile directory with the defaults: last relay, no pin, automatic acknowledgement, silent
-    /// trust on first use, key file.
+    /// trust on first use, the key as it is.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -36,7 +39,7 @@ impl Config {
             pin: None,
             ack: Ack::Automatic,
             trust: Trust::FirstUse,
-            store_key: StoreKey::File,
+            store_key: StoreKey::default(),
         }
     }
 }
@@ -60,13 +63,56 @@ pub enum Trust {
     Ask,
 }
 
-/// Where the store's key lies.
+/// How the store's key is kept.
+#[derive(Debug, Clone, Default)]
+pub struct StoreKey {
+    /// How it is to be kept from now on; none leaves it as it is. A new profile's key is sealed when there is
+    /// a passphrase, and bare otherwise.
+    pub kept: Option<Kept>,
+    /// Opens a sealed key, and seals a bare one that is to be.
+    pub passphrase: Option<Passphrase>,
+}
+
+/// What protects the file with the store's key, beside that only its owner reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StoreKey {
-    /// In a file beside the store that only its owner reads: protects a copied database, not a copied
-    /// directory.
-    File,
+pub enum Kept {
+    /// Nothing: the store is safe as a copied database, not as a copied directory.
+    Bare,
+    /// A passphrase. Sealing a key that lay bare does not take back copies made before.
+    Sealed,
+}
+
+/// What opens a sealed key: wiped when dropped, never printed.
+#[derive(Clone)]
+pub struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// Unicode NFC: the same passphrase from another keyboard is the same bytes.
+    pub(crate) fn normalised(&self) -> Zeroizing<String> {
+        // NFC is at most three times as long in UTF-8; a string that grew would leave copies behind.
+        let mut normal = Zeroizing::new(String::with_capacity(self.0.len().saturating_mul(3)));
+        normal.extend(self.0.nfc());
+        normal
+    }
+}
+
+impl From<String> for Passphrase {
+    fn from(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+}
+
+impl From<Zeroizing<String>> for Passphrase {
+    fn from(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase")
+    }
 }
 
 /// SHA-256 of a certificate's `SubjectPublicKeyInfo`, written `sha256:HEX`.

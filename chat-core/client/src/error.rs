@@ -22,6 +22,12 @@ pub enum OpenError {
     /// The store or its key is damaged, or they do not belong together.
     #[error("the store is damaged")]
     Corrupt,
+    /// The store's key is sealed, and no passphrase was given.
+    #[error("the profile is locked with a passphrase")]
+    Locked,
+    /// The store's key is sealed under another passphrase, or was changed.
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
     /// A file operation failed.
     #[error("the profile can't be read or written: {0}")]
     Io(#[from] io::Error),
@@ -38,6 +44,8 @@ impl OpenError {
             Self::InUse => FailureKind::ProfileInUse,
             Self::TooNew { .. } => FailureKind::StoreTooNew,
             Self::Corrupt | Self::Records => FailureKind::Integrity,
+            Self::Locked => FailureKind::StoreLocked,
+            Self::WrongPassphrase => FailureKind::WrongPassphrase,
             Self::Io(_) => FailureKind::Io,
         }
     }

@@ -1,5 +1,7 @@
 //! The handle: what an embedder holds.
 
+use std::path::Path;
+
 use chat_core::engine::{Answer, Command, Failure, Message, Query, Reply};
 use chat_core::identity::password::Assessment;
 use chat_wire::ids::UserName;
@@ -15,7 +17,7 @@ use crate::request::{
     ConversationSummary, Credentials, HistoryPage, LoggedIn, MessagePage, MessageSearch, Password, Registered,
     Registration, RelayIdentity,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{self, Store, StoreError};
 use crate::transport::{Dialer, Loopback};
 
 /// A profile that is open: registers, logs in, sends, reads. Cheap to clone; the profile closes with
@@ -46,6 +48,14 @@ impl Client {
     /// As [`Client::open`].
     pub async fn open_loopback(config: Config, relay: Loopback) -> Result<(Self, Events), OpenError> {
         Self::open_over(config, Dialer::Loopback(relay)).await
+    }
+
+    /// Whether the profile in `dir` opens with a passphrase only; not so when there is none.
+    ///
+    /// # Errors
+    /// `Io` when the files can't be read, `Corrupt` when its key is damaged.
+    pub fn is_locked(dir: &Path) -> Result<bool, OpenError> {
+        store::is_locked(dir)
     }
 
     async fn open_over(config: Config, dialer: Dialer) -> Result<(Self, Events), OpenError> {

@@ -73,7 +73,9 @@ pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;
 pub use chat_wire::ids::{AccountId, DeviceId, MessageId, UserName, UserNameError};
 pub use chat_wire::message::PresenceStatus;
-pub use config::{Ack, Config, Pin, PinError, RELAY_PORT, RelayAddress, RelayAddressError, StoreKey, Trust};
+pub use config::{
+    Ack, Config, Kept, Passphrase, Pin, PinError, RELAY_PORT, RelayAddress, RelayAddressError, StoreKey, Trust,
+};
 pub use driver::Asked;
 pub use error::OpenError;
 pub use event::{ClientEvent, Connection, ConnectionState, OfflineReason};

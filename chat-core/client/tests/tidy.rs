@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
 const STORE_FLOORS: &[&[&str]] = &[
     &["place"],
     &["seal"],
-    &["sqlite"],
+    &["sqlite", "keyfile"],
     &["migrate", "records", "history", "drafts", "settings"],
     &["search", "notices"],
 ];

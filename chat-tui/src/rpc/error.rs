@@ -102,6 +102,7 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::UsernameTaken => -32004,
         FailureKind::UnknownUser => -32005,
         FailureKind::UnknownRoom => -32006,
+        FailureKind::RoomExists => -32007,
         FailureKind::UnknownMessage => -32008,
         FailureKind::Forbidden => -32009,
         FailureKind::Blocked => -32010,
@@ -117,6 +118,8 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::CertificateChanged => -32020,
         FailureKind::RegistrationClosed => -32021,
         FailureKind::Io => -32022,
+        FailureKind::StoreLocked => -32023,
+        FailureKind::WrongPassphrase => -32024,
         _ => CODE_INTERNAL,
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::driver::{PASSWORD, Profile};
+use crate::driver::{PASSWORD, Profile, Rpc};
 use crate::world::{Relay, World, files_under};
 
 #[test]
@@ -229,6 +229,34 @@ fn a_profile_that_is_open_elsewhere_is_refused_and_its_owner_unharmed() {
     assert!(gone.log.contains("ProfileInUse"), "{}", gone.log);
     assert_eq!(first.ok("status", json!({}))["loggedIn"], true);
     first.quit().cleanly();
+}
+
+#[test]
+fn a_locked_profile_says_so_and_opens_with_its_passphrase_only() {
+    let world = World::new();
+    let with = |passphrase: &str| {
+        let mut profile = world.profile("alice");
+        profile.env.push(("CHAT_STORE_PASSPHRASE".to_owned(), passphrase.to_owned()));
+        profile
+    };
+    let mut alice = with("open sesame").start();
+    alice.register("alice");
+    alice.quit().cleanly();
+    for (profile, kind) in [(world.profile("alice"), "StoreLocked"), (with("open barley"), "WrongPassphrase")] {
+        let client = profile.start();
+        assert_eq!(client.stray().kind, kind);
+        let gone = client.gone();
+        assert_eq!(gone.status.code(), Some(3));
+        assert!(gone.log.contains(kind) && !gone.log.contains("barley"), "{}", gone.log);
+    }
+    let mut alice = with("open sesame").start();
+    alice.online();
+    alice.quit().cleanly();
+    // Unlocked for good.
+    let mut command = with("open sesame").command();
+    command.args(["--store-key", "file"]);
+    Rpc::of(command).quit().cleanly();
+    world.back("alice").quit().cleanly();
 }
 
 #[test]

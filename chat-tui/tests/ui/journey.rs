@@ -93,6 +93,17 @@ pub fn register(pty: &Pty, world: &World, size: (u16, u16), name: &str) {
     pty.wait_for("Who do you want to talk to?");
 }
 
+/// Fills the registration page in and writes the recovery code down.
+pub fn fill_in(pty: &Pty, name: &str) {
+    pty.keys(name);
+    pty.keys(ENTER);
+    pty.keys(PASSWORD);
+    pty.keys(ENTER);
+    pty.wait_for("when it is written down");
+    pty.settle();
+    confirm_code(pty);
+}
+
 fn confirm_code(pty: &Pty) {
     let shown = pty.screen();
     pty.keys(ENTER);

@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[cfg(feature = "demo")]
+mod demo;
 mod journey;
 mod pty;
 mod restore;

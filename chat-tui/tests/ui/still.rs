@@ -62,8 +62,8 @@ fn idle_it_sleeps_and_a_key_is_on_the_screen_at_once() {
         "idle wake-ups in 10 s: {idle} {woken:?}; key to echo: median {:?}, worst {:?}; {per_key} bytes a key",
         echoes[13], echoes[25]
     );
-    // The heartbeat every 3 s wakes a few threads in turn; a tick of 50 ms would wake 200 times.
-    assert!(idle < 60, "{idle} wake-ups in 10 s");
+    // A heartbeat every 3 s and, each third time, its answer: five, and room for a busy machine.
+    assert!(idle <= 8, "{idle} wake-ups in 10 s");
     assert!(per_key < 200, "{per_key} bytes a key");
 }
 

@@ -110,7 +110,7 @@ impl Opening {
     }
 
     fn open(self, network: &Runtime) -> Result<(Driver, Vec<Output>), OpenError> {
-        let mut core = Core::new(Store::open(&self.config.data_dir)?);
+        let mut core = Core::new(Store::open(&self.config.data_dir, &self.config.store_key)?);
         let outputs = core.open().map_err(refusal)?;
         let status = core.status();
         let stored = core.store.settings().map_err(|error| refusal(error.into()))?;

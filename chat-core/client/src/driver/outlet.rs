@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn what_an_earlier_run_left_comes_first_and_nothing_comes_twice() {
         let dir = TempDir::new().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let store = Store::bare(dir.path()).unwrap();
         arrive(&mut Outlet::new(), &store, 1..200);
         let mut outlet = Outlet::new();
         arrive(&mut outlet, &store, 200..300);
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_reader_that_fell_behind_loses_passing_events_only_and_memory_stays_bounded() {
         let dir = TempDir::new().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let store = Store::bare(dir.path()).unwrap();
         let mut outlet = Outlet::new();
         drain(&mut outlet, &store);
         let total = u64::try_from(PASSING_MAX).unwrap() * 2;
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn events_and_notices_keep_their_order_for_a_reader_that_keeps_up() {
         let dir = TempDir::new().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let store = Store::bare(dir.path()).unwrap();
         let mut outlet = Outlet::new();
         drain(&mut outlet, &store);
         let passing = ClientEvent::Event(Event::Online(false));

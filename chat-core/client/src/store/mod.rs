@@ -4,7 +4,7 @@
 //! ```text
 //! DIR/            0700
 //! ├── lock        held as long as the profile is open
-//! ├── store.key   0600, 32 random bytes
+//! ├── store.key   0600, 32 random bytes, or those sealed under a passphrase
 //! └── store.db    0600, SQLCipher; store.db-wal and store.db-shm beside it while open
 //! ```
 //!
@@ -12,6 +12,7 @@
 
 mod drafts;
 mod history;
+mod keyfile;
 mod migrate;
 mod notices;
 mod place;
@@ -28,6 +29,7 @@ use std::path::Path;
 use chat_core::engine::{FailureKind, Message, Notice};
 use chat_core::store::{Records, Table, WriteBatch};
 
+use crate::config::{Kept, Passphrase, StoreKey};
 use crate::error::OpenError;
 use crate::request::{ConversationSummary, HistoryPart, MessagePage};
 
@@ -101,16 +103,25 @@ impl Store {
     ///
     /// An existing store is checked through a connection that can't write before anything is opened
     /// for writing, so that a damaged or newer file stays as it is.
-    pub(crate) fn open(dir: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(dir: &Path, keeping: &StoreKey) -> Result<Self, OpenError> {
         let place = place::Place::take(dir)?;
         let path = place.database();
         let key = if place.has_database()? {
-            let key = seal::read(&place.key())?.ok_or(OpenError::Corrupt)?;
+            let file = keyfile::read(&place.key())?.ok_or(OpenError::Corrupt)?;
+            let kept = file.kept();
+            let key = file.open(keeping.passphrase.as_ref())?;
             let version = sqlite::check(&path, &key)?;
             migrate::check(version)?;
+            // Only now is it sure that this is the database's key.
+            if let Some(wanted) = keeping.kept.filter(|wanted| *wanted != kept) {
+                keyfile::write(&place.key(), &key, seal_under(wanted, keeping)?)?;
+            }
             key
         } else {
-            let key = seal::read_or_make(&place.key())?;
+            let wanted = keeping.passphrase.as_ref().map_or(Kept::Bare, |_| Kept::Sealed);
+            let key = seal::StoreKey::random()?;
+            // Durable before anything is sealed with it. What a cut-off attempt left sealed nothing.
+            keyfile::write(&place.key(), &key, seal_under(keeping.kept.unwrap_or(wanted), keeping)?)?;
             let fresh = place.fresh_database()?;
             migrate::create(&fresh, &key)?;
             place.publish(&fresh)?;
@@ -238,8 +249,27 @@ impl Store {
     }
 }
 
+/// The passphrase under which a key is to be kept; none when it is to be bare.
+fn seal_under(kept: Kept, keeping: &StoreKey) -> Result<Option<&Passphrase>, OpenError> {
+    match kept {
+        Kept::Bare => Ok(None),
+        Kept::Sealed => keeping.passphrase.as_ref().map(Some).ok_or(OpenError::Locked),
+    }
+}
+
+/// Whether the key of the profile in `dir` is sealed under a passphrase; not so when there is no profile.
+pub(crate) fn is_locked(dir: &Path) -> Result<bool, OpenError> {
+    let file = keyfile::read(&place::key_of(dir))?;
+    Ok(file.is_some_and(|file| file.kept() == Kept::Sealed))
+}
+
 #[cfg(test)]
 impl Store {
+    /// A store whose key lies bare.
+    pub(crate) fn bare(dir: &Path) -> Result<Self, OpenError> {
+        Self::open(dir, &StoreKey::default())
+    }
+
     /// From now on the database may not grow, as on a full disk; or it may again.
     pub(crate) fn fill_disk(&self, full: bool) -> Result<(), StoreError> {
         let pages = if full { 1 } else { i64::from(u32::MAX) - 1 };

@@ -40,7 +40,7 @@ impl Place {
     }
 
     pub(super) fn key(&self) -> PathBuf {
-        self.dir.join("store.key")
+        key_of(&self.dir)
     }
 
     pub(super) fn has_database(&self) -> io::Result<bool> {
@@ -65,6 +65,11 @@ impl Place {
         fs::rename(fresh, self.database())?;
         File::open(&self.dir)?.sync_all()
     }
+}
+
+/// The file with the key of the profile in `dir`.
+pub(super) fn key_of(dir: &Path) -> PathBuf {
+    dir.join("store.key")
 }
 
 /// Only the owner may list and enter.

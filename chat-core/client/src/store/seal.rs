@@ -1,19 +1,38 @@
-//! The store's key: 32 random bytes in a file that only its owner reads. It protects a copied
-//! database, not a copied directory.
+//! The store's key: 32 random bytes, wiped when dropped, never printed.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 
 use zeroize::Zeroizing;
 
-use super::place::open_private;
-use crate::error::OpenError;
+/// Bytes of the key.
+pub(super) const KEY_BYTES: usize = 32;
 
-/// The key of the database: wiped when dropped, never printed.
-pub(super) struct StoreKey(Zeroizing<[u8; 32]>);
+/// The key of the database.
+pub(super) struct StoreKey(Zeroizing<[u8; KEY_BYTES]>);
 
 impl StoreKey {
+    /// A new key.
+    pub(super) fn random() -> io::Result<Self> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        getrandom::fill(&mut *key).map_err(|_| io::Error::from(io::ErrorKind::Other))?;
+        Ok(Self(key))
+    }
+
+    /// Copies a key out of bytes that are wiped elsewhere; none when the length is another.
+    pub(super) fn from_slice(bytes: &[u8]) -> Option<Self> {
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        if bytes.len() != key.len() {
+            return None;
+        }
+        key.copy_from_slice(bytes);
+        Some(Self(key))
+    }
+
+    /// The bytes, for the file that keeps them.
+    pub(super) fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+
     /// The statement that keys a connection: SQLCipher's raw key, so that no password hashing runs.
     pub(super) fn statement(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(96));
@@ -32,37 +51,4 @@ impl std::fmt::Debug for StoreKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("StoreKey")
     }
-}
-
-/// The key of the file; none when there is no file.
-pub(super) fn read(path: &Path) -> Result<Option<StoreKey>, OpenError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => Zeroizing::new(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    // Tightens a mode that was loosened since.
-    open_private(path, OpenOptions::new().read(true))?;
-    let mut key = Zeroizing::new([0; 32]);
-    if bytes.len() != key.len() {
-        return Err(OpenError::Corrupt);
-    }
-    key.copy_from_slice(&bytes);
-    Ok(Some(StoreKey(key)))
-}
-
-/// The key of the file, or a new one, durable before anything is sealed with it.
-pub(super) fn read_or_make(path: &Path) -> Result<StoreKey, OpenError> {
-    match read(path) {
-        Ok(Some(key)) => return Ok(key),
-        // Cut short by a crash while no database existed: nothing is lost by a new one.
-        Ok(None) | Err(OpenError::Corrupt) => {}
-        Err(error) => return Err(error),
-    }
-    let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *key).map_err(|_| io::Error::from(io::ErrorKind::Other))?;
-    let mut file = open_private(path, OpenOptions::new().write(true).create(true).truncate(true))?;
-    file.write_all(&*key)?;
-    file.sync_all()?;
-    Ok(StoreKey(key))
 }

@@ -15,7 +15,7 @@ const PEER: Conversation = Conversation::Direct(AccountId([7; 32]));
 const OTHER: Conversation = Conversation::Direct(AccountId([8; 32]));
 
 fn open(dir: &TempDir) -> Store {
-    Store::open(dir.path()).unwrap()
+    Store::bare(dir.path()).unwrap()
 }
 
 fn apply(store: &Store, batch: &WriteBatch) {
@@ -114,7 +114,7 @@ fn a_killed_run_loses_nothing_that_was_committed() {
 fn a_second_opening_is_refused_until_the_first_is_dropped() {
     let dir = TempDir::new().unwrap();
     let first = open(&dir);
-    assert!(matches!(Store::open(dir.path()), Err(OpenError::InUse)));
+    assert!(matches!(Store::bare(dir.path()), Err(OpenError::InUse)));
     drop(first);
     open(&dir);
 }
@@ -127,7 +127,7 @@ fn only_the_owner_may_read_any_file_whatever_umask_and_earlier_modes_say() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     let inner = dir.path().join("new/profile");
     for _ in 0..2 {
-        let store = Store::open(&inner).unwrap();
+        let store = Store::bare(&inner).unwrap();
         apply(&store, &inserted([incoming(1, "x")]));
         assert_eq!(mode(&inner), 0o700);
         let files: Vec<_> = files(&inner).into_iter().map(|(path, _)| path).collect();
@@ -150,7 +150,7 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     store.db.execute("PRAGMA user_version = 99").unwrap();
     drop(store);
     let before = fs::read(dir.path().join("store.db")).unwrap();
-    assert!(matches!(Store::open(dir.path()), Err(OpenError::TooNew { found: 99, known: 1 })));
+    assert!(matches!(Store::bare(dir.path()), Err(OpenError::TooNew { found: 99, known: 1 })));
     assert_eq!(fs::read(dir.path().join("store.db")).unwrap(), before);
     assert_eq!(fs::metadata(dir.path().join("store.db-wal")).map_or(0, |log| log.len()), 0);
 }
@@ -165,7 +165,7 @@ fn damage_anywhere_in_the_file_is_found_before_anything_is_written() {
     let whole = fs::read(&path).unwrap();
     let refused = |bytes: &[u8], what: &str| {
         fs::write(&path, bytes).unwrap();
-        assert!(matches!(Store::open(dir.path()), Err(OpenError::Corrupt)), "{what}");
+        assert!(matches!(Store::bare(dir.path()), Err(OpenError::Corrupt)), "{what}");
         assert_eq!(fs::read(&path).unwrap(), bytes, "{what}");
     };
     for at in (0..whole.len()).step_by(whole.len() / 61) {
@@ -196,7 +196,7 @@ fn damage_with_a_log_beside_leaves_both_files_alone() {
     bytes[20] ^= 1;
     fs::write(&path, &bytes).unwrap();
     let log = fs::read(copy.path().join("store.db-wal")).unwrap();
-    assert!(matches!(Store::open(copy.path()), Err(OpenError::Corrupt)));
+    assert!(matches!(Store::bare(copy.path()), Err(OpenError::Corrupt)));
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(fs::read(copy.path().join("store.db-wal")).unwrap(), log);
 }
@@ -208,11 +208,11 @@ fn a_lost_or_foreign_key_is_damage_and_makes_no_new_store() {
     let key = dir.path().join("store.key");
     let before = fs::read(dir.path().join("store.db")).unwrap();
     fs::write(&key, [1; 32]).unwrap();
-    assert!(matches!(Store::open(dir.path()), Err(OpenError::Corrupt)));
+    assert!(matches!(Store::bare(dir.path()), Err(OpenError::Corrupt)));
     fs::write(&key, [1; 5]).unwrap();
-    assert!(matches!(Store::open(dir.path()), Err(OpenError::Corrupt)));
+    assert!(matches!(Store::bare(dir.path()), Err(OpenError::Corrupt)));
     fs::remove_file(&key).unwrap();
-    assert!(matches!(Store::open(dir.path()), Err(OpenError::Corrupt)));
+    assert!(matches!(Store::bare(dir.path()), Err(OpenError::Corrupt)));
     assert!(!key.exists());
     assert_eq!(fs::read(dir.path().join("store.db")).unwrap(), before);
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use chat_client::{
-    Ack, Client, ClientEvent, Config, ConnectionState, FailureKind, HistoryPage, HistoryPart, MessageSearch,
-    OfflineReason, OpenError,
+    Ack, Client, ClientEvent, Config, ConnectionState, FailureKind, HistoryPage, HistoryPart, Kept, MessageSearch,
+    OfflineReason, OpenError, Passphrase, StoreKey,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -101,4 +101,52 @@ async fn history_search_and_conversations_answer_from_this_device() {
     assert!(alice.client.history(page("Bob")).await.unwrap().more_before);
     assert_eq!(alice.client.history(page("carol")).await.unwrap().messages, []);
     assert_eq!(alice.client.history(page("no name")).await.unwrap_err().kind, FailureKind::InvalidParams);
+}
+
+fn keyed(dir: &TempDir, kept: Option<Kept>, passphrase: Option<&str>) -> Config {
+    let passphrase = passphrase.map(|text| Passphrase::from(text.to_owned()));
+    Config { store_key: StoreKey { kept, passphrase }, ..Config::new(dir.path()) }
+}
+
+async fn draft_of(config: Config) -> Result<Option<String>, OpenError> {
+    let (client, _events) = Client::open(config).await?;
+    let draft = client.draft("bob").await.unwrap();
+    client.close().await;
+    Ok(draft)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_profile_opens_with_its_passphrase_only_and_can_be_locked_and_unlocked() {
+    let dir = TempDir::new().unwrap();
+    assert!(!Client::is_locked(dir.path()).unwrap());
+    let (client, _events) = Client::open(keyed(&dir, None, None)).await.unwrap();
+    client.set_draft("bob", "unsent".to_owned()).await.unwrap();
+    client.close().await;
+
+    let sealed = Some(Kept::Sealed);
+    assert!(matches!(draft_of(keyed(&dir, sealed, None)).await, Err(OpenError::Locked)));
+    assert_eq!(draft_of(keyed(&dir, None, Some("of no use yet"))).await.unwrap().as_deref(), Some("unsent"));
+    assert!(!Client::is_locked(dir.path()).unwrap(), "a passphrase alone changes nothing");
+    assert_eq!(draft_of(keyed(&dir, sealed, Some("open sesame"))).await.unwrap().as_deref(), Some("unsent"));
+    assert!(Client::is_locked(dir.path()).unwrap());
+
+    assert!(matches!(draft_of(keyed(&dir, None, None)).await, Err(OpenError::Locked)));
+    let before = std::fs::read(dir.path().join("store.key")).unwrap();
+    let wrong = draft_of(keyed(&dir, Some(Kept::Bare), Some("open barley"))).await.unwrap_err();
+    assert_eq!(
+        (wrong.kind(), std::fs::read(dir.path().join("store.key")).unwrap()),
+        (FailureKind::WrongPassphrase, before)
+    );
+    assert_eq!(draft_of(keyed(&dir, None, Some("open sesame"))).await.unwrap().as_deref(), Some("unsent"));
+
+    assert_eq!(draft_of(keyed(&dir, Some(Kept::Bare), Some("open sesame"))).await.unwrap().as_deref(), Some("unsent"));
+    assert_eq!(draft_of(keyed(&dir, None, None)).await.unwrap().as_deref(), Some("unsent"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_profile_with_a_passphrase_is_locked_from_the_first_byte() {
+    let dir = TempDir::new().unwrap();
+    assert_eq!(draft_of(keyed(&dir, None, Some("open sesame"))).await.unwrap(), None);
+    assert!(Client::is_locked(dir.path()).unwrap());
+    assert!(matches!(draft_of(keyed(&dir, None, None)).await, Err(OpenError::Locked)));
 }
