@@ -1,16 +1,32 @@
-//! The operator's questions and orders, on the database of a stopped or running relay. A running one
-//! notices changes with its next sweep, within a second.
+//! The operator's questions and orders, on the database of a stopped or running relay. A running one is
+//! told when something has changed.
 
-use std::path::Path;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_relay::invite_hash;
 use chat_wire::ids::{UserName, UserNameError};
-use data_encoding::BASE32_NOPAD;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
-use crate::data_dir::{database_in, write_private};
-use crate::storage::{OpenError, open_beside};
+use crate::data_dir::{DataDirError, database_in, lock, nudges_in, write_private};
+use crate::storage::{OpenError, is_ours, open_beside};
+
+/// What must hold between rows: how many break it, and what that means.
+const RULES: [(&str, &str); 4] = [
+    ("SELECT count(*) FROM devices WHERE account NOT IN (SELECT no FROM accounts)", "devices without an account"),
+    ("SELECT count(*) FROM entries WHERE log NOT IN (SELECT no FROM logs)", "entries outside every log"),
+    ("SELECT count(*) FROM pairs WHERE device NOT IN (SELECT no FROM devices)", "prekeys without a device"),
+    (
+        "SELECT count(*) FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM lists l WHERE l.account = a.no \
+         AND l.seq = a.list_seq)",
+        "accounts without their device list",
+    ),
+];
+
+/// Bytes of an invite's hash that are shown: enough to tell two apart, useless for guessing.
+const INVITE_ID_BYTES: usize = 4;
 
 /// Bytes of chance in an invite code: 16 characters that nobody guesses.
 const INVITE_BYTES: usize = 10;
@@ -37,11 +53,41 @@ pub enum AdminError {
     /// Reading or writing failed.
     #[error("reading or writing failed")]
     Io(#[from] std::io::Error),
+    /// No invite begins like this, or more than one.
+    #[error("no invite, or more than one, begins like this")]
+    UnknownInvite,
+    /// A relay runs on the data directory.
+    #[error("a relay runs on this data directory; stop it first")]
+    InUse,
+    /// What should be restored is no whole database of a relay.
+    #[error("the file is damaged or no backup of a relay")]
+    BadBackup,
 }
 
 /// The database of a data directory.
 pub struct Admin {
     connection: Connection,
+    data: PathBuf,
+}
+
+/// An invite, known by the beginning of its hash: the code itself is kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteRow {
+    /// Beginning of its hash, in hexadecimal.
+    pub id: String,
+    /// Accounts that can still be made with it.
+    pub uses_left: u64,
+    /// When it ends, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// What is wrong, in words; none for a database that is whole.
+    pub problems: Vec<String>,
+    /// How often a relay on it ended without saying goodbye.
+    pub crashes: u64,
 }
 
 /// An account, as far as the relay knows it.
@@ -93,7 +139,14 @@ impl Admin {
     /// # Errors
     /// [`AdminError`].
     pub fn open(data: &Path) -> Result<Self, AdminError> {
-        Ok(Self { connection: open_beside(&database_in(data))? })
+        Ok(Self { connection: open_beside(&database_in(data))?, data: data.to_path_buf() })
+    }
+
+    /// Tells a running relay that something has changed. Where none listens, there is nobody to tell.
+    fn nudge(&self) {
+        if let Ok(socket) = UnixDatagram::unbound() {
+            let _ = socket.send_to(&[1], nudges_in(&self.data));
+        }
     }
 
     /// All accounts by name.
@@ -156,6 +209,66 @@ impl Admin {
         Ok(code)
     }
 
+    /// Invites that can still be used.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn invites(&self) -> Result<Vec<InviteRow>, AdminError> {
+        let sql = "SELECT hash, uses_left, expires_ms FROM invites WHERE uses_left > 0 ORDER BY expires_ms";
+        let mut statement = self.connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| {
+            let hash: Vec<u8> = row.get(0)?;
+            let id = HEXLOWER.encode(hash.get(..INVITE_ID_BYTES).unwrap_or(&hash));
+            Ok(InviteRow { id, uses_left: count(row.get(1)?), expires_ms: count(row.get(2)?) })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Takes an invite back, named by the beginning of its hash as [`Admin::invites`] shows it.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn revoke_invite(&self, id: &str) -> Result<(), AdminError> {
+        let matching = "SELECT count(*) FROM invites WHERE substr(lower(hex(hash)), 1, length(?1)) = ?1";
+        let found: i64 = self.connection.query_row(matching, [id], |row| row.get(0))?;
+        if id.is_empty() || found != 1 {
+            return Err(AdminError::UnknownInvite);
+        }
+        self.connection.execute("DELETE FROM invites WHERE substr(lower(hex(hash)), 1, length(?1)) = ?1", [id])?;
+        Ok(())
+    }
+
+    /// Reads everything: the database's structure, and that rows which name each other exist.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn check(&self) -> Result<Findings, AdminError> {
+        let mut findings = Findings::default();
+        {
+            let mut statement = self.connection.prepare("PRAGMA integrity_check")?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let line: String = row.get(0)?;
+                if line != "ok" {
+                    findings.problems.push(line);
+                }
+            }
+        }
+        for (sql, what) in RULES {
+            let broken: i64 = self.connection.query_row(sql, [], |row| row.get(0))?;
+            if broken > 0 {
+                findings.problems.push(format!("{broken} {what}"));
+            }
+        }
+        for key in ["relay.key", "login.key"] {
+            if !self.data.join("keys").join(key).exists() {
+                findings.problems.push(format!("keys/{key} is missing: the relay would make a new one"));
+            }
+        }
+        findings.crashes = count(self.connection.query_row("SELECT crashes FROM runs", [], |row| row.get(0))?);
+        Ok(findings)
+    }
+
     /// Lets an account in or keeps it out.
     ///
     /// # Errors
@@ -166,7 +279,10 @@ impl Admin {
         let sql = "UPDATE accounts SET disabled = ?2 WHERE name = ?1";
         match self.connection.execute(sql, params![name.as_str(), disabled])? {
             0 => Err(AdminError::UnknownUser),
-            _ => Ok(()),
+            _ => {
+                self.nudge();
+                Ok(())
+            }
         }
     }
 
@@ -186,12 +302,65 @@ impl Admin {
         // All pages in one step: one consistent state, whatever the relay writes meanwhile.
         backup.step(-1)?;
         drop(backup);
-        let check: Option<String> = target.query_row("PRAGMA quick_check", [], |row| row.get(0)).optional()?;
-        match check.as_deref() {
-            Some("ok") => Ok(()),
-            _ => Err(std::io::Error::from(std::io::ErrorKind::InvalidData).into()),
+        if is_whole(&target)? { Ok(()) } else { Err(std::io::Error::from(std::io::ErrorKind::InvalidData).into()) }
+    }
+}
+
+/// Puts a backup in the place of a stopped relay's database. What lay there is kept beside it, under
+/// the name that is returned; keys stay as they are.
+///
+/// # Errors
+/// [`AdminError`]; then nothing has changed.
+pub fn restore(data: &Path, backup: &Path) -> Result<Option<PathBuf>, AdminError> {
+    let _lock = lock(data).map_err(|error| match error {
+        DataDirError::InUse => AdminError::InUse,
+        DataDirError::Io(error) => AdminError::Io(error),
+        _ => AdminError::Io(std::io::ErrorKind::Other.into()),
+    })?;
+    let source = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if !is_ours(&source).unwrap_or(false) || !is_whole(&source).unwrap_or(false) {
+        return Err(AdminError::BadBackup);
+    }
+    let (part, database) = (data.join("restore.part"), database_in(data));
+    // From an attempt that was cut off.
+    let _ = std::fs::remove_file(&part);
+    write_private(&part, b"")?;
+    let mut target = Connection::open(&part)?;
+    rusqlite::backup::Backup::new(&source, &mut target)?.step(-1)?;
+    // Places that the relay gave after the backup are given to nobody else: as after a crash.
+    target.execute("UPDATE runs SET is_running = 1", [])?;
+    drop(target);
+    std::fs::File::open(&part)?.sync_all()?;
+    let kept = keep_old(data, &database)?;
+    std::fs::rename(&part, &database)?;
+    std::fs::File::open(data)?.sync_all()?;
+    Ok(kept)
+}
+
+/// Moves a database and its log aside, under a name that is free.
+fn keep_old(data: &Path, database: &Path) -> std::io::Result<Option<PathBuf>> {
+    if !database.exists() {
+        return Ok(None);
+    }
+    let aside = (1_u32..).map(|n| data.join(format!("relay-before-restore-{n}.db"))).find(|path| !path.exists());
+    let aside = aside.ok_or(std::io::ErrorKind::AlreadyExists)?;
+    for suffix in ["-wal", "-shm", ""] {
+        let with = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        match std::fs::rename(with(database), with(&aside)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
     }
+    Ok(Some(aside))
+}
+
+fn is_whole(connection: &Connection) -> rusqlite::Result<bool> {
+    let check: Option<String> = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).optional()?;
+    Ok(check.as_deref() == Some("ok"))
 }
 
 fn count(value: i64) -> u64 {

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! DATA/lock            held while a relay runs
+//! DATA/admin.sock      where `admin` says that it has written
 //! DATA/relay.db        accounts, public keys, sealed packets
 //! DATA/keys/relay.key  Ed25519 seed: loses clients' trust when lost
 //! DATA/keys/login.key  OPAQUE secrets: lock everybody out of login by password when lost
@@ -11,13 +12,15 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chat_login::server::ServerSecrets;
 use chat_relay::RelayIdentity;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
+use tokio::net::UnixDatagram;
 
 /// Why a data directory can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,13 @@ pub(crate) struct DataDir {
     temporary: bool,
 }
 
+/// What names of temporary directories begin with.
+const TEMPORARY_PREFIX: &str = "chat-relay-";
+
+/// Age at which a temporary directory without a relay counts as abandoned: a start between making the
+/// directory and locking it takes milliseconds.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
 const RELAY_KEY: &str = "relay.key";
 const LOGIN_KEY: &str = "login.key";
 
@@ -51,22 +61,18 @@ impl DataDir {
     /// # Errors
     /// [`DataDirError`].
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
-        make_private_dir(path)?;
+        let lock = lock(path)?;
         make_private_dir(&path.join("keys"))?;
-        let lock = private_file().create(true).truncate(false).open(path.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock, temporary: false }),
-            Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),
-            Err(TryLockError::Error(error)) => Err(error.into()),
-        }
+        Ok(Self { path: path.to_path_buf(), _lock: lock, temporary: false })
     }
 
-    /// A directory that is removed when dropped.
+    /// A directory that is removed when dropped. Those of relays that were killed go now.
     ///
     /// # Errors
     /// [`DataDirError`].
     pub(crate) fn temporary() -> Result<Self, DataDirError> {
-        let path = std::env::temp_dir().join(format!("chat-relay-{:016x}", random_number()?));
+        remove_abandoned(&std::env::temp_dir());
+        let path = std::env::temp_dir().join(format!("{TEMPORARY_PREFIX}{:016x}", random_number()?));
         let mut dir = Self::open(&path)?;
         dir.temporary = true;
         Ok(dir)
@@ -76,6 +82,16 @@ impl DataDir {
     #[must_use]
     pub(crate) fn database(&self) -> PathBuf {
         database_in(&self.path)
+    }
+
+    /// Where the operator's tool tells the relay that it has written. None where it can't be made: then
+    /// the next sweep notices.
+    #[must_use]
+    pub(crate) fn nudges(&self) -> Option<UnixDatagram> {
+        let path = nudges_in(&self.path);
+        // Left from a relay that was killed; the lock says that none runs.
+        let _ = fs::remove_file(&path);
+        UnixDatagram::bind(path).ok()
     }
 
     /// Where a certificate made by the relay lies: key and certificate.
@@ -139,6 +155,45 @@ impl Drop for DataDir {
 #[must_use]
 pub(crate) fn database_in(path: &Path) -> PathBuf {
     path.join("relay.db")
+}
+
+/// Where a running relay of a data directory is told of changes.
+#[must_use]
+pub(crate) fn nudges_in(path: &Path) -> PathBuf {
+    path.join("admin.sock")
+}
+
+/// Holds a data directory for something that no relay may run beside.
+pub(crate) fn lock(path: &Path) -> Result<File, DataDirError> {
+    make_private_dir(path)?;
+    let lock = private_file().create(true).truncate(false).open(path.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DataDirError::InUse),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Removes what relays left in the directory of temporary files that ended without cleaning up.
+fn remove_abandoned(temporary: &Path) {
+    let Ok(entries) = fs::read_dir(temporary) else { return };
+    for entry in entries.flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX));
+        if is_ours && is_abandoned(&entry.path()) {
+            // Somebody else's, or gone already: both are fine.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn is_abandoned(path: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return false };
+    if !found.is_dir() || found.uid() != rustix::process::getuid().as_raw() {
+        return false;
+    }
+    let Ok(lock) = private_file().open(path.join("lock")) else { return false };
+    let age = lock.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
+    age.is_some_and(|age| age >= ABANDONED_AFTER) && lock.try_lock().is_ok()
 }
 
 /// Writes a new 0600 file whole: under another name first, so that a crash leaves no half of a key.
@@ -206,6 +261,29 @@ mod tests {
         fs::write(dir.path().join("keys/relay.key"), b"short").unwrap();
         assert!(matches!(data.identity(), Err(DataDirError::DamagedKey("relay.key"))));
         assert_eq!(fs::read(dir.path().join("keys/relay.key")).unwrap(), b"short");
+    }
+
+    #[test]
+    fn what_a_killed_relay_left_behind_goes_with_the_next_start_and_living_ones_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = std::time::SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(1);
+        let make = |name: &str| {
+            let path = dir.path().join(name);
+            let data = DataDir::open(&path).unwrap();
+            data._lock.set_modified(old).unwrap();
+            (path, data)
+        };
+        let (dead, abandoned) = make("chat-relay-1");
+        drop(abandoned);
+        let (alive, _running) = make("chat-relay-2");
+        let (foreign, other) = make("something-else");
+        drop(other);
+        let (fresh, young) = make("chat-relay-3");
+        young._lock.set_modified(std::time::SystemTime::now()).unwrap();
+        drop(young);
+        remove_abandoned(dir.path());
+        assert!(!dead.exists());
+        assert!(alive.exists() && foreign.exists() && fresh.exists());
     }
 
     #[test]

@@ -11,13 +11,15 @@
 //! # }
 //! ```
 //!
-//! Floors (a module imports only lower ones): 0 [`config`] · 1 `data_dir` · 2 [`storage`] · 3 `net` [`admin`] ·
-//! 4 `server` · 5 `embed`, the program.
+//! Floors (a module imports only lower ones): 0 [`config`] `metrics` · 1 `data_dir` [`logging`] · 2 [`storage`] ·
+//! 3 `net` [`admin`] · 4 `server` · 5 `embed`, the program.
 
 pub mod admin;
 pub mod config;
 mod data_dir;
 mod embed;
+pub mod logging;
+mod metrics;
 mod net;
 mod server;
 pub mod storage;
@@ -26,4 +28,4 @@ pub use crate::config::Config;
 pub use crate::data_dir::DataDirError;
 pub use crate::embed::{EmbedConfig, Embedded, embed};
 pub use crate::net::tls::{Pin, TlsError};
-pub use crate::server::{Died, Server, StartError};
+pub use crate::server::{Died, Reload, Server, StartError};

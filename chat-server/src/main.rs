@@ -1,15 +1,15 @@
 //! The program `chat-server`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use chat_server::admin::{Access, Admin};
-use chat_server::{Config, Server};
+use chat_server::admin::{self, Access, Admin};
+use chat_server::logging::{self, LogLevel};
+use chat_server::{Config, Reload, Server};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// A relay for end-to-end encrypted chat: it passes sealed packets and public keys, and can't read.
 #[derive(Parser)]
@@ -32,6 +32,12 @@ enum Command {
         /// Data directory [default: the XDG data directory].
         #[arg(long, env = "CHAT_SERVER_DATA")]
         data: Option<PathBuf>,
+    },
+    /// Reads a configuration and says what is wrong with it.
+    CheckConfig {
+        /// Configuration file (TOML).
+        #[arg(long, env = "CHAT_SERVER_CONFIG")]
+        config: Option<PathBuf>,
     },
     /// The operator's questions and orders, on the data directory of a running or stopped relay.
     Admin {
@@ -61,6 +67,13 @@ enum Order {
         #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
         days: u32,
     },
+    /// Lists the invites that can still be used: name, uses left, end.
+    Invites,
+    /// Takes an invite back.
+    RevokeInvite {
+        /// Its name, as `invites` shows it.
+        id: String,
+    },
     /// Keeps an account out, and cuts off whoever is logged in.
     Disable {
         /// User name.
@@ -76,6 +89,13 @@ enum Order {
         /// The new file.
         file: PathBuf,
     },
+    /// Puts a backup in the place of a stopped relay's database; the old one is kept beside it.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
+    /// Reads the whole database and says what is wrong with it.
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -92,15 +112,29 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve { config, listen, data } => {
-            let mut config = configuration(config.as_deref(), data)?;
-            if let Some(listen) = listen {
-                config.set_listen(&listen)?;
+            let read = || {
+                let mut config = configuration(config.as_deref(), data.clone())?;
+                if let Some(listen) = &listen {
+                    config.set_listen(listen)?;
+                }
+                Ok(config)
+            };
+            serve(read()?, &read)
+        }
+        Command::CheckConfig { config } => {
+            let config = configuration(config.as_deref(), None)?;
+            for name in &config.unknown_variables {
+                writeln!(std::io::stdout(), "the variable {name} is no setting")?;
             }
-            serve(config)
+            writeln!(std::io::stdout(), "the configuration is usable")?;
+            Ok(())
         }
         Command::Admin { config, data, order } => {
             let config = configuration(config.as_deref(), data)?;
             let data = config.data.context("no data directory")?;
+            if let Order::Restore { file } = &order {
+                return restore(&data, file);
+            }
             let admin = Admin::open(&data).with_context(|| format!("data directory {}", data.display()))?;
             administer(&admin, order)
         }
@@ -108,7 +142,10 @@ fn run(command: Command) -> anyhow::Result<()> {
 }
 
 fn configuration(file: Option<&Path>, data: Option<PathBuf>) -> anyhow::Result<Config> {
-    let mut config = file.map_or_else(|| Ok(Config::default()), Config::read)?;
+    // What is not text is not ours: our keys and values are.
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut config = Config::read(file, variables)?;
     let from_file = config.data.take();
     config.data = match data.or(from_file) {
         Some(path) => Some(path),
@@ -123,33 +160,55 @@ fn default_data() -> anyhow::Result<PathBuf> {
     Ok(base.data_dir().join("chat-server"))
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.log).context("`log` is no filter")?;
-    let color = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
+fn serve(config: Config, again: &dyn Fn() -> anyhow::Result<Config>) -> anyhow::Result<()> {
+    let level = logging::begin(&config.log)?;
+    for name in &config.unknown_variables {
+        tracing::warn!(name, "a variable that begins like a setting is none");
+    }
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before anything is promised, so that a signal in between still ends the relay cleanly.
         let mut terminated = signal(SignalKind::terminate())?;
         let mut interrupted = signal(SignalKind::interrupt())?;
+        let mut hung_up = signal(SignalKind::hangup())?;
         let server = Server::start(config)?;
         let mut stdout = std::io::stdout();
         writeln!(stdout, "ready relay={} pin={}", server.address(), server.pin())?;
         stdout.flush()?;
+        if let Some(address) = server.websocket_address() {
+            tracing::info!(%address, "accepting WebSockets");
+        }
+        if let Some(address) = server.metrics_address() {
+            tracing::info!(%address, "showing metrics and health");
+        }
         tracing::info!("accepting connections");
-        server
-            .run_until(async {
+        let reload = server.reload();
+        let stop = async {
+            loop {
                 tokio::select! {
-                    _ = terminated.recv() => {}
-                    _ = interrupted.recv() => {}
+                    _ = terminated.recv() => break,
+                    _ = interrupted.recv() => break,
+                    _ = hung_up.recv() => match reread(again, &reload, &level).await {
+                        Ok(()) => tracing::info!("certificates and limits were read again"),
+                        Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
+                    },
                 }
-                tracing::info!("stopping");
-            })
-            .await?;
+            }
+            tracing::info!("stopping");
+        };
+        server.run_until(stop).await?;
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Takes over what can change while the relay runs.
+async fn reread(again: &dyn Fn() -> anyhow::Result<Config>, reload: &Reload, level: &LogLevel) -> anyhow::Result<()> {
+    let config = again()?;
+    reload.apply(&config).await?;
+    level.set(&config.log.level)?;
+    Ok(())
 }
 
 /// Takes as many descriptors as the system lets us have: each connection needs one, and the usual
@@ -184,6 +243,42 @@ fn administer(admin: &Admin, order: Order) -> anyhow::Result<()> {
         Order::Disable { name } => admin.set_access(&name, Access::Disabled)?,
         Order::Enable { name } => admin.set_access(&name, Access::Enabled)?,
         Order::Backup { file } => admin.backup(&file)?,
+        Order::Invites => {
+            for invite in admin.invites()? {
+                let days = invite.expires_ms.saturating_sub(now_ms()) / DAY_MS;
+                writeln!(out, "{}\t{} uses left\t{days} days", invite.id, invite.uses_left)?;
+            }
+        }
+        Order::RevokeInvite { id } => admin.revoke_invite(&id)?,
+        Order::Check => return check(admin),
+        // Carried out without opening what it replaces.
+        Order::Restore { .. } => {}
+    }
+    Ok(())
+}
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn check(admin: &Admin) -> anyhow::Result<()> {
+    let findings = admin.check()?;
+    let mut out = std::io::stdout().lock();
+    for problem in &findings.problems {
+        writeln!(out, "{problem}")?;
+    }
+    anyhow::ensure!(findings.problems.is_empty(), "{} problems", findings.problems.len());
+    writeln!(out, "the database is whole; unclean ends so far: {}", findings.crashes)?;
+    Ok(())
+}
+
+fn restore(data: &Path, file: &Path) -> anyhow::Result<()> {
+    let kept = admin::restore(data, file).with_context(|| format!("data directory {}", data.display()))?;
+    if let Some(kept) = kept {
+        writeln!(std::io::stdout(), "the database before is kept as {}", kept.display())?;
     }
     Ok(())
 }

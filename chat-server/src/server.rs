@@ -2,19 +2,26 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chat_relay::{Relay, Secrets};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixDatagram};
 use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::metrics::{Metrics, Readiness};
 use crate::net::address::Admission;
-use crate::net::listener::{self, Door};
+use crate::net::connection::Carrier;
+use crate::net::health;
+use crate::net::listener::{self, Door, Listening};
+use crate::net::notes::Notes;
 use crate::net::tls::{self, Pin, TlsError};
-use crate::net::worker::{self, Event, Inbox};
+use crate::net::worker::{self, Event, Inbox, Started};
 use crate::storage::{OpenError, SqliteStorage};
 
 /// Why a relay does not start.
@@ -51,17 +58,47 @@ pub struct Died;
 /// A relay that accepts connections as soon as [`Server::run_until`] is awaited; until then the
 /// kernel holds them.
 pub struct Server {
-    listener: TcpListener,
+    frames: Listening,
+    websocket: Option<Listening>,
+    health: Option<TcpListener>,
+    nudges: Option<UnixDatagram>,
     door: Door,
-    inbox: Inbox,
-    connections: watch::Receiver<usize>,
+    started: Started,
     worker_ended: oneshot::Receiver<()>,
+    readiness: Arc<Readiness>,
+    reload: Reload,
     address: SocketAddr,
     pin: Pin,
 }
 
+/// Takes certificates and limits over while the relay runs.
+#[derive(Clone)]
+pub struct Reload {
+    acceptor: Arc<watch::Sender<TlsAcceptor>>,
+    admission: Arc<Admission>,
+    inbox: Inbox,
+}
+
+impl Reload {
+    /// Certificate, registration and limits of another configuration; its addresses, its data and its
+    /// log wait for the next start. Connections that stand go on as they are.
+    ///
+    /// # Errors
+    /// [`TlsError`]: then nothing has changed.
+    pub async fn apply(&self, config: &Config) -> Result<(), TlsError> {
+        // A certificate that the relay made itself never changes.
+        if let Some(files) = &config.tls {
+            let (acceptor, _) = tls::acceptor_of(files)?;
+            self.acceptor.send_replace(acceptor);
+        }
+        self.admission.reconfigure(config.doors);
+        let _ = self.inbox.send(Event::Reconfigured(Box::new(config.relay.clone()))).await;
+        Ok(())
+    }
+}
+
 impl Server {
-    /// Opens the data directory, the database and the socket.
+    /// Opens the data directory, the database and the sockets.
     ///
     /// # Errors
     /// [`StartError`] says what is in the way.
@@ -71,9 +108,14 @@ impl Server {
             None => DataDir::temporary()?,
         };
         let (acceptor, pin) = tls::acceptor(config.tls.as_ref(), &data)?;
-        let listen = |source| StartError::Listen { address: config.listen, source };
-        let listener = listener::listen(config.listen).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        let carrier = if config.danger_plain { Carrier::Plain } else { Carrier::Tls };
+        let frames = Listening { listener: listen(config.listen)?, carrier };
+        let websocket = config.websocket.map(listen).transpose()?;
+        let websocket = websocket.map(|listener| Listening { listener, carrier: Carrier::WebSocket });
+        let health = config.metrics.map(listen).transpose()?;
+        let address =
+            frames.listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let nudges = data.nudges();
         let secrets =
             Secrets { identity: data.identity()?, login: data.login_secrets()?, rng: Box::new(UnwrapErr(SysRng)) };
         let relay = Relay::new(SqliteStorage::open(&data.database())?, config.relay, secrets);
@@ -83,17 +125,16 @@ impl Server {
             drop(data);
             let _ = ended.send(());
         };
-        let inbox = worker::start(relay, on_end).map_err(StartError::Thread)?;
-        let (sender, connections) = watch::channel(0);
-        let admission = Admission::new(config.connections_max, config.strangers_per_address_max);
-        let door = Door {
-            acceptor,
-            inbox: inbox.clone(),
-            admission,
-            limit_loopback: config.limit_loopback,
-            connections: sender,
-        };
-        Ok(Self { listener, door, inbox, connections, worker_ended, address, pin })
+        let metrics = Arc::new(Metrics::new());
+        let started = worker::start(relay, Arc::clone(&metrics), on_end).map_err(StartError::Thread)?;
+        let (certificate, acceptor) = watch::channel(acceptor);
+        let admission = Admission::new(config.doors);
+        let reload =
+            Reload { acceptor: Arc::new(certificate), admission: Arc::clone(&admission), inbox: started.inbox.clone() };
+        let notes = Notes::new(Arc::clone(&metrics), config.log.addresses);
+        let door = Door { acceptor, inbox: started.inbox.clone(), admission, notes, metrics };
+        let readiness = Arc::new(Readiness::default());
+        Ok(Self { frames, websocket, health, nudges, door, started, worker_ended, readiness, reload, address, pin })
     }
 
     /// Where it listens.
@@ -102,10 +143,28 @@ impl Server {
         self.address
     }
 
+    /// Where it listens for WebSockets.
+    #[must_use]
+    pub fn websocket_address(&self) -> Option<SocketAddr> {
+        self.websocket.as_ref().and_then(|listening| listening.listener.local_addr().ok())
+    }
+
+    /// Where metrics and health are shown.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.health.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// The pin of its certificate.
     #[must_use]
     pub fn pin(&self) -> Pin {
         self.pin
+    }
+
+    /// Takes other limits and certificates over later on.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// Serves until `stop`; then accepts no more, syncs, answers what was asked, closes.
@@ -113,15 +172,40 @@ impl Server {
     /// # Errors
     /// [`Died`] when the relay ended by itself.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Died> {
-        let Self { listener, door, inbox, connections, worker_ended, .. } = self;
-        let ticker = tokio::spawn(worker::tick(inbox.clone(), connections));
+        let Self { frames, websocket, health, nudges, door, started, worker_ended, readiness, .. } = self;
+        let Started { inbox, next_sweep } = started;
+        let mut beside = JoinSet::new();
+        beside.spawn(worker::tick(inbox.clone(), next_sweep));
+        if let Some(listener) = health {
+            beside.spawn(health::serve(listener, Arc::clone(&door.metrics), Arc::clone(&readiness)));
+        }
+        if let Some(socket) = nudges {
+            beside.spawn(pass_nudges(socket, inbox.clone()));
+        }
+        readiness.ready();
         let mut ended = Err(Died);
         let drain = async {
+            readiness.ending();
             let _ = inbox.send(Event::Stop).await;
             ended = worker_ended.await.map_err(|_| Died);
         };
-        listener::accept_until(listener, door, stop, drain).await;
-        ticker.abort();
+        listener::accept_until((frames, websocket), door, stop, drain).await;
+        beside.shutdown().await;
         ended
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::listen(address).map_err(|source| StartError::Listen { address, source })
+}
+
+/// The operator's tool writes a byte when it has changed something: the relay looks at once instead of
+/// asking the database again and again.
+async fn pass_nudges(socket: UnixDatagram, inbox: Inbox) {
+    let mut byte = [0; 1];
+    while socket.recv(&mut byte).await.is_ok() {
+        if inbox.send(Event::Nudged).await.is_err() {
+            return;
+        }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chat_login::server::ServerSecrets;
 use chat_wire::error::RefusalKind;
-use chat_wire::ids::{AccountId, DeviceAddress, UserName};
+use chat_wire::frame::Frame;
+use chat_wire::ids::{AccountId, DeviceAddress, RoomId, UserName};
+use chat_wire::message::ServerMessage;
 use rand_core::CryptoRng;
 
 use crate::clock::Now;
@@ -13,11 +15,13 @@ use crate::limits::Limits;
 use crate::peer::{AddressKey, Origin};
 use crate::rate::{Exhausted, Limiter};
 use crate::refuse::Refuse;
-use crate::round::{ConnectionId, Rests, Round};
+use crate::round::{ConnectionId, Output, Rests, Round};
 use crate::service::accounts::Registration;
 use crate::service::devices::Rosters;
 use crate::service::mailboxes::Mailboxes;
 use crate::service::presence::{News, Presence};
+use crate::service::rooms::Rooms;
+use crate::service::sends::{Receipt, Sends};
 use crate::storage::{Batch, Storage, StorageError};
 
 /// What an operator decides.
@@ -52,7 +56,9 @@ pub(crate) struct Core<S> {
     pub(crate) secrets: Secrets,
     pub(crate) rosters: Rosters,
     pub(crate) mailboxes: Mailboxes,
+    pub(crate) sends: Sends,
     pub(crate) presence: Presence,
+    pub(crate) rooms: Rooms,
     pub(crate) gates: Gates,
     pub(crate) logins: HashMap<DeviceAddress, ConnectionId>,
     pub(crate) round: Round,
@@ -73,6 +79,9 @@ pub(crate) struct Gates {
     pub(crate) sends: Limiter<DeviceAddress>,
     pub(crate) ephemerals: Limiter<DeviceAddress>,
     pub(crate) changes: Limiter<AccountId>,
+    pub(crate) room_creations: Limiter<AccountId>,
+    pub(crate) room_commits: Limiter<AccountId>,
+    pub(crate) room_messages: Limiter<(AccountId, RoomId)>,
 }
 
 impl Gates {
@@ -90,7 +99,29 @@ impl Gates {
             sends: Limiter::new(limits.sends),
             ephemerals: Limiter::new(limits.ephemerals),
             changes: Limiter::new(limits.changes),
+            room_creations: Limiter::new(limits.room_creations),
+            room_commits: Limiter::new(limits.room_commits),
+            room_messages: Limiter::new(limits.room_messages),
         }
+    }
+
+    /// Takes other limits over; what was used up stays used up.
+    pub(crate) fn reconfigure(&mut self, limits: &Limits) {
+        self.passwords_by_name.set(limits.password_tries_per_name);
+        self.passwords_by_address.set(limits.password_tries_per_address);
+        self.password_checks.set(limits.password_tries_per_name);
+        self.registrations.set(limits.registrations_per_address);
+        self.finds.set(limits.finds);
+        self.fetches.set(limits.fetches);
+        self.claims.set(limits.claims);
+        self.claims_by_target.set(limits.claims_per_target);
+        self.one_time.set(limits.one_time_per_target);
+        self.sends.set(limits.sends);
+        self.ephemerals.set(limits.ephemerals);
+        self.changes.set(limits.changes);
+        self.room_creations.set(limits.room_creations);
+        self.room_commits.set(limits.room_commits);
+        self.room_messages.set(limits.room_messages);
     }
 
     /// Forgets full buckets.
@@ -107,6 +138,9 @@ impl Gates {
         self.sends.prune(uptime_ms);
         self.ephemerals.prune(uptime_ms);
         self.changes.prune(uptime_ms);
+        self.room_creations.prune(uptime_ms);
+        self.room_commits.prune(uptime_ms);
+        self.room_messages.prune(uptime_ms);
     }
 
     /// One try of a password: counted by name and by address, whether or not the name exists.
@@ -135,7 +169,9 @@ impl<S: Storage> Core<S> {
             secrets,
             rosters: Rosters::default(),
             mailboxes: Mailboxes::default(),
+            sends: Sends::default(),
             presence: Presence::default(),
+            rooms: Rooms::default(),
             gates,
             logins: HashMap::new(),
             round: Round::default(),
@@ -150,6 +186,41 @@ impl<S: Storage> Core<S> {
         // Set first: a batch that failed half-way may have cost the storage its transaction.
         self.round.dirty = true;
         self.store.apply(batch)
+    }
+
+    /// Writes the sends that wait, so that reads see them.
+    pub(crate) fn settle(&mut self) {
+        if !self.sends.has_waiting() {
+            return;
+        }
+        self.round.dirty = true;
+        let mut batch = Batch::new();
+        for sent in self.sends.write() {
+            batch.clear();
+            sent.write(&mut batch);
+            match self.store.apply(&batch) {
+                // A key used a second time with another step: what was stored first is all there is.
+                Ok(()) | Err(StorageError::Conflict) => {}
+                Err(_) => {
+                    sent.recipients().for_each(|to| self.mailboxes.forget(to));
+                    self.round.refuse(sent.refuse().map(|r| (r.connection, r.request)));
+                }
+            }
+        }
+    }
+
+    /// Tells senders that their sends are safe.
+    pub(crate) fn accept(&mut self, receipts: Vec<Receipt>) {
+        for Receipt { connection, request, accepted_ms, step } in receipts {
+            let accepted = ServerMessage::Accepted { now_ms: accepted_ms, step };
+            self.round.stage_now(Output::Send(connection, Frame::new(request, accepted)));
+        }
+    }
+
+    /// Tells senders that their sends are lost, and lets them begin anew.
+    pub(crate) fn lose(&mut self, receipts: Vec<Receipt>) {
+        let askers = receipts.into_iter().map(|r| (r.connection, r.request));
+        self.round.refuse(askers);
     }
 
     /// Writes what readers acknowledged, so that reads see it.
@@ -168,6 +239,16 @@ impl<S: Storage> Core<S> {
     /// An account that exists and is not switched off.
     pub(crate) fn live_account(&mut self, account: &AccountId) -> Result<(), Refuse> {
         let roster = self.rosters.get(&mut self.store, account)?;
-        if roster.is_some_and(|r| !r.disabled) { Ok(()) } else { Err(RefusalKind::UnknownUser.into()) }
+        match roster {
+            Some(roster) if !roster.disabled => Ok(()),
+            Some(_) => Err(RefusalKind::UnknownUser.into()),
+            None => Err(self.absent(account)?.into()),
+        }
+    }
+
+    /// What an account that is not there is called: deleted, or never heard of (SPEC 9.10.2).
+    pub(crate) fn absent(&mut self, account: &AccountId) -> Result<RefusalKind, StorageError> {
+        let deleted = self.store.deletion(account)?.is_some();
+        Ok(if deleted { RefusalKind::AccountDeleted } else { RefusalKind::UnknownUser })
     }
 }

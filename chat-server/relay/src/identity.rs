@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use chat_wire::domain::{RELAY_ID, SIG_READY, labelled, labelled_hash};
+use chat_wire::domain::{BLOB_TICKET_KEY, RELAY_ID, SIG_READY, labelled, labelled_hash};
 use chat_wire::ids::RelayId;
 use chat_wire::keys::{Signature, VerifyKey};
 use chat_wire::message::{ChannelBinding, ready_bytes};
@@ -39,6 +39,11 @@ impl RelayIdentity {
     #[must_use]
     pub fn id(&self) -> RelayId {
         self.id
+    }
+
+    /// What tickets for bulk connections are made of: nothing of the signing key can be told from it.
+    pub(crate) fn ticket_key(&self) -> [u8; 32] {
+        labelled_hash(BLOB_TICKET_KEY, &[&self.signing.to_bytes()])
     }
 
     /// Signs the greeting of one connection.

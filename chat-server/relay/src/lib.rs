@@ -16,8 +16,8 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 | [`limits`] [`clock`] |
-//! | 1 | [`storage`] `rate` `identity` |
-//! | 2 | `round` `refuse` |
+//! | 1 | [`storage`] [`blobstore`] `rate` `identity` |
+//! | 2 | `round` `refuse` `window` |
 //! | 3 | `service::*`; none calls another |
 //! | 4 | `peer`, the state of one connection |
 //! | 5 | `core`, what handlers work on |
@@ -28,6 +28,7 @@
 
 #![deny(missing_docs, clippy::arithmetic_side_effects)]
 
+pub mod blobstore;
 pub mod clock;
 mod core;
 mod dispatch;
@@ -40,6 +41,7 @@ mod relay;
 mod round;
 mod service;
 pub mod storage;
+mod window;
 
 pub use crate::clock::Now;
 pub use crate::core::{Config, Secrets};
@@ -48,3 +50,4 @@ pub use crate::peer::{AddressKey, Origin};
 pub use crate::relay::{Input, Relay};
 pub use crate::round::{ConnectionId, Output};
 pub use crate::service::accounts::{Registration, invite_hash};
+pub use crate::service::blobs::{Blobs, Tickets};

@@ -1,6 +1,8 @@
 //! Every limit of the relay, with its unit and its reason. What an operator may want to change stands
 //! in [`Limits`], with the constants as defaults.
 
+use chat_wire::limits::{ROOM_DEVICES_MAX, ROOMS_PER_ACCOUNT_MAX};
+
 /// A token bucket as data: `burst` at once, then one more each `refill_ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -49,12 +51,29 @@ pub struct Limits {
     pub ephemerals: Allowance,
     /// Changes of list, record, prekeys, contacts or presence by one device.
     pub changes: Allowance,
+    /// Rooms that one account makes: each takes a name.
+    pub room_creations: Allowance,
+    /// Commits of one account over all rooms: each carries the whole GroupInfo.
+    pub room_commits: Allowance,
+    /// Messages of one account in one room: a room multiplies each by its members.
+    pub room_messages: Allowance,
+    /// Devices in one room.
+    pub room_devices_max: usize,
+    /// Rooms that one account is in.
+    pub rooms_per_account_max: usize,
+    /// Entries in one room's log; over it the oldest go.
+    pub room_entries_max: u64,
+    /// Bytes in one room's log; over it the oldest go.
+    pub room_bytes_max: u64,
     /// Entries in one mailbox.
     pub mailbox_entries_max: u64,
     /// Bytes in one mailbox.
     pub mailbox_bytes_max: u64,
     /// Milliseconds that an entry, and the memory of an answered request, is kept.
     pub retention_ms: u64,
+    /// Milliseconds that the name of a deleted account can't be taken: nobody is to be found under it who
+    /// is somebody else while its contacts have not noticed.
+    pub name_reserved_ms: u64,
     /// Milliseconds that a connection may take to log in. The promise is 30 s; the rest is the TLS
     /// handshake's and the sweep's.
     pub login_ms_max: u64,
@@ -69,6 +88,18 @@ pub const RETENTION_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 pub const MAILBOX_ENTRIES_MAX: u64 = 10_000;
 /// 64 MiB in one mailbox: 10,000 entries of 6 KiB.
 pub const MAILBOX_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Entries in one room's log: a month of a busy room.
+pub const ROOM_ENTRIES_MAX: u64 = 100_000;
+/// 256 MiB in one room's log.
+pub const ROOM_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Rooms held in memory; one of 1,000 devices takes about 150 KiB, most take one.
+pub const ROOMS_CACHED_MAX: usize = 2_048;
+/// Commits that may stand beside the first one of a base (SPEC 12.2.4).
+pub const CONTESTS_MAX: u32 = 8;
+/// Bytes of a leave or of a deletion's statement: a key and a signature, with room to grow.
+pub const STATEMENT_BYTES_MAX: usize = 1_024;
+/// Device lists in one answer about a room: they lie in the head, which has room for these.
+pub const ROOM_LISTS_MAX: usize = 300;
 /// Milliseconds until a login must stand.
 pub const LOGIN_MS_MAX: u64 = 21_000;
 /// Milliseconds of silence until the connection is closed.
@@ -84,6 +115,23 @@ pub const LIMITER_KEYS_MAX: usize = 65_536;
 /// Bytes of deliveries under way to one connection without an acknowledgement: bounds what a reader
 /// that takes its time holds in memory, beside the count in `chat_wire::limits`.
 pub const DELIVERY_BYTES_UNDER_WAY_MAX: usize = 2 * 1024 * 1024;
+
+/// Acknowledged entries that are deleted together with the next group; fewer wait for a sweep. A crash
+/// before that repeats as many deliveries, which costs less than a deletion for each.
+pub const ACKNOWLEDGED_TOGETHER: u64 = 256;
+
+/// Milliseconds after which acknowledgements are written at the latest.
+pub const ACKNOWLEDGED_WAIT_MS: u64 = 500;
+
+/// Milliseconds between two sweeps at most: presence promises 10 s, and silence counts from 8 s.
+pub const SWEEP_MS_MAX: u64 = 5_000;
+
+/// Milliseconds between two sweeps at least: a crowd whose times run out one by one is swept together.
+pub const SWEEP_MS_MIN: u64 = 250;
+
+/// Bytes of packets that wait to be written above which the shell should take nothing more in: the
+/// disk stalls, and memory is not to grow with its patience.
+pub const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Accounts that the packets of one send may name: the recipient's and the own.
 pub const ACCOUNTS_PER_SEND_MAX: usize = 2;
@@ -120,11 +168,44 @@ impl Default for Limits {
             sends: Allowance::per_minute(5_000, 3_000),
             ephemerals: Allowance::per_minute(60, 120),
             changes: Allowance::per_minute(200, 120),
+            room_creations: Allowance::per_minute(50, 2),
+            room_commits: Allowance::per_minute(300, 60),
+            room_messages: Allowance::per_minute(600, 240),
+            room_devices_max: ROOM_DEVICES_MAX,
+            rooms_per_account_max: ROOMS_PER_ACCOUNT_MAX,
+            room_entries_max: ROOM_ENTRIES_MAX,
+            room_bytes_max: ROOM_BYTES_MAX,
             mailbox_entries_max: MAILBOX_ENTRIES_MAX,
             mailbox_bytes_max: MAILBOX_BYTES_MAX,
             retention_ms: RETENTION_MS,
+            name_reserved_ms: RETENTION_MS,
             login_ms_max: LOGIN_MS_MAX,
             silent_connection_ms_max: SILENT_CONNECTION_MS_MAX,
         }
+    }
+}
+
+/// Limits on blobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlobLimits {
+    /// Bytes of one blob: a file of the largest size with its padding (12 % at most) and its tags.
+    pub blob_bytes_max: u64,
+    /// Bytes of all blobs of one account.
+    pub account_bytes_max: u64,
+    /// Milliseconds that a blob is kept.
+    pub retention_ms: u64,
+}
+
+/// 2 GiB of file: Padmé rounds at most 3.2 % up at this size, the tags add 16 bytes a MiB.
+pub const BLOB_BYTES_MAX: u64 = chat_wire::limits::FILE_BYTES_MAX + 128 * 1024 * 1024;
+/// 10 GiB an account: five files of the largest size a month.
+pub const BLOB_ACCOUNT_BYTES_MAX: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Milliseconds that a ticket opens bulk connections: time to dial, and to dial again.
+pub const BLOB_TICKET_MS: u64 = 60_000;
+
+impl Default for BlobLimits {
+    fn default() -> Self {
+        Self { blob_bytes_max: BLOB_BYTES_MAX, account_bytes_max: BLOB_ACCOUNT_BYTES_MAX, retention_ms: RETENTION_MS }
     }
 }

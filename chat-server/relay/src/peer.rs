@@ -6,16 +6,17 @@
 //!                    │  ▲ │                                       ▲
 //!                Ke1 │  │ └──────────────── Proof ────────────────┤
 //!                    ▼  │ wrong                                   │
-//!                  AwaitingKe3 ── Ke3 ──▶ PasswordProven ─ Proof ─┘      Closing: from anywhere
+//!                  AwaitingKe3 ── Ke3 ──▶ PasswordProven ─────────┘      Closing: from anywhere
 //! ```
-//! A logged-in device may check the account's password by the way; its state does not change.
+//! `Recover1` and `Recover2` lead to `PasswordProven` by way of `Recovering`, as `Ke1` and `Ke3` do; from
+//! there `Enroll`, `NewPassword2` with a new device, or `Proof` log in. A logged-in device may check the account's password by the way; its state does not change.
 
-use chat_wire::ids::{AccountId, DeviceAddress, UserName};
+use chat_wire::ids::{DeviceAddress, UserName};
 use chat_wire::message::ChannelBinding;
 
-use crate::service::accounts::PasswordLogin;
-use crate::service::mailboxes::Window;
+use crate::service::accounts::{PasswordLogin, Proven, Recovery};
 use crate::storage::InviteHash;
+use crate::window::Window;
 
 /// An address that limits count by: an IPv4 address or an IPv6 /64, padded with zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,8 +41,10 @@ pub(crate) enum Peer {
     Registering { name: UserName, invite: Option<InviteHash> },
     /// KE2 is out.
     AwaitingKe3(Box<PasswordLogin>),
-    /// The password was right; not a device yet.
-    PasswordProven(AccountId),
+    /// A recovery code is asked for.
+    Recovering(Box<Recovery>),
+    /// The password or the recovery code was right; not a device yet.
+    PasswordProven(Proven),
     /// A device.
     LoggedIn(Box<Login>),
     /// Nothing more is read.
@@ -55,6 +58,7 @@ pub(crate) enum Stage {
     Greeted,
     Registering,
     AwaitingKe3,
+    Recovering,
     PasswordProven,
     LoggedIn,
     Closing,
@@ -70,6 +74,8 @@ pub(crate) struct Login {
     pub(crate) step: u64,
     /// Presence takes it for silent.
     pub(crate) dozing: bool,
+    /// It was told that it is logged in: only then mail may follow.
+    pub(crate) announced: bool,
 }
 
 impl Peer {
@@ -79,6 +85,7 @@ impl Peer {
             Self::Greeted => Stage::Greeted,
             Self::Registering { .. } => Stage::Registering,
             Self::AwaitingKe3(_) => Stage::AwaitingKe3,
+            Self::Recovering(_) => Stage::Recovering,
             Self::PasswordProven(_) => Stage::PasswordProven,
             Self::LoggedIn(_) => Stage::LoggedIn,
             Self::Closing => Stage::Closing,
@@ -92,11 +99,10 @@ impl Peer {
         }
     }
 
-    /// The account whose data the connection may change.
-    pub(crate) fn account(&self) -> Option<AccountId> {
+    /// What was proven of an account whose device the connection is not.
+    pub(crate) fn proven(&self) -> Option<&Proven> {
         match self {
-            Self::PasswordProven(account) => Some(*account),
-            Self::LoggedIn(login) => Some(login.device.account),
+            Self::PasswordProven(proven) => Some(proven),
             _ => None,
         }
     }

@@ -24,6 +24,11 @@ impl<K: Hash + Eq> Limiter<K> {
         Self { allowance, full_at: HashMap::new() }
     }
 
+    /// Counts by another allowance from now on.
+    pub(crate) fn set(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
+    }
+
     /// Takes one token. Fails closed: when the table is full of keys that still owe tokens, a new key
     /// is refused as well.
     pub(crate) fn take(&mut self, key: K, uptime_ms: u64) -> Result<(), Exhausted> {

@@ -6,16 +6,19 @@ use chat_wire::error::RefusalKind;
 use chat_wire::frame::{ClientFrame, Frame, FrameError};
 use chat_wire::ids::RelayId;
 use chat_wire::limits::SILENCE_MS_MAX;
-use chat_wire::message::{LogoutReason, ServerMessage};
+use chat_wire::message::ServerMessage;
 
 use crate::clock::Now;
 use crate::core::{Config, Core, Secrets};
 use crate::dispatch::{self, Here, Kind, Reply};
-use crate::limits::{EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS, STRIKES_BEFORE_LOGIN_MAX};
+use crate::limits::{
+    ACKNOWLEDGED_WAIT_MS, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS, STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN,
+    WAITING_BYTES_MAX,
+};
 use crate::peer::{Connection, Origin, Peer, Stage};
 use crate::refuse::Refuse;
-use crate::round::{ConnectionId, Output, Rests};
-use crate::storage::{Log, Storage, StorageError};
+use crate::round::{ConnectionId, Farewell, Output, Rests};
+use crate::storage::{Commit, Log, Storage, StorageError, SyncJob};
 
 /// What goes into the relay core.
 #[derive(Debug)]
@@ -38,7 +41,11 @@ pub enum Input {
     Heard(ConnectionId),
     /// A connection is gone.
     Closed(ConnectionId),
-    /// Some time has passed: sweep. Due at least twice a second while connections stand.
+    /// The sync that was under way has ended.
+    Synced(Result<(), StorageError>),
+    /// Another process has written into the storage.
+    Nudged,
+    /// Some time has passed: sweep. [`Relay::next_sweep_ms`] says when it is due.
     Tick,
 }
 
@@ -48,13 +55,16 @@ pub struct Relay<S> {
     connections: HashMap<ConnectionId, Connection>,
     expired_at_ms: u64,
     outside_changes: u64,
+    job: Option<SyncJob>,
+    /// A sync failed: nothing that was read is sure to be durable before a commit went well.
+    suspect: bool,
 }
 
 impl<S: Storage> Relay<S> {
     /// A relay without connections.
     pub fn new(store: S, config: Config, secrets: Secrets) -> Self {
         let core = Core::new(store, config, secrets);
-        Self { core, connections: HashMap::new(), expired_at_ms: 0, outside_changes: 0 }
+        Self { core, connections: HashMap::new(), expired_at_ms: 0, outside_changes: 0, job: None, suspect: false }
     }
 
     /// Takes one input. What it causes leaves with [`Relay::flush`].
@@ -70,28 +80,99 @@ impl<S: Storage> Relay<S> {
                 self.end(now, connection);
                 self.connections.remove(&connection);
             }
+            Input::Synced(result) => self.synced(now, result),
+            Input::Nudged => {
+                if let Err(error) = self.notice_outside_changes(now) {
+                    self.core.round.stage(Rests::OnMemory, Output::Trouble(error));
+                }
+            }
             Input::Tick => self.tick(now),
         }
     }
 
-    /// Ends the round: one sync for everything since the last one, then everything leaves.
+    /// Ends the round: what rests on memory leaves, and what was written is committed unless a sync is
+    /// under way; then it waits for the next group. [`Relay::take_sync`] has what is to be waited for.
     #[must_use]
     pub fn flush(&mut self, now: Now) -> Vec<Output> {
-        let synced = if self.core.round.dirty { self.sync() } else { Ok(()) };
-        let mut outputs = match synced {
-            Ok(()) => self.core.round.release(),
-            Err(error) => self.fail(now, error),
-        };
-        let mut fresh = std::mem::take(&mut self.core.round.fresh);
-        for id in std::mem::take(&mut self.core.round.to_pump) {
-            let Some(login) = self.connections.get_mut(&id).and_then(|c| c.peer.login()) else { continue };
-            let entries = fresh.remove(&login.device);
-            if let Err(error) = dispatch::pump(&mut self.core, (id, login), entries, &mut outputs) {
-                outputs.push(Output::Trouble(error));
-                outputs.push(Output::Close(id));
+        let mut outputs = Vec::new();
+        loop {
+            self.end_group(now);
+            self.leave(&mut outputs);
+            self.pump_all();
+            self.leave(&mut outputs);
+            // Reading for one window may have written what waited: that is committed as well.
+            if !self.core.round.dirty || self.core.round.is_syncing() {
+                return outputs;
             }
         }
-        outputs
+    }
+
+    /// Lets go what may leave; mail follows for those who hear now that they are logged in.
+    fn leave(&mut self, outputs: &mut Vec<Output>) {
+        let leaving = self.core.round.leave();
+        for output in &leaving {
+            if let Output::LoggedIn(id) = output
+                && let Some(login) = self.connections.get_mut(id).and_then(|c| c.peer.login())
+            {
+                login.announced = true;
+                self.core.round.to_pump.insert(*id);
+            }
+        }
+        outputs.extend(leaving);
+    }
+
+    /// The sync to run now, on whatever thread; its result comes back as [`Input::Synced`].
+    pub fn take_sync(&mut self) -> Option<SyncJob> {
+        self.job.take()
+    }
+
+    /// Whether a sync is under way.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        self.core.round.is_syncing()
+    }
+
+    /// Whether so much waits for the disk that nothing more should come in.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.core.sends.bytes() > WAITING_BYTES_MAX
+    }
+
+    /// Ends in order: everything is written and durable.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    pub fn shut_down(&mut self) -> Result<(), StorageError> {
+        self.core.settle();
+        self.core.settle_acknowledgements()?;
+        self.core.store.sync()?;
+        self.core.store.close()
+    }
+
+    /// Takes another configuration over, from the next request on.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.core.gates.reconfigure(&config.limits);
+        self.core.config = config;
+    }
+
+    /// Milliseconds until the next sweep is due; none while nobody is connected.
+    #[must_use]
+    pub fn next_sweep_ms(&self, now: Now) -> Option<u64> {
+        if self.connections.is_empty() {
+            return None;
+        }
+        let limits = &self.core.config.limits;
+        let due = self.connections.values().filter_map(|connection| match &connection.peer {
+            Peer::Closing => None,
+            Peer::LoggedIn(login) if login.dozing => {
+                Some(connection.heard_ms.saturating_add(limits.silent_connection_ms_max))
+            }
+            Peer::LoggedIn(_) => Some(connection.heard_ms.saturating_add(SILENCE_MS_MAX)),
+            _ => Some(connection.opened_ms.saturating_add(limits.login_ms_max)),
+        });
+        let first = due.min().unwrap_or(u64::MAX).saturating_sub(now.uptime_ms);
+        let most = if self.core.mailboxes.has_acknowledged() { ACKNOWLEDGED_WAIT_MS } else { SWEEP_MS_MAX };
+        Some(first.clamp(SWEEP_MS_MIN, most))
     }
 
     /// Devices that are logged in.
@@ -111,21 +192,79 @@ impl<S: Storage> Relay<S> {
         &mut self.core.store
     }
 
-    fn sync(&mut self) -> Result<(), StorageError> {
-        self.core.settle_acknowledgements()?;
-        self.core.store.sync()
-    }
-
-    fn fail(&mut self, now: Now, error: StorageError) -> Vec<Output> {
-        self.core.rosters.forget_all();
-        self.core.mailboxes.forget_all();
-        let outputs = self.core.round.fail(error);
-        for output in &outputs {
-            if let Output::Close(connection) = output {
-                self.end(now, *connection);
+    fn pump_all(&mut self) {
+        let mut fresh = std::mem::take(&mut self.core.round.fresh);
+        for id in std::mem::take(&mut self.core.round.to_pump) {
+            let Some(login) = self.connections.get_mut(&id).and_then(|c| c.peer.login()) else { continue };
+            let entries = fresh.remove(&login.device);
+            if let Err(error) = dispatch::pump(&mut self.core, (id, login), entries) {
+                self.core.round.stage_now(Output::Trouble(error));
+                self.core.round.stage_now(Output::Close(id));
             }
         }
-        outputs
+    }
+
+    fn end_group(&mut self, now: Now) {
+        let written = self.core.round.dirty || self.core.sends.has_waiting() || self.suspect;
+        if !written {
+            return self.core.round.nothing_written();
+        }
+        if self.core.round.is_syncing() {
+            return;
+        }
+        match self.commit() {
+            Ok(Commit::Durable) => {
+                self.suspect = false;
+                let receipts = self.core.sends.settled();
+                self.core.accept(receipts);
+                self.core.round.durable();
+            }
+            Ok(Commit::Pending(job)) => {
+                self.core.sends.sync();
+                self.core.round.written();
+                self.job = Some(job);
+            }
+            Err(error) => {
+                let receipts = self.core.sends.settled();
+                self.core.lose(receipts);
+                self.core.round.refused(error);
+                self.forget(now);
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<Commit, StorageError> {
+        self.core.settle();
+        if self.core.mailboxes.many_acknowledged() {
+            self.core.settle_acknowledgements()?;
+        }
+        self.core.store.commit()
+    }
+
+    fn synced(&mut self, now: Now, result: Result<(), StorageError>) {
+        self.suspect = result.is_err();
+        let receipts = self.core.sends.synced();
+        if self.suspect {
+            self.core.lose(receipts);
+        } else {
+            self.core.accept(receipts);
+        }
+        self.core.round.synced(result);
+        if self.suspect {
+            self.forget(now);
+        }
+    }
+
+    /// Something that was taken for written is gone, or may be.
+    fn forget(&mut self, now: Now) {
+        self.core.rosters.forget_all();
+        self.core.mailboxes.forget_all();
+        for connection in self.core.rooms.fail() {
+            self.close(now, connection);
+        }
+        for connection in self.core.round.closing() {
+            self.end(now, connection);
+        }
     }
 
     fn frame(&mut self, here: Here, frame: ClientFrame) {
@@ -135,15 +274,19 @@ impl<S: Storage> Relay<S> {
         let result = dispatch::dispatch(&mut self.core, here, connection, frame);
         match result {
             Ok(reply) => {
-                if rests == Rests::OnStorage {
+                if rests == Rests::OnStorage && !matches!(reply, Reply::Later) {
                     self.core.round.asked(here.connection, request);
                 }
                 self.answer(here, (request, rests), reply);
             }
             Err(refuse) => self.refuse(here, request, refuse),
         }
-        for (connection, reason) in std::mem::take(&mut self.core.round.dismissals) {
-            self.dismiss(here, connection, reason);
+        if let Err(error) = dispatch::follow(&mut self.core) {
+            self.core.round.stage(Rests::OnMemory, Output::Trouble(error));
+            self.close(here.now, here.connection);
+        }
+        for (connection, farewell) in std::mem::take(&mut self.core.round.dismissals) {
+            self.dismiss(here, connection, farewell);
         }
     }
 
@@ -173,7 +316,7 @@ impl<S: Storage> Relay<S> {
                 self.core.round.stage(rests, Output::Send(to, Frame::new(request, message)));
                 self.close(here.now, to);
             }
-            Reply::Silence => {}
+            Reply::Later | Reply::Silence => {}
         }
     }
 
@@ -209,8 +352,8 @@ impl<S: Storage> Relay<S> {
     }
 
     /// Ends a connection's login and tells it why.
-    fn dismiss(&mut self, here: Here, connection: ConnectionId, reason: LogoutReason) {
-        self.core.round.push(Rests::OnStorage, connection, ServerMessage::LoggedOut { reason, list: None });
+    fn dismiss(&mut self, here: Here, connection: ConnectionId, farewell: Farewell) {
+        self.core.round.push(Rests::OnStorage, connection, farewell.message());
         self.close(here.now, connection);
     }
 
@@ -227,6 +370,7 @@ impl<S: Storage> Relay<S> {
             if self.core.logins.get(&login.device) == Some(&id) {
                 self.core.logins.remove(&login.device);
             }
+            self.core.rooms.leave(id);
             let news = self.core.presence.leave(&login.device, id, now.wall_ms);
             self.core.spread(news);
         }
@@ -236,7 +380,9 @@ impl<S: Storage> Relay<S> {
         self.sweep_connections(now);
         if self.core.mailboxes.has_acknowledged() {
             // Lost acknowledgements cost a repeat: they wait for company, but not for ever.
-            self.core.round.dirty = true;
+            if let Err(error) = self.core.settle_acknowledgements() {
+                self.core.round.stage(Rests::OnMemory, Output::Trouble(error));
+            }
         }
         let expiry_due = now.since(self.expired_at_ms) >= EXPIRY_SWEEP_MS;
         let result = if expiry_due { self.expire(now) } else { Ok(()) };
@@ -275,6 +421,9 @@ impl<S: Storage> Relay<S> {
     fn expire(&mut self, now: Now) -> Result<(), StorageError> {
         let before_ms = now.wall_ms.saturating_sub(self.core.config.limits.retention_ms);
         self.core.gates.prune(now.uptime_ms);
+        let acknowledged = self.core.rooms.take_acknowledged();
+        self.core.apply(&acknowledged)?;
+        self.core.settle();
         self.core.round.dirty = true;
         let expired = self.core.store.expire(before_ms, EXPIRED_PER_SWEEP_MAX)?;
         if expired.rows < EXPIRED_PER_SWEEP_MAX {
@@ -284,7 +433,7 @@ impl<S: Storage> Relay<S> {
         for log in expired.logs {
             match log {
                 Log::Mailbox(device) => self.core.mailboxes.forget(&device),
-                Log::Room(_) => {}
+                Log::Room(room) => self.core.rooms.forget(&room),
             }
         }
         Ok(())
@@ -298,6 +447,7 @@ impl<S: Storage> Relay<S> {
         }
         self.outside_changes = changes;
         self.core.rosters.forget_all();
+        dispatch::end_closed(&mut self.core, now.wall_ms)?;
         let logins: Vec<_> = self.core.logins.iter().map(|(device, id)| (*device, *id)).collect();
         for (device, connection) in logins {
             let roster = self.core.rosters.get(&mut self.core.store, &device.account)?;

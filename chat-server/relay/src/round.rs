@@ -1,12 +1,20 @@
-//! One round: what the relay does between two syncs (SPEC 1.3). Nothing that rests on the storage leaves before
-//! the sync that holds it, and when that fails, those who asked are told so instead.
+//! Rounds and groups (SPEC 1.3). A round is what the relay does with the inputs that had queued up; a group is what
+//! one sync makes durable. What rests on the storage leaves with the sync that holds it, and when that
+//! fails, those who asked are told so instead; while a sync runs, rounds go on and gather the next group.
+//!
+//! ```text
+//! round ─▶ open group ──commit──▶ group under way ──synced──▶ leaves
+//!    └──── rests on memory: leaves with the round
+//! ```
 
 use std::collections::{HashMap, HashSet};
 
+use bytes::Bytes;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::{Frame, ServerFrame};
 use chat_wire::ids::DeviceAddress;
 use chat_wire::message::{LogoutReason, ServerMessage};
+use serde_bytes::ByteBuf;
 
 use crate::storage::{Entry, StorageError};
 
@@ -28,6 +36,36 @@ pub enum Output {
     Trouble(StorageError),
 }
 
+impl Output {
+    fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Send(connection, _) | Self::LoggedIn(connection) | Self::Close(connection) => Some(*connection),
+            Self::Trouble(_) => None,
+        }
+    }
+}
+
+/// Why a login ends, as its device is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Farewell {
+    pub(crate) reason: LogoutReason,
+    /// For a removed device: the first list without it.
+    pub(crate) list: Option<Bytes>,
+}
+
+impl From<LogoutReason> for Farewell {
+    fn from(reason: LogoutReason) -> Self {
+        Self { reason, list: None }
+    }
+}
+
+impl Farewell {
+    pub(crate) fn message(self) -> ServerMessage {
+        let list = self.list.map(|list| ByteBuf::from(list.to_vec()));
+        ServerMessage::LoggedOut { reason: self.reason, list }
+    }
+}
+
 /// What an output rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rests {
@@ -37,13 +75,65 @@ pub(crate) enum Rests {
     OnStorage,
 }
 
-/// The round under way.
+/// What waits for one sync.
 #[derive(Debug, Default)]
-pub(crate) struct Round {
+struct Group {
     staged: Vec<(Rests, Output)>,
     askers: Vec<(ConnectionId, u32)>,
+    /// Who has something in it: what they are told later follows, whatever it rests on.
+    held: HashSet<ConnectionId>,
+}
+
+impl Group {
+    fn push(&mut self, rests: Rests, output: Output) {
+        self.held.extend(output.connection());
+        self.staged.push((rests, output));
+    }
+
+    fn holds(&self, connection: Option<ConnectionId>) -> bool {
+        !self.held.is_empty() && connection.is_some_and(|c| self.held.contains(&c))
+    }
+
+    fn append(&mut self, other: &mut Self) {
+        self.staged.append(&mut other.staged);
+        self.askers.append(&mut other.askers);
+        self.held.extend(other.held.drain());
+    }
+
+    fn release(&mut self, outputs: &mut Vec<Output>) {
+        outputs.extend(self.staged.drain(..).map(|(_, output)| output));
+        self.askers.clear();
+        self.held.clear();
+    }
+
+    /// Who asked is refused and closed, because its state here may rest on what is gone; the rest goes
+    /// on.
+    fn fail(&mut self, error: StorageError, outputs: &mut Vec<Output>) {
+        let passing = self.staged.drain(..).filter(|(rests, _)| *rests == Rests::OnMemory);
+        outputs.extend(passing.map(|(_, output)| output));
+        refuse(self.askers.drain(..), outputs);
+        outputs.push(Output::Trouble(error));
+        self.held.clear();
+    }
+}
+
+/// Who asked is refused and closed.
+fn refuse(askers: impl IntoIterator<Item = (ConnectionId, u32)>, outputs: &mut Vec<Output>) {
+    for (connection, request) in askers {
+        let refusal = ServerMessage::Refused(Refusal::of(RefusalKind::Unavailable));
+        outputs.push(Output::Send(connection, Frame::new(request, refusal)));
+        outputs.push(Output::Close(connection));
+    }
+}
+
+/// The round under way, and the groups.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    leaving: Vec<Output>,
+    open: Group,
+    under_way: Option<Group>,
     /// Connections to end once the request at hand is done.
-    pub(crate) dismissals: Vec<(ConnectionId, LogoutReason)>,
+    pub(crate) dismissals: Vec<(ConnectionId, Farewell)>,
     /// Entries of this round by mailbox: a reader that is caught up gets them without a read.
     pub(crate) fresh: HashMap<DeviceAddress, Vec<Entry>>,
     /// Connections whose windows may have something to send.
@@ -53,8 +143,21 @@ pub(crate) struct Round {
 }
 
 impl Round {
+    /// Says something. One connection hears everything in the order in which it was said.
     pub(crate) fn stage(&mut self, rests: Rests, output: Output) {
-        self.staged.push((rests, output));
+        let to = output.connection();
+        if rests == Rests::OnStorage || self.open.holds(to) {
+            self.open.push(rests, output);
+        } else if let Some(group) = self.under_way.as_mut().filter(|group| group.holds(to)) {
+            group.push(rests, output);
+        } else {
+            self.leaving.push(output);
+        }
+    }
+
+    /// Leaves with this round, before anything that waits for a sync.
+    pub(crate) fn stage_now(&mut self, output: Output) {
+        self.leaving.push(output);
     }
 
     /// A message that no request asked for.
@@ -64,29 +167,63 @@ impl Round {
 
     /// Somebody's request rests on the storage: if the sync fails, it is refused.
     pub(crate) fn asked(&mut self, connection: ConnectionId, request: u32) {
-        self.askers.push((connection, request));
+        self.open.askers.push((connection, request));
     }
 
-    /// The sync went well: everything leaves.
-    pub(crate) fn release(&mut self) -> Vec<Output> {
-        self.askers.clear();
+    /// Whether a sync is under way.
+    pub(crate) fn is_syncing(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// The open group wrote nothing: what was read in it is durable, or will be with the sync under way.
+    pub(crate) fn nothing_written(&mut self) {
+        match &mut self.under_way {
+            Some(group) => group.append(&mut self.open),
+            None => self.open.release(&mut self.leaving),
+        }
+    }
+
+    /// The open group is durable.
+    pub(crate) fn durable(&mut self) {
         self.dirty = false;
-        self.staged.drain(..).map(|(_, output)| output).collect()
+        self.open.release(&mut self.leaving);
     }
 
-    /// The sync failed: who asked is refused and closed, because its state here may rest on what is
-    /// gone; the rest goes on.
-    pub(crate) fn fail(&mut self, error: StorageError) -> Vec<Output> {
+    /// The open group is written and waits for its sync.
+    pub(crate) fn written(&mut self) {
+        self.dirty = false;
+        self.under_way = Some(std::mem::take(&mut self.open));
+    }
+
+    /// The open group could not be written.
+    pub(crate) fn refused(&mut self, error: StorageError) {
         self.dirty = false;
         self.fresh.clear();
-        let passing = self.staged.drain(..).filter(|(rests, _)| *rests == Rests::OnMemory);
-        let mut outputs: Vec<Output> = passing.map(|(_, output)| output).collect();
-        for (connection, request) in self.askers.drain(..) {
-            let refusal = ServerMessage::Refused(Refusal::of(RefusalKind::Unavailable));
-            outputs.push(Output::Send(connection, Frame::new(request, refusal)));
-            outputs.push(Output::Close(connection));
+        self.open.fail(error, &mut self.leaving);
+    }
+
+    /// The sync under way has ended.
+    pub(crate) fn synced(&mut self, result: Result<(), StorageError>) {
+        let Some(mut group) = self.under_way.take() else { return };
+        match result {
+            Ok(()) => group.release(&mut self.leaving),
+            Err(error) => group.fail(error, &mut self.leaving),
         }
-        outputs.push(Output::Trouble(error));
-        outputs
+    }
+
+    /// Who asked is refused and closed.
+    pub(crate) fn refuse(&mut self, askers: impl IntoIterator<Item = (ConnectionId, u32)>) {
+        refuse(askers, &mut self.leaving);
+    }
+
+    /// Connections that will be closed by what leaves.
+    pub(crate) fn closing(&self) -> Vec<ConnectionId> {
+        let closing = |output: &Output| if let Output::Close(id) = output { Some(*id) } else { None };
+        self.leaving.iter().filter_map(closing).collect()
+    }
+
+    /// What leaves with this round.
+    pub(crate) fn leave(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.leaving)
     }
 }

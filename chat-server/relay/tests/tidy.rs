@@ -3,8 +3,8 @@
 /// Modules by floor, the lowest first.
 const FLOORS: &[&[&str]] = &[
     &["limits", "clock"],
-    &["identity", "rate", "storage"],
-    &["round", "refuse"],
+    &["blobstore", "identity", "rate", "storage"],
+    &["round", "refuse", "window"],
     &["service"],
     &["peer"],
     &["core"],
@@ -16,8 +16,32 @@ const FLOORS: &[&[&str]] = &[
 fn the_package_keeps_its_floors_and_sizes() {
     chat_tidy::Package::at(env!("CARGO_MANIFEST_DIR"))
         .floors(FLOORS)
-        .inside("storage", &[&["accounts", "logs"], &["memory"]])
-        .inside("service", &[&["accounts", "devices", "directory", "mailboxes", "prekeys", "presence", "records"]])
-        .inside("dispatch", &[&["table", "reply"], &["account", "login", "mail", "people"]])
+        .inside("storage", &[&["accounts", "logs", "rooms"], &["memory"]])
+        .inside(
+            "service",
+            &[&[
+                "accounts",
+                "blobs",
+                "devices",
+                "directory",
+                "mailboxes",
+                "packages",
+                "prekeys",
+                "presence",
+                "records",
+                "rooms",
+                "sends",
+            ]],
+        )
+        .inside(
+            "dispatch",
+            &[
+                &["table", "reply"],
+                &["log"],
+                &["steps"],
+                &["account", "blob", "login", "mail", "packages", "people", "reading", "renewal", "writing"],
+                &["rooms"],
+            ],
+        )
         .check();
 }

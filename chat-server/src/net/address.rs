@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chat_relay::{AddressKey, Origin};
 
+use crate::config::Doors;
+use crate::metrics::Reason;
+
 /// Where a connection comes from: an IPv4 address, or an IPv6 /64, which one household or machine has.
 pub(crate) fn origin(address: IpAddr, limit_loopback: bool) -> Origin {
     let address = address.to_canonical();
@@ -24,36 +27,57 @@ pub(crate) fn origin(address: IpAddr, limit_loopback: bool) -> Origin {
 #[derive(Debug)]
 pub(crate) struct Admission {
     counts: Mutex<Counts>,
-    connections_max: usize,
-    strangers_per_address_max: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    doors: Doors,
     connections: usize,
-    strangers: HashMap<AddressKey, usize>,
+    of_address: HashMap<AddressKey, OfAddress>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct OfAddress {
+    all: usize,
+    strangers: usize,
 }
 
 impl Admission {
-    pub(crate) fn new(connections_max: usize, strangers_per_address_max: usize) -> Arc<Self> {
-        Arc::new(Self { counts: Mutex::default(), connections_max, strangers_per_address_max })
+    pub(crate) fn new(doors: Doors) -> Arc<Self> {
+        Arc::new(Self { counts: Mutex::new(Counts { doors, connections: 0, of_address: HashMap::new() }) })
+    }
+
+    /// Counts by other limits from now on; who is in stays in.
+    pub(crate) fn reconfigure(&self, doors: Doors) {
+        self.lock().doors = doors;
+    }
+
+    /// The limits that new connections are given.
+    pub(crate) fn doors(&self) -> Doors {
+        self.lock().doors
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A place for one connection, given back when the ticket is dropped.
-    pub(crate) fn admit(self: &Arc<Self>, origin: Origin) -> Option<Ticket> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.connections >= self.connections_max {
-            return None;
+    pub(crate) fn admit(self: &Arc<Self>, origin: Origin) -> Result<Ticket, Reason> {
+        let mut counts = self.lock();
+        if counts.connections >= counts.doors.connections_max {
+            return Err(Reason::Full);
         }
         if let Origin::Address(address) = origin {
-            let strangers = counts.strangers.entry(address).or_default();
-            if *strangers >= self.strangers_per_address_max {
-                return None;
+            let doors = counts.doors;
+            let of_address = counts.of_address.entry(address).or_default();
+            if of_address.all >= doors.per_address_max || of_address.strangers >= doors.strangers_per_address_max {
+                return Err(Reason::Address);
             }
-            *strangers += 1;
+            of_address.all += 1;
+            of_address.strangers += 1;
         }
         counts.connections += 1;
-        Some(Ticket { admission: Arc::clone(self), origin, is_stranger: true })
+        Ok(Ticket { admission: Arc::clone(self), origin, is_stranger: true })
     }
 }
 
@@ -69,29 +93,27 @@ impl Ticket {
     /// The connection logged in: its address may have more strangers.
     pub(crate) fn logged_in(&mut self) {
         if std::mem::take(&mut self.is_stranger) {
-            let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.stranger_gone(self.origin);
+            self.admission.lock().leave(self.origin, 0, 1);
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.admission.lock();
         counts.connections = counts.connections.saturating_sub(1);
-        if self.is_stranger {
-            counts.stranger_gone(self.origin);
-        }
+        counts.leave(self.origin, 1, usize::from(self.is_stranger));
     }
 }
 
 impl Counts {
-    fn stranger_gone(&mut self, origin: Origin) {
+    fn leave(&mut self, origin: Origin, connections: usize, strangers: usize) {
         let Origin::Address(address) = origin else { return };
-        if let Some(strangers) = self.strangers.get_mut(&address) {
-            *strangers = strangers.saturating_sub(1);
-            if *strangers == 0 {
-                self.strangers.remove(&address);
+        if let Some(of_address) = self.of_address.get_mut(&address) {
+            of_address.all = of_address.all.saturating_sub(connections);
+            of_address.strangers = of_address.strangers.saturating_sub(strangers);
+            if of_address.all == 0 {
+                self.of_address.remove(&address);
             }
         }
     }
@@ -115,15 +137,21 @@ mod tests {
 
     #[test]
     fn the_caps_hold_and_a_place_comes_back_when_its_connection_ends() {
-        let admission = Admission::new(3, 2);
+        let doors = Doors { connections_max: 5, per_address_max: 3, strangers_per_address_max: 2, ..Doors::default() };
+        let admission = Admission::new(doors);
         let one = Origin::Address(AddressKey([1; 8]));
         let mut first = admission.admit(one).unwrap();
         let _second = admission.admit(one).unwrap();
-        assert!(admission.admit(one).is_none(), "two strangers of one address");
+        assert_eq!(admission.admit(one).unwrap_err(), Reason::Address, "two strangers of one address");
         first.logged_in();
-        let third = admission.admit(one).unwrap();
-        assert!(admission.admit(Origin::Trusted).is_none(), "three connections in all");
+        let mut third = admission.admit(one).unwrap();
+        third.logged_in();
+        assert_eq!(admission.admit(one).unwrap_err(), Reason::Address, "three connections of one address");
+        let _others = [admission.admit(Origin::Trusted).unwrap(), admission.admit(Origin::Trusted).unwrap()];
+        assert_eq!(admission.admit(Origin::Trusted).unwrap_err(), Reason::Full, "five connections in all");
         drop(third);
-        assert!(admission.admit(Origin::Trusted).is_some());
+        assert!(admission.admit(Origin::Trusted).is_ok());
+        admission.reconfigure(Doors { connections_max: 1, ..doors });
+        assert_eq!(admission.admit(Origin::Trusted).unwrap_err(), Reason::Full, "new limits hold at once");
     }
 }

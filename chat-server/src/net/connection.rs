@@ -1,27 +1,27 @@
 //! One connection: a reader and a writer in one task, frames in between, nothing understood here.
 
-use std::io::{self, IoSlice};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf as _, Bytes};
+use bytes::BytesMut;
 use chat_relay::{ConnectionId, Origin};
-use chat_wire::frame::{ClientFrame, Deframer, FrameError, ServerFrame};
+use chat_wire::frame::{ClientFrame, Deframer, FrameError};
 use chat_wire::limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_BEFORE_LOGIN};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::address::Ticket;
+use super::carrier::{Load, Sink, Source};
+use super::notes::Notes;
 use super::outlet::{self, Inlet, Outgoing, Shared};
 use super::tls;
-use super::worker::{Event, Inbox};
-
-/// A TLS handshake takes milliseconds; who needs longer holds a place for nothing.
-/// With the core's time for the login it stays under the 30 s that are promised for both.
-const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(8);
-
-/// Without progress in writing for this long the peer does not read, or is gone.
-const WRITE_TIME_MAX: Duration = Duration::from_secs(20);
+use super::worker::{Event, Inbox, Said};
+use crate::config::Times;
+use crate::metrics::Reason;
 
 /// How long a closing connection reads on and drops what it reads: closing with unread bytes would
 /// reset the connection, and the peer might never see the last answer.
@@ -35,89 +35,130 @@ const READ_BYTES_IDLE: usize = 1_024;
 /// Bytes asked for in one read under load.
 const READ_BYTES_BUSY: usize = 64 * 1_024;
 
-/// Frames gathered into one write: 64 KiB of TLS records a system call.
+/// Bytes gathered into one write: four full TLS records a system call.
 const GATHERED_BYTES_MAX: usize = 64 * 1_024;
-/// Slices of one vectored write.
-const SLICES_MAX: usize = 64;
+
+/// What speaks on a connection below the frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// Frames inside TLS.
+    Tls,
+    /// Frames in binary messages of a WebSocket inside TLS.
+    WebSocket,
+    /// Frames as they are: for measurements on this machine only.
+    Plain,
+}
+
+/// What a connection is given.
+pub(crate) struct Guest {
+    pub(crate) connection: ConnectionId,
+    pub(crate) from: IpAddr,
+    pub(crate) origin: Origin,
+    pub(crate) ticket: Ticket,
+    pub(crate) inbox: Inbox,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) times: Times,
+}
 
 /// Serves a connection until either side ends it.
-pub(crate) async fn serve(
-    socket: TcpStream,
-    acceptor: TlsAcceptor,
-    inbox: Inbox,
-    (connection, origin, ticket): (ConnectionId, Origin, Ticket),
-) {
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIME_MAX, acceptor.accept(socket)).await else {
-        return;
-    };
+pub(crate) async fn serve(socket: TcpStream, carrier: Carrier, acceptor: TlsAcceptor, guest: Guest) {
+    if carrier == Carrier::Plain {
+        let (reader, writer) = tokio::io::split(socket);
+        return attend(reader, writer, guest, [0; 32]).await;
+    }
+    let handshake = tokio::time::timeout(guest.times.handshake, acceptor.accept(socket)).await;
+    let Ok(shaken) = handshake else { return guest.notes.dropped(Reason::HandshakeTime, guest.from) };
+    let Ok(stream) = shaken else { return guest.notes.dropped(Reason::Handshake, guest.from) };
     let Ok(exporter) = tls::exporter(stream.get_ref().1) else { return };
+    if carrier == Carrier::Tls {
+        let (reader, writer) = tokio::io::split(stream);
+        return attend(reader, writer, guest, exporter).await;
+    }
+    match tokio::time::timeout(guest.times.handshake, upgrade(stream)).await {
+        Ok(Some(socket)) => {
+            let (sink, source) = socket.split();
+            attend(source, sink, guest, exporter).await;
+        }
+        _ => guest.notes.dropped(Reason::Upgrade, guest.from),
+    }
+}
+
+/// A WebSocket whose messages are no larger than a frame with its prefix. Compression is not spoken.
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Option<tokio_tungstenite::WebSocketStream<S>> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES_IDLE)
+        .write_buffer_size(0)
+        .max_message_size(Some(FRAME_BYTES_MAX.saturating_add(4)))
+        .max_frame_size(Some(FRAME_BYTES_MAX.saturating_add(4)));
+    tokio_tungstenite::accept_async_with_config(stream, Some(config)).await.ok()
+}
+
+async fn attend(source: impl Source, sink: impl Sink, guest: Guest, exporter: [u8; 32]) {
     let (outlet, inlet) = outlet::pair();
+    let (connection, inbox, origin) = (guest.connection, guest.inbox.clone(), guest.origin);
     if inbox.send(Event::Opened { connection, exporter, origin, outlet }).await.is_err() {
         return;
     }
-    let (reader, writer) = tokio::io::split(stream);
-    converse(reader, writer, inlet, Mouth { connection, inbox: inbox.clone(), ticket }).await;
+    converse(source, sink, inlet, guest).await;
     // Sent whatever happened: the core must not take the device for connected.
     let _ = inbox.send(Event::Closed(connection)).await;
 }
 
-/// Where the reader's frames go.
-struct Mouth {
-    connection: ConnectionId,
-    inbox: Inbox,
-    ticket: Ticket,
+/// How writing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    /// The worker wants the connection closed.
+    Closing,
+    /// The worker dropped it.
+    Dropped,
+    /// It takes nothing, or is gone.
+    Dead,
 }
 
-async fn converse(
-    mut reader: impl AsyncRead + Unpin,
-    mut writer: impl AsyncWrite + Unpin,
-    inlet: Inlet,
-    mut mouth: Mouth,
-) {
+async fn converse(mut source: impl Source, mut sink: impl Sink, inlet: Inlet, mut guest: Guest) {
     let Inlet { mut queue, shared } = inlet;
-    let closing = tokio::select! {
-        () = read_frames(&mut reader, &shared, &mut mouth) => false,
-        closing = write_frames(&mut writer, &mut queue, &shared) => closing,
+    let write_time = guest.times.write;
+    let written = tokio::select! {
+        () = read_frames(&mut source, &shared, &mut guest) => return,
+        written = write_frames(&mut sink, &mut queue, (&shared, write_time)) => written,
     };
-    if closing {
-        // The close_notify, then whatever the peer still sends.
-        let goodbye = async {
-            let _ = writer.shutdown().await;
-            let mut dropped = vec![0; READ_BYTES_BUSY];
-            while matches!(reader.read(&mut dropped).await, Ok(n) if n > 0) {}
-        };
-        let _ = tokio::time::timeout(LINGER_TIME_MAX, goodbye).await;
+    match written {
+        Written::Closing => {
+            // The goodbye, then whatever the peer still sends.
+            let goodbye = async {
+                let _ = sink.end().await;
+                let mut dropped = BytesMut::new();
+                while matches!(source.fill(&mut dropped, READ_BYTES_BUSY).await, Ok(n) if n > 0) {
+                    dropped.clear();
+                }
+            };
+            let _ = tokio::time::timeout(LINGER_TIME_MAX, goodbye).await;
+        }
+        Written::Dropped => guest.notes.dropped(Reason::SlowReader, guest.from),
+        Written::Dead => {}
     }
 }
 
 /// Reads until the peer ends; after bytes that are no frames, waits for the worker to close.
-async fn read_frames(reader: &mut (impl AsyncRead + Unpin), shared: &Shared, mouth: &mut Mouth) {
+async fn read_frames(source: &mut impl Source, shared: &Shared, guest: &mut Guest) {
     let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
-    let mut chunk = READ_BYTES_IDLE;
+    let mut room = READ_BYTES_IDLE;
     let mut passed_on = Instant::now();
     loop {
-        let buffer = deframer.buffer_mut();
-        if buffer.capacity() == buffer.len() {
-            buffer.reserve(chunk);
-        }
-        let Ok(read) = reader.read_buf(buffer).await else { return };
+        let Ok(read) = source.fill(deframer.buffer_mut(), room).await else { return };
         if read == 0 {
             return;
         }
-        chunk = if read >= chunk { READ_BYTES_BUSY.min(chunk.saturating_mul(4)) } else { READ_BYTES_IDLE };
-        match pass_on(&mut deframer, shared, mouth).await {
+        room = if read >= room { READ_BYTES_BUSY.min(room.saturating_mul(4)) } else { READ_BYTES_IDLE };
+        match pass_on(&mut deframer, shared, guest).await {
             Ok(0) if passed_on.elapsed() < STILL_ALIVE_INTERVAL => {}
             // A large frame over a slow line: its sender is no less alive than one that beats.
             Ok(0) => {
                 passed_on = Instant::now();
-                let _ = mouth.inbox.send(Event::Heard(mouth.connection)).await;
+                let _ = guest.inbox.send(Event::Heard(guest.connection)).await;
             }
             Ok(_) => passed_on = Instant::now(),
-            Err(stop) => {
-                if let Stop::Unreadable(error) = stop {
-                    shared.one_more().await;
-                    let _ = mouth.inbox.send(Event::Unreadable(mouth.connection, error)).await;
-                }
+            Err(Stop) => {
                 // The worker's last word is in the queue or will be: the writer ends the connection.
                 std::future::pending::<()>().await;
             }
@@ -125,99 +166,96 @@ async fn read_frames(reader: &mut (impl AsyncRead + Unpin), shared: &Shared, mou
     }
 }
 
-enum Stop {
-    Unreadable(FrameError),
-    WorkerGone,
-}
+/// Nothing more is read.
+struct Stop;
 
-/// Hands on every whole frame that has come in, and counts them.
-async fn pass_on(deframer: &mut Deframer, shared: &Shared, mouth: &mut Mouth) -> Result<usize, Stop> {
+/// Hands on every whole frame that has come in, all of one read together, and counts them.
+async fn pass_on(deframer: &mut Deframer, shared: &Shared, guest: &mut Guest) -> Result<usize, Stop> {
     let mut count: usize = 0;
     loop {
+        let room = shared.room().await;
         if shared.is_logged_in() {
             deframer.set_limit(FRAME_BYTES_MAX);
-            mouth.ticket.logged_in();
+            guest.ticket.logged_in();
         }
-        // SPEC 2.1: refused by its prefix.
-        let Some(bytes) = deframer.next_frame().map_err(Stop::Unreadable)? else { return Ok(count) };
-        let event = match ClientFrame::decode(bytes) {
-            Ok(frame) => Event::Frame(mouth.connection, Box::new(frame)),
-            Err(error @ FrameError::Unknown { .. }) => Event::Unreadable(mouth.connection, error),
-            Err(error) => return Err(Stop::Unreadable(error)),
-        };
-        shared.one_more().await;
-        mouth.inbox.send(event).await.map_err(|_| Stop::WorkerGone)?;
-        count = count.saturating_add(1);
+        let (said, stop) = cut(deframer, room);
+        if said.is_empty() {
+            return Ok(count);
+        }
+        count = count.saturating_add(said.len());
+        shared.under_way(said.len());
+        let more = said.len() == room;
+        guest.inbox.send(Event::Said(guest.connection, said)).await.map_err(|_| Stop)?;
+        if stop {
+            guest.notes.dropped(Reason::Unreadable, guest.from);
+            return Err(Stop);
+        }
+        if !more {
+            return Ok(count);
+        }
     }
 }
 
-/// Writes what is queued; true when the worker wants the connection closed, false when it is dead.
+/// At most `room` frames; true when what follows is of no use.
+fn cut(deframer: &mut Deframer, room: usize) -> (Vec<Said>, bool) {
+    let mut said = Vec::new();
+    while said.len() < room {
+        // SPEC 2.1: refused by its prefix.
+        let decoded = match deframer.next_frame() {
+            Ok(None) => break,
+            Ok(Some(bytes)) => ClientFrame::decode(bytes),
+            Err(error) => Err(error),
+        };
+        match decoded {
+            Ok(frame) => said.push(Said::Frame(frame)),
+            Err(error @ FrameError::Unknown { .. }) => said.push(Said::Unreadable(error)),
+            Err(error) => {
+                said.push(Said::Unreadable(error));
+                return (said, true);
+            }
+        }
+    }
+    (said, false)
+}
+
+/// Writes what is queued, as much at once as has come.
 async fn write_frames(
-    writer: &mut (impl AsyncWrite + Unpin),
+    sink: &mut impl Sink,
     queue: &mut tokio::sync::mpsc::UnboundedReceiver<Outgoing>,
-    shared: &Shared,
-) -> bool {
-    let mut pieces: Vec<Bytes> = Vec::new();
+    (shared, write_time): (&Shared, Duration),
+) -> Written {
+    let mut load = Load::default();
     while let Some(first) = queue.recv().await {
         let mut next = Some(first);
         let mut closing = false;
-        while let Some(outgoing) = next {
+        while let Some(outgoing) = next.take() {
             match outgoing {
-                Outgoing::Frame(frame) => {
-                    // Counted as written when it is taken: at most one gathering more than counted.
-                    shared.written(&frame);
-                    if !gather(&mut pieces, frame) {
-                        return false;
+                Outgoing::Close => closing = true,
+                Outgoing::Frames(frames) => {
+                    for frame in frames {
+                        // Counted as written when it is taken: at most one gathering more than counted.
+                        shared.written(&frame);
+                        if load.add(frame).is_err() {
+                            tracing::error!("an answer is over the size of a frame");
+                            return Written::Dead;
+                        }
+                        if load.bytes() >= GATHERED_BYTES_MAX && sink.put(&mut load, write_time).await.is_err() {
+                            return Written::Dead;
+                        }
                     }
                 }
-                Outgoing::Close => closing = true,
             }
-            let gathered: usize = pieces.iter().map(Bytes::len).sum();
-            let full = gathered >= GATHERED_BYTES_MAX || pieces.len() >= SLICES_MAX;
-            next = if closing || full { None } else { queue.try_recv().ok() };
+            if !closing {
+                next = queue.try_recv().ok();
+            }
         }
-        if write_pieces(writer, &mut pieces).await.is_err() {
-            return false;
+        if !load.is_empty() && sink.put(&mut load, write_time).await.is_err() {
+            return Written::Dead;
         }
         if closing {
-            return true;
+            return Written::Closing;
         }
+        load.rest();
     }
-    false
-}
-
-/// Encodes a frame's head; the body stays where it is. False for a frame that we made too large.
-fn gather(pieces: &mut Vec<Bytes>, frame: ServerFrame) -> bool {
-    let Ok(head) = frame.encode_head(FRAME_BYTES_MAX) else {
-        tracing::error!("an answer is over the size of a frame");
-        return false;
-    };
-    pieces.push(head);
-    if !frame.body.is_empty() {
-        pieces.push(frame.body);
-    }
-    true
-}
-
-async fn write_pieces(writer: &mut (impl AsyncWrite + Unpin), pieces: &mut Vec<Bytes>) -> io::Result<()> {
-    let mut at = 0;
-    while at < pieces.len() {
-        let slices: Vec<IoSlice<'_>> = pieces.iter().skip(at).take(SLICES_MAX).map(|p| IoSlice::new(p)).collect();
-        let written = tokio::time::timeout(WRITE_TIME_MAX, writer.write_vectored(&slices)).await;
-        let mut written = written.map_err(|_| io::ErrorKind::TimedOut)??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        while let Some(piece) = pieces.get_mut(at) {
-            let taken = written.min(piece.len());
-            piece.advance(taken);
-            written -= taken;
-            if !piece.is_empty() {
-                break;
-            }
-            at += 1;
-        }
-    }
-    pieces.clear();
-    tokio::time::timeout(WRITE_TIME_MAX, writer.flush()).await.map_err(|_| io::ErrorKind::TimedOut)?
+    Written::Dropped
 }

@@ -12,8 +12,10 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::address::{Admission, origin};
-use super::connection;
+use super::connection::{self, Carrier, Guest};
+use super::notes::Notes;
 use super::worker::Inbox;
+use crate::metrics::Metrics;
 
 /// Connections that the kernel holds for us until they are accepted: a storm of reconnections must
 /// not be turned away (a peer with a backlog of 5 stalled a hundred clients for a minute, measured).
@@ -35,18 +37,25 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// What every new connection needs.
 pub(crate) struct Door {
-    pub(crate) acceptor: TlsAcceptor,
+    /// The current certificate; a reload puts another one here.
+    pub(crate) acceptor: watch::Receiver<TlsAcceptor>,
     pub(crate) inbox: Inbox,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) limit_loopback: bool,
-    pub(crate) connections: watch::Sender<usize>,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A socket that listens, and what is spoken on it.
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) carrier: Carrier,
 }
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
 /// Accepts until `stop`, then lets the worker finish and the connections say goodbye.
 pub(crate) async fn accept_until(
-    listener: TcpListener,
+    (frames, websocket): (Listening, Option<Listening>),
     door: Door,
     stop: impl Future<Output = ()>,
     drain: impl Future<Output = ()>,
@@ -54,35 +63,55 @@ pub(crate) async fn accept_until(
     let mut tasks = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
-        tokio::select! {
+        let (carrier, accepted) = tokio::select! {
             () = &mut stop => break,
             // The worker ends by itself only when it panicked: nothing can be answered any more.
             () = door.inbox.closed() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((socket, peer)) => admit(&door, &mut tasks, socket, peer),
-                Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
-            },
-            Some(_) = tasks.join_next(), if !tasks.is_empty() => {
-                door.connections.send_modify(|n| *n = tasks.len());
-            }
+            accepted = frames.listener.accept() => (frames.carrier, accepted),
+            accepted = accept_on(websocket.as_ref()) => (Carrier::WebSocket, accepted),
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+        };
+        match accepted {
+            Ok((socket, peer)) => admit(&door, &mut tasks, carrier, (socket, peer)),
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
     }
-    drop(listener);
+    drop((frames, websocket));
     drain.await;
     let all = async { while tasks.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(STOP_TIME_MAX, all).await;
     tasks.shutdown().await;
 }
 
-fn admit(door: &Door, tasks: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
-    let origin = origin(peer.ip(), door.limit_loopback);
-    let Some(ticket) = door.admission.admit(origin) else { return };
+async fn accept_on(listening: Option<&Listening>) -> std::io::Result<(TcpStream, SocketAddr)> {
+    match listening {
+        Some(listening) => listening.listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn admit(door: &Door, tasks: &mut JoinSet<()>, carrier: Carrier, (socket, peer): (TcpStream, SocketAddr)) {
+    let (from, doors) = (peer.ip(), door.admission.doors());
+    let origin = origin(from, doors.limit_loopback);
+    let ticket = match door.admission.admit(origin) {
+        Ok(ticket) => ticket,
+        Err(reason) => return door.notes.dropped(reason, from),
+    };
+    door.metrics.accepted_connections.inc();
     // Frames are written whole; waiting for more to fill a packet would only delay them.
     if socket.set_nodelay(true).is_err() {
         return;
     }
     let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
-    let place = (connection, origin, ticket);
-    tasks.spawn(connection::serve(socket, door.acceptor.clone(), door.inbox.clone(), place));
-    door.connections.send_modify(|n| *n = tasks.len());
+    let guest = Guest {
+        connection,
+        from,
+        origin,
+        ticket,
+        inbox: door.inbox.clone(),
+        notes: Arc::clone(&door.notes),
+        times: doors.times,
+    };
+    let acceptor = door.acceptor.borrow().clone();
+    tasks.spawn(connection::serve(socket, carrier, acceptor, guest));
 }

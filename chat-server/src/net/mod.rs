@@ -1,13 +1,16 @@
 //! Between sockets and the relay core.
 //!
 //! ```text
-//! listener ─▶ TLS ─▶ connection: reader ──▶ worker (one thread: relay core and SQLite)
-//!                                writer ◀──┘
+//! listener ─▶ TLS ─▶ connection: reader ──▶ worker (one thread: relay core and SQLite) ──▶ sync thread
+//!                                writer ◀──┘◀────────────────────────────────────────────────┘
 //! ```
 
 pub(crate) mod address;
+pub(crate) mod carrier;
 pub(crate) mod connection;
+pub(crate) mod health;
 pub(crate) mod listener;
+pub(crate) mod notes;
 pub(crate) mod outlet;
 pub(crate) mod tls;
 pub(crate) mod worker;

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, mpsc};
 pub(crate) const QUEUED_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Frames of one connection that may wait for the worker. A round takes them all, so that one sender
-/// still fills 16 places of each sync.
-const UNDER_WAY_MAX: usize = 16;
+/// still fills 32 places of each sync.
+const UNDER_WAY_MAX: usize = 32;
 
 /// Bytes queued for one connection above which nothing more is read from it.
 const READING_STOPS_BYTES: usize = 1024 * 1024;
@@ -24,9 +24,9 @@ const FRAME_OVERHEAD_BYTES: usize = 256;
 
 /// For the connection's writer.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are frames: a box would cost each an allocation")]
 pub(crate) enum Outgoing {
-    Frame(ServerFrame),
+    /// All that one round has for this connection: one wake-up, and mostly one write.
+    Frames(Vec<ServerFrame>),
     /// Write what was queued before, then close.
     Close,
 }
@@ -64,13 +64,13 @@ pub(crate) fn pair() -> (Outlet, Inlet) {
 }
 
 impl Outlet {
-    /// Queues a frame. A connection that is gone takes it silently: the worker hears of it soon.
-    pub(crate) fn send(&self, frame: ServerFrame) -> Result<(), TooSlow> {
-        let bytes = weight(&frame);
+    /// Queues frames. A connection that is gone takes them silently: the worker hears of it soon.
+    pub(crate) fn send(&self, frames: Vec<ServerFrame>) -> Result<(), TooSlow> {
+        let bytes = frames.iter().map(weight).sum();
         if self.shared.queued.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > QUEUED_BYTES_MAX {
             return Err(TooSlow);
         }
-        let _ = self.queue.send(Outgoing::Frame(frame));
+        let _ = self.queue.send(Outgoing::Frames(frames));
         Ok(())
     }
 
@@ -79,9 +79,9 @@ impl Outlet {
         let _ = self.queue.send(Outgoing::Close);
     }
 
-    /// A frame of this connection was dealt with, and its answer queued.
-    pub(crate) fn taken(&self) {
-        if self.shared.under_way.fetch_sub(1, Ordering::AcqRel) == UNDER_WAY_MAX {
+    /// Frames of this connection were dealt with, and their answers queued.
+    pub(crate) fn taken(&self, frames: usize) {
+        if self.shared.under_way.fetch_sub(frames, Ordering::AcqRel) >= UNDER_WAY_MAX {
             self.shared.progress.notify_one();
         }
     }
@@ -106,16 +106,20 @@ impl Shared {
         }
     }
 
-    /// Waits until little enough is queued and under way for one more frame, and counts it.
-    pub(crate) async fn one_more(&self) {
-        let is_full = || {
-            self.queued.load(Ordering::Relaxed) > READING_STOPS_BYTES
-                || self.under_way.load(Ordering::Acquire) >= UNDER_WAY_MAX
-        };
-        while is_full() {
+    /// Waits until little enough is queued and under way: how many frames may follow now.
+    pub(crate) async fn room(&self) -> usize {
+        loop {
+            let under_way = self.under_way.load(Ordering::Acquire);
+            if under_way < UNDER_WAY_MAX && self.queued.load(Ordering::Relaxed) <= READING_STOPS_BYTES {
+                return UNDER_WAY_MAX - under_way;
+            }
             self.progress.notified().await;
         }
-        self.under_way.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts frames that are on their way to the worker.
+    pub(crate) fn under_way(&self, frames: usize) {
+        self.under_way.fetch_add(frames, Ordering::AcqRel);
     }
 }
 
@@ -136,13 +140,13 @@ mod tests {
     }
 
     async fn waits(shared: &Shared) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), shared.one_more()).await.is_err()
+        tokio::time::timeout(Duration::from_millis(20), shared.room()).await.is_err()
     }
 
     #[test]
     fn a_connection_that_takes_nothing_is_cut_before_it_fills_the_memory() {
         let (outlet, inlet) = pair();
-        let sent = (0..1_000).take_while(|_| outlet.send(frame(1024 * 1024)).is_ok()).count();
+        let sent = (0..1_000).take_while(|_| outlet.send(vec![frame(1024 * 1024)]).is_ok()).count();
         assert!((10..=16).contains(&sent), "{sent} MiB");
         drop(inlet);
     }
@@ -150,21 +154,21 @@ mod tests {
     #[tokio::test]
     async fn reading_stops_while_much_is_queued_and_goes_on_when_it_is_written() {
         let (outlet, mut inlet) = pair();
-        outlet.send(frame(2 * 1024 * 1024)).unwrap();
+        outlet.send(vec![frame(2 * 1024 * 1024)]).unwrap();
         assert!(waits(&inlet.shared).await);
-        let Some(Outgoing::Frame(frame)) = inlet.queue.recv().await else { panic!("a frame") };
-        let (_, ()) = tokio::join!(inlet.shared.one_more(), async { inlet.shared.written(&frame) });
+        let Some(Outgoing::Frames(frames)) = inlet.queue.recv().await else { panic!("frames") };
+        let (_, ()) = tokio::join!(inlet.shared.room(), async { inlet.shared.written(&frames[0]) });
     }
 
     #[tokio::test]
     async fn only_so_many_requests_of_one_connection_wait_for_the_worker() {
         let (outlet, inlet) = pair();
-        for _ in 0..UNDER_WAY_MAX {
-            assert!(!waits(&inlet.shared).await);
-        }
+        assert_eq!(inlet.shared.room().await, UNDER_WAY_MAX);
+        inlet.shared.under_way(UNDER_WAY_MAX);
         assert!(waits(&inlet.shared).await);
-        outlet.taken();
-        assert!(!waits(&inlet.shared).await);
+        outlet.taken(2);
+        assert_eq!(inlet.shared.room().await, 2);
+        inlet.shared.under_way(2);
         assert!(waits(&inlet.shared).await);
     }
 }

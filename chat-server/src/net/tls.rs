@@ -51,10 +51,18 @@ impl std::fmt::Display for Pin {
 
 /// An acceptor and the pin of its certificate.
 pub(crate) fn acceptor(configured: Option<&CertificateFiles>, data: &DataDir) -> Result<(TlsAcceptor, Pin), TlsError> {
-    let (chain, key) = match configured {
-        Some(files) => load(&files.certificate, &files.key)?,
-        None => own_certificate(data)?,
-    };
+    match configured {
+        Some(files) => acceptor_of(files),
+        None => accept_with(own_certificate(data)?),
+    }
+}
+
+/// The same of a configured certificate.
+pub(crate) fn acceptor_of(files: &CertificateFiles) -> Result<(TlsAcceptor, Pin), TlsError> {
+    accept_with(load(&files.certificate, &files.key)?)
+}
+
+fn accept_with((chain, key): KeyAndChain) -> Result<(TlsAcceptor, Pin), TlsError> {
     let pin = pin_of(chain.first().ok_or(TlsError::Certificate)?)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)

@@ -1,27 +1,35 @@
-//! The thread that owns the relay core and its database. It takes what queued up while the last sync
-//! ran, syncs once, and lets the answers go.
+//! The thread that owns the relay core and its database, and the thread that waits for the disk.
+//!
+//! The core never waits: it writes into the log, hands the sync to its helper and goes on. What queued
+//! up while a sync ran is the next group, so the more there is to do, the more one sync holds.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc as threads;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use chat_relay::storage::Storage;
+use chat_relay::storage::{Storage, StorageError, SyncJob};
 use chat_relay::{ConnectionId, Input, Now, Origin, Output, Relay};
-use chat_wire::frame::{ClientFrame, FrameError};
-use tokio::sync::mpsc;
+use chat_wire::frame::{ClientFrame, FrameError, ServerFrame};
+use chat_wire::message::ServerMessage;
+use tokio::sync::{mpsc, watch};
 
 use super::outlet::Outlet;
+use crate::metrics::Metrics;
 
 /// Events that may wait for the worker; a connection whose event finds no room waits with its reading.
 const EVENTS_QUEUED_MAX: usize = 4_096;
 
-/// Inputs of one round: bounds the answer time of the first one in it.
-const INPUTS_PER_ROUND_MAX: usize = 4_096;
+/// Events of one round: bounds the answer time of the first one in it.
+const EVENTS_PER_ROUND_MAX: usize = 1_024;
 
-/// Between two sweeps while connections stand: presence promises 10 s and allows 8 s of silence.
-const SWEEP_INTERVAL: Duration = Duration::from_millis(500);
-
-/// Between two sweeps of an empty relay: only expiry is due.
-const IDLE_SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+/// Something that a client said.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are frames: a box would cost each an allocation")]
+pub(crate) enum Said {
+    Frame(ClientFrame),
+    Unreadable(FrameError),
+}
 
 /// For the worker.
 #[derive(Debug)]
@@ -32,11 +40,16 @@ pub(crate) enum Event {
         origin: Origin,
         outlet: Outlet,
     },
-    /// Boxed, because a frame with prekeys inside is large and the queue is of one size.
-    Frame(ConnectionId, Box<ClientFrame>),
-    Unreadable(ConnectionId, FrameError),
+    /// What one read of a connection held.
+    Said(ConnectionId, Vec<Said>),
     Heard(ConnectionId),
     Closed(ConnectionId),
+    /// The sync that was under way has ended.
+    Synced(Result<(), StorageError>),
+    /// The operator changed registration or limits.
+    Reconfigured(Box<chat_relay::Config>),
+    /// The operator's tool has written into the database.
+    Nudged,
     Tick,
     Stop,
 }
@@ -44,119 +57,233 @@ pub(crate) enum Event {
 /// Where connections put their events.
 pub(crate) type Inbox = mpsc::Sender<Event>;
 
+/// A connection as the worker sees it.
+struct Seat {
+    outlet: Outlet,
+    /// What this round has for it.
+    frames: Vec<ServerFrame>,
+    /// Frames of it that this round took.
+    taken: usize,
+}
+
 struct Worker<S> {
     relay: Relay<S>,
-    outlets: HashMap<ConnectionId, Outlet>,
-    /// Whose frames this round took.
-    taken: Vec<ConnectionId>,
+    seats: HashMap<ConnectionId, Seat>,
+    /// Connections that this round has something for or took something from.
+    touched: Vec<ConnectionId>,
+    jobs: threads::Sender<SyncJob>,
+    next_sweep: watch::Sender<Option<Duration>>,
+    metrics: Arc<Metrics>,
     start: Instant,
     trouble_logged: Option<Instant>,
 }
 
-/// Starts the thread. It ends after [`Event::Stop`], or when nobody can send to it any more.
+/// What the worker's surroundings keep of it.
+pub(crate) struct Started {
+    pub(crate) inbox: Inbox,
+    /// How long until the next sweep is due; none while nobody is connected.
+    pub(crate) next_sweep: watch::Receiver<Option<Duration>>,
+}
+
+/// Starts the threads. They end after [`Event::Stop`], or when nobody can send any more.
 pub(crate) fn start<S: Storage + Send + 'static>(
     relay: Relay<S>,
+    metrics: Arc<Metrics>,
     on_end: impl FnOnce() + Send + 'static,
-) -> std::io::Result<Inbox> {
+) -> std::io::Result<Started> {
     let (inbox, events) = mpsc::channel(EVENTS_QUEUED_MAX);
-    let worker =
-        Worker { relay, outlets: HashMap::new(), taken: Vec::new(), start: Instant::now(), trouble_logged: None };
+    let (jobs, work) = threads::channel::<SyncJob>();
+    // Weak, so that the worker ends when its last connection and its owner are gone.
+    let (back, timing) = (inbox.downgrade(), Arc::clone(&metrics));
+    std::thread::Builder::new().name("relay-sync".to_owned()).spawn(move || {
+        while let Ok(job) = work.recv() {
+            let since = Instant::now();
+            let result = job();
+            timing.synced(since.elapsed());
+            let Some(inbox) = back.upgrade() else { return };
+            if inbox.blocking_send(Event::Synced(result)).is_err() {
+                return;
+            }
+        }
+    })?;
+    let (sender, next_sweep) = watch::channel(None);
+    let worker = Worker {
+        relay,
+        seats: HashMap::new(),
+        touched: Vec::new(),
+        jobs,
+        next_sweep: sender,
+        metrics,
+        start: Instant::now(),
+        trouble_logged: None,
+    };
     std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
         worker.run(events);
         on_end();
     })?;
-    Ok(inbox)
+    Ok(Started { inbox, next_sweep })
 }
 
-/// Wakes the worker for its sweeps, often only while there is somebody to sweep.
-pub(crate) async fn tick(inbox: Inbox, connections: tokio::sync::watch::Receiver<usize>) {
-    let mut connections = connections;
+/// Wakes the worker when a sweep is due: the relay's only timer, and none while nobody is connected.
+pub(crate) async fn tick(inbox: Inbox, mut next_sweep: watch::Receiver<Option<Duration>>) {
     loop {
-        let busy = *connections.borrow_and_update() > 0;
-        let pause = if busy { SWEEP_INTERVAL } else { IDLE_SWEEP_INTERVAL };
+        let due = *next_sweep.borrow_and_update();
+        let sleep = async {
+            match due {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(pause) => if inbox.send(Event::Tick).await.is_err() { return },
-            changed = connections.changed(), if !busy => if changed.is_err() { return },
+            () = sleep => {
+                if inbox.send(Event::Tick).await.is_err() || next_sweep.changed().await.is_err() {
+                    return;
+                }
+            }
+            // While a sweep is due anyway, a change can wait for it.
+            changed = next_sweep.changed(), if due.is_none() => if changed.is_err() { return },
         }
     }
 }
 
 impl<S: Storage> Worker<S> {
     fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let mut stopping = false;
         while let Some(first) = events.blocking_recv() {
-            let mut stopping = self.take(first);
-            for _ in 1..INPUTS_PER_ROUND_MAX {
-                match events.try_recv() {
-                    Ok(event) => stopping |= self.take(event),
-                    Err(_) => break,
-                }
+            let mut count: u32 = 1;
+            stopping |= self.take(first);
+            for _ in 1..EVENTS_PER_ROUND_MAX {
+                let Ok(event) = events.try_recv() else { break };
+                stopping |= self.take(event);
+                count = count.saturating_add(1);
             }
+            self.metrics.groups.observe(f64::from(count));
             self.flush();
-            if stopping {
+            // A group under way is waited for: what it holds was promised to nobody yet, but asked for.
+            if stopping && !self.relay.is_syncing() {
                 break;
             }
         }
         // Answers of the last round are queued already: each writer sends them, then closes.
-        for outlet in self.outlets.values() {
-            outlet.close();
+        for seat in self.seats.values() {
+            seat.outlet.close();
+        }
+        if let Err(error) = self.relay.shut_down() {
+            self.log_trouble(error);
         }
     }
 
     /// Hands an event on; true when it is time to stop.
     fn take(&mut self, event: Event) -> bool {
         let now = self.now();
-        let input = match event {
+        match event {
             Event::Opened { connection, exporter, origin, outlet } => {
-                self.outlets.insert(connection, outlet);
-                Input::Opened { connection, exporter, origin }
+                self.seats.insert(connection, Seat { outlet, frames: Vec::new(), taken: 0 });
+                self.relay.handle(now, Input::Opened { connection, exporter, origin });
+                self.announce_sweep();
             }
-            Event::Frame(connection, frame) => {
-                self.taken.push(connection);
-                Input::Frame(connection, *frame)
-            }
-            Event::Unreadable(connection, error) => {
-                self.taken.push(connection);
-                Input::Unreadable(connection, error)
-            }
-            Event::Heard(connection) => Input::Heard(connection),
+            Event::Said(connection, said) => self.hear(now, connection, said),
+            Event::Heard(connection) => self.relay.handle(now, Input::Heard(connection)),
             Event::Closed(connection) => {
-                self.outlets.remove(&connection);
-                Input::Closed(connection)
+                self.seats.remove(&connection);
+                self.relay.handle(now, Input::Closed(connection));
             }
-            Event::Tick => Input::Tick,
+            Event::Synced(result) => self.relay.handle(now, Input::Synced(result)),
+            Event::Reconfigured(config) => self.relay.reconfigure(*config),
+            Event::Nudged => self.relay.handle(now, Input::Nudged),
+            Event::Tick => {
+                self.relay.handle(now, Input::Tick);
+                self.next_sweep.send_replace(self.pause());
+            }
             Event::Stop => return true,
-        };
-        self.relay.handle(now, input);
+        }
         false
+    }
+
+    fn hear(&mut self, now: Now, connection: ConnectionId, said: Vec<Said>) {
+        self.metrics.frames.inc_by(u64::try_from(said.len()).unwrap_or(0));
+        if let Some(seat) = self.seats.get_mut(&connection) {
+            if seat.taken == 0 && seat.frames.is_empty() {
+                self.touched.push(connection);
+            }
+            seat.taken = seat.taken.saturating_add(said.len());
+        }
+        for said in said {
+            let input = match said {
+                Said::Frame(frame) => Input::Frame(connection, frame),
+                Said::Unreadable(error) => Input::Unreadable(connection, error),
+            };
+            self.relay.handle(now, input);
+        }
     }
 
     fn flush(&mut self) {
         for output in self.relay.flush(self.now()) {
             match output {
-                Output::Send(to, frame) => {
-                    let sent = self.outlets.get(&to).map_or(Ok(()), |outlet| outlet.send(frame));
-                    if sent.is_err() {
-                        // Dropping the outlet ends the writer; the core hears of it as a close.
-                        self.outlets.remove(&to);
-                        tracing::info!("a connection that does not read was cut");
-                    }
-                }
+                Output::Send(to, frame) => self.send(to, frame),
                 Output::LoggedIn(connection) => {
-                    self.outlets.get(&connection).into_iter().for_each(Outlet::logged_in);
+                    self.seats.get(&connection).into_iter().for_each(|seat| seat.outlet.logged_in());
                 }
                 Output::Close(connection) => {
-                    self.outlets.get(&connection).into_iter().for_each(Outlet::close);
+                    self.deliver(connection);
+                    self.seats.get(&connection).into_iter().for_each(|seat| seat.outlet.close());
                 }
                 Output::Trouble(error) => self.log_trouble(error),
             }
         }
-        for connection in self.taken.drain(..) {
-            self.outlets.get(&connection).into_iter().for_each(Outlet::taken);
+        if let Some(job) = self.relay.take_sync() {
+            // The helper lives as long as this sender.
+            let _ = self.jobs.send(job);
+        }
+        for connection in std::mem::take(&mut self.touched) {
+            self.deliver(connection);
+        }
+        self.metrics.connections.set(i64::try_from(self.seats.len()).unwrap_or(i64::MAX));
+        self.metrics.logins.set(i64::try_from(self.relay.logins()).unwrap_or(i64::MAX));
+    }
+
+    fn send(&mut self, to: ConnectionId, frame: ServerFrame) {
+        match &frame.message {
+            ServerMessage::Accepted { .. } => drop(self.metrics.accepted.inc()),
+            ServerMessage::Deliver { .. } => drop(self.metrics.delivered.inc()),
+            ServerMessage::Refused(refusal) => self.metrics.refused(refusal.kind),
+            _ => {}
+        }
+        let Some(seat) = self.seats.get_mut(&to) else { return };
+        if seat.taken == 0 && seat.frames.is_empty() {
+            self.touched.push(to);
+        }
+        seat.frames.push(frame);
+    }
+
+    /// Queues what a connection gets, and lets it read on.
+    fn deliver(&mut self, connection: ConnectionId) {
+        let Some(seat) = self.seats.get_mut(&connection) else { return };
+        let frames = std::mem::take(&mut seat.frames);
+        if !frames.is_empty() && seat.outlet.send(frames).is_err() {
+            // Dropping the outlet ends the writer; the core hears of it as a close.
+            self.seats.remove(&connection);
+            return;
+        }
+        let taken = std::mem::take(&mut seat.taken);
+        if taken > 0 {
+            seat.outlet.taken(taken);
         }
     }
 
+    /// Somebody came: if nobody was there, no sweep was due.
+    fn announce_sweep(&self) {
+        let pause = self.pause();
+        self.next_sweep.send_if_modified(|next| next.is_none() && std::mem::replace(next, pause) != pause);
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        self.relay.next_sweep_ms(self.now()).map(Duration::from_millis)
+    }
+
     /// Once a second at most: a full disk refuses every request.
-    fn log_trouble(&mut self, error: chat_relay::storage::StorageError) {
+    fn log_trouble(&mut self, error: StorageError) {
+        self.metrics.storage_failures.inc();
         let recent = self.trouble_logged.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
         if !recent {
             self.trouble_logged = Some(Instant::now());

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 use chat_relay::storage::{
-    Account, AccountRows, Incarnation, Invite, InviteHash, ListChange, NewAccount, Roster, RosterDevice, StandingKeys,
-    StorageError, StoredRecord,
+    Account, AccountRows, Deletion, Incarnation, Invite, InviteHash, ListChange, NewAccount, RemovedDevice, Roster,
+    RosterDevice, StandingKeys, StorageError, StoredRecord,
 };
 use chat_wire::bundle::OneTimePair;
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, PreKeyId, UserName};
@@ -62,6 +62,26 @@ impl AccountRows for SqliteStorage {
         let sql = "SELECT a.id FROM device_keys k JOIN accounts a ON a.no = k.account WHERE k.key = ?1";
         let id = self.row(sql, [*key], |row| row.get::<_, Vec<u8>>(0))?;
         id.map(|id| array(&id).map(AccountId)).transpose()
+    }
+
+    fn deletion(&mut self, id: &AccountId) -> Result<Option<Deletion>, StorageError> {
+        let sql = "SELECT at_ms, reserved_until_ms FROM deleted_accounts WHERE id = ?1";
+        self.row(sql, [id.0], |row| Ok(Deletion { at_ms: uint(row.get(0)?), reserved_until_ms: uint(row.get(1)?) }))
+    }
+
+    fn reserved_until(&mut self, name: &UserName) -> Result<u64, StorageError> {
+        let sql = "SELECT max(reserved_until_ms) FROM deleted_accounts WHERE name = ?1";
+        let until: Option<Option<i64>> = self.row(sql, [name.as_str()], |row| row.get(0))?;
+        Ok(until.flatten().map_or(0, uint))
+    }
+
+    fn removed_device(&mut self, device: &DeviceAddress) -> Result<Option<RemovedDevice>, StorageError> {
+        let sql = "SELECT r.sig_key, l.list FROM accounts a JOIN removed_devices r ON r.account = a.no AND r.id = ?2 \
+                   JOIN lists l ON l.account = a.no AND l.seq = r.list_seq WHERE a.id = ?1";
+        let found = self.row(sql, params![device.account.0, device.device.0], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?))
+        })?;
+        found.map(|(key, list)| Ok(RemovedDevice { sig_key: VerifyKey(array(&key)?), list: bytes(list) })).transpose()
     }
 
     fn invite(&mut self, hash: &InviteHash) -> Result<Option<Invite>, StorageError> {
@@ -194,21 +214,28 @@ impl SqliteStorage {
     pub(super) fn put_list(&mut self, change: &ListChange) -> Result<(), StorageError> {
         let account = self.account_no(&change.account)?.ok_or(StorageError::Conflict)?;
         let seq = int(change.seq);
-        self.change(
-            "INSERT INTO lists (account, seq, list) VALUES (?1, ?2, ?3)",
-            params![account, seq, &change.list[..]],
-        )?;
+        if change.replaces {
+            one_row(self.change("DELETE FROM lists WHERE account = ?1 AND seq = ?2", params![account, seq])?)?;
+        }
+        let sql = "INSERT INTO lists (account, seq, list) VALUES (?1, ?2, ?3)";
+        self.change(sql, params![account, seq, &change.list[..]])?;
         let sql = "UPDATE accounts SET list_seq = ?2, vault = coalesce(?3, vault) WHERE no = ?1";
         self.change(sql, params![account, seq, change.vault.as_deref()])?;
         let kept: HashSet<DeviceId> = change.devices.iter().map(|d| d.id).collect();
         for (id, no) in self.device_numbers(account)? {
             if !kept.contains(&id) {
+                let sql = "INSERT INTO removed_devices (account, id, sig_key, list_seq) \
+                           SELECT account, id, sig_key, ?2 FROM devices WHERE no = ?1 \
+                           ON CONFLICT DO UPDATE SET sig_key = excluded.sig_key, list_seq = excluded.list_seq";
+                self.change(sql, params![no, seq])?;
                 self.remove_device(no)?;
                 self.devices.remove(&DeviceAddress { account: change.account, device: id });
             } else if change.renewed.contains(&id) {
                 let sql = "UPDATE devices SET signed_prekey = NULL, last_resort = NULL WHERE no = ?1";
                 self.change(sql, [no])?;
                 self.change("UPDATE pairs SET pair = NULL WHERE device = ?1", [no])?;
+                self.change("UPDATE key_packages SET package = NULL WHERE device = ?1", [no])?;
+                self.change("DELETE FROM last_key_packages WHERE device = ?1", [no])?;
             }
         }
         for device in &change.devices {
@@ -222,6 +249,7 @@ impl SqliteStorage {
                    ON CONFLICT (account, id) DO UPDATE SET incarnation = excluded.incarnation, \
                    sig_key = excluded.sig_key, dh_key = excluded.dh_key";
         let (id, incarnation) = (device.id.0, device.incarnation);
+        self.change("DELETE FROM removed_devices WHERE account = ?1 AND id = ?2", params![account, id])?;
         self.change(sql, params![account, id, incarnation, device.sig_key.0, device.dh_key.0])?;
         let sql = "INSERT INTO logs (kind, owner) SELECT ?3, no FROM devices WHERE account = ?1 AND id = ?2 \
                    ON CONFLICT DO NOTHING";
@@ -243,13 +271,43 @@ impl SqliteStorage {
         rows.map_err(trouble)?.map(read).collect()
     }
 
+    pub(super) fn put_login(&mut self, account: &AccountId, record: &[u8], kp: u8) -> Result<(), StorageError> {
+        let sql = "UPDATE accounts SET login_record = ?2, kp = ?3 WHERE id = ?1";
+        one_row(self.change(sql, params![account.0, record, kp])?)
+    }
+
+    pub(super) fn delete_account(&mut self, account: &AccountId, deletion: Deletion) -> Result<(), StorageError> {
+        let no = self.account_no(account)?.ok_or(StorageError::Conflict)?;
+        let sql = "INSERT INTO deleted_accounts (id, name, at_ms, reserved_until_ms) \
+                   SELECT id, name, ?2, ?3 FROM accounts WHERE no = ?1";
+        self.change(sql, params![no, int(deletion.at_ms), int(deletion.reserved_until_ms)])?;
+        // What a person deletes is overwritten, not only unlinked.
+        self.connection.pragma_update(None, "secure_delete", "ON").map_err(trouble)?;
+        for (id, device) in self.device_numbers(no)? {
+            self.remove_device(device)?;
+            self.devices.remove(&DeviceAddress { account: *account, device: id });
+        }
+        for sql in [
+            "DELETE FROM records WHERE account = ?1",
+            "DELETE FROM lists WHERE account = ?1",
+            "DELETE FROM device_keys WHERE account = ?1",
+            "DELETE FROM removed_devices WHERE account = ?1",
+            "DELETE FROM accounts WHERE no = ?1",
+        ] {
+            self.change(sql, [no])?;
+        }
+        self.connection.pragma_update(None, "secure_delete", "OFF").map_err(trouble)
+    }
+
     fn remove_device(&self, no: i64) -> Result<(), StorageError> {
         let sql = "DELETE FROM entries WHERE log = (SELECT no FROM logs WHERE kind = ?2 AND owner = ?1)";
         self.change(sql, params![no, MAILBOX])?;
         let sql = "DELETE FROM cursors WHERE log = (SELECT no FROM logs WHERE kind = ?2 AND owner = ?1)";
         self.change(sql, params![no, MAILBOX])?;
         self.change("DELETE FROM logs WHERE kind = ?2 AND owner = ?1", params![no, MAILBOX])?;
-        self.change("DELETE FROM cursors WHERE reader = ?1", [no])?;
+        self.leave_rooms(no)?;
+        self.change("DELETE FROM key_packages WHERE device = ?1", [no])?;
+        self.change("DELETE FROM last_key_packages WHERE device = ?1", [no])?;
         self.change("DELETE FROM pairs WHERE device = ?1", [no])?;
         self.change("DELETE FROM answers WHERE device = ?1", [no])?;
         self.change("DELETE FROM devices WHERE no = ?1", [no])?;

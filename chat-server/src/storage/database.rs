@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use chat_relay::storage::{Log, StorageError};
+use chat_relay::storage::{Log, Storage as _, StorageError};
 use chat_wire::ids::{DeviceAddress, RoomId};
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params, Row, params};
 
+use super::disk::{Disk, Syncer};
 use super::rows::trouble;
 use super::schema::{self, OpenError};
 
@@ -16,6 +17,9 @@ const ROWS_CACHED_MAX: usize = 65_536;
 /// Kinds of logs in their table.
 pub(super) const MAILBOX: i64 = 1;
 pub(super) const ROOM: i64 = 2;
+
+/// Places that a mailbox may give between two crashes: 2^40, so that 2^23 crashes fit a number.
+const PLACES_A_RUN_BITS: u32 = 40;
 
 /// Row numbers of a device and its mailbox.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,9 @@ pub struct SqliteStorage {
     pub(super) rooms: HashMap<RoomId, RoomRow>,
     /// What cost the round its transaction, if something did.
     pub(super) lost: Option<StorageError>,
+    pub(super) syncer: Syncer,
+    /// Mailboxes give no places up to here: before a crash they may have been given, and never stored.
+    pub(super) places_floor: u64,
 }
 
 impl SqliteStorage {
@@ -46,8 +53,28 @@ impl SqliteStorage {
     /// # Errors
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let connection = schema::open(path)?;
-        Ok(Self { connection, devices: HashMap::new(), rooms: HashMap::new(), lost: None })
+        Self::open_on(path, Disk::default())
+    }
+
+    /// Opens or makes the database on a disk of one's own.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open_on(path: &Path, disk: Disk) -> Result<Self, OpenError> {
+        let connection = schema::open(path, disk.vfs.as_deref())?;
+        let crashes = schema::begin_run(&connection)?;
+        let syncer = Syncer::start(disk.clone(), path, schema::open_mover(path, disk.vfs.as_deref())?)?;
+        let mut storage = Self {
+            connection,
+            devices: HashMap::new(),
+            rooms: HashMap::new(),
+            lost: None,
+            syncer,
+            places_floor: crashes << PLACES_A_RUN_BITS,
+        };
+        // The start itself is durable before anything is built on it.
+        storage.sync().map_err(|_| std::io::Error::other("the first sync failed"))?;
+        Ok(storage)
     }
 
     pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StorageError> {

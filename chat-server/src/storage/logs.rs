@@ -23,9 +23,10 @@ impl LogRows for SqliteStorage {
                    coalesce((SELECT seq FROM cursors WHERE log = ?1 AND reader = 0), 0), \
                    (SELECT count(*) FROM entries WHERE log = ?1 AND seq > ?2), \
                    (SELECT coalesce(sum(bytes), 0) FROM entries WHERE log = ?1 AND seq > ?2)";
+        let floor = if matches!(log, Log::Mailbox(_)) { self.places_floor } else { 0 };
         let figures = self.row(sql, params![no, int(after_seq)], |row| {
             let (highest, gone): (i64, i64) = (row.get(0)?, row.get(1)?);
-            let (last_seq, floor_seq) = (uint(highest.max(gone)), uint(gone));
+            let (last_seq, floor_seq) = (uint(highest.max(gone)).max(floor), uint(gone));
             Ok(LogFigures { last_seq, floor_seq, entries: uint(row.get(2)?), bytes: uint(row.get(3)?) })
         })?;
         Ok(figures.unwrap_or_default())
@@ -76,7 +77,7 @@ impl LogRows for SqliteStorage {
 
     fn readers(&mut self, log: &Log) -> Result<Vec<Reader>, StorageError> {
         let Some(no) = self.log_no(log)? else { return Ok(Vec::new()) };
-        let sql = "SELECT a.id, d.id, c.seq FROM cursors c JOIN devices d ON d.no = c.reader \
+        let sql = "SELECT a.id, d.id, c.seq, c.joined, c.until FROM cursors c JOIN devices d ON d.no = c.reader \
                    JOIN accounts a ON a.no = d.account WHERE c.log = ?1 AND c.reader > 0 ORDER BY a.id, d.id";
         let mut statement = self.statement(sql)?;
         let mut rows = statement.query([no]).map_err(trouble)?;
@@ -85,24 +86,31 @@ impl LogRows for SqliteStorage {
             let account = row.get_ref(0).and_then(|v| Ok(v.as_blob()?)).map_err(trouble)?;
             let device = DeviceId(narrow(row.get(1).map_err(trouble)?)?);
             let device = DeviceAddress { account: AccountId(array(account)?), device };
-            readers.push(Reader { device, seq: uint(row.get(2).map_err(trouble)?) });
+            readers.push(reader(device, row, 2)?);
         }
         Ok(readers)
     }
 
-    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, u64)>, StorageError> {
+    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, Reader)>, StorageError> {
         let Some(row) = self.device_row(device)? else { return Ok(Vec::new()) };
-        let sql = "SELECT r.id, c.seq FROM cursors c JOIN logs l ON l.no = c.log AND l.kind = ?2 \
+        let sql = "SELECT r.id, c.seq, c.joined, c.until FROM cursors c JOIN logs l ON l.no = c.log AND l.kind = ?2 \
                    JOIN rooms r ON r.no = l.owner WHERE c.reader = ?1 ORDER BY r.id";
         let mut statement = self.statement(sql)?;
-        let rows = statement
-            .query_map(params![row.device, ROOM], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?)));
-        let read = |row: rusqlite::Result<(Vec<u8>, i64)>| {
-            let (room, seq) = row.map_err(trouble)?;
-            Ok((RoomId(array(&room)?), uint(seq)))
-        };
-        rows.map_err(trouble)?.map(read).collect()
+        let mut rows = statement.query(params![row.device, ROOM]).map_err(trouble)?;
+        let mut rooms = Vec::new();
+        while let Some(row) = rows.next().map_err(trouble)? {
+            let room = row.get_ref(0).and_then(|v| Ok(v.as_blob()?)).map_err(trouble)?;
+            rooms.push((RoomId(array(room)?), reader(*device, row, 1)?));
+        }
+        Ok(rooms)
     }
+}
+
+/// A reader out of three columns: cursor, place of the join, last place.
+fn reader(device: DeviceAddress, row: &Row<'_>, at: usize) -> Result<Reader, StorageError> {
+    let number = |column: usize| row.get::<_, Option<i64>>(column).map_err(trouble);
+    let (seq, joined) = (number(at)?.map_or(0, uint), number(at.saturating_add(1))?.map_or(0, uint));
+    Ok(Reader { device, seq, joined, until: number(at.saturating_add(2))?.map(uint) })
 }
 
 impl SqliteStorage {
@@ -128,15 +136,25 @@ impl SqliteStorage {
         let row = self.listed(device)?;
         let sql = "INSERT INTO answers (device, key, accepted_ms) VALUES (?1, ?2, ?3)";
         self.change(sql, params![row.device, key.0, int(answered.accepted_ms)])?;
+        if step == 0 {
+            return Ok(());
+        }
         let sql = "UPDATE devices SET step = ?2 WHERE no = ?1 AND step < ?2";
         self.change(sql, params![row.device, int(step)]).map(drop)
     }
 
     pub(super) fn trim(&mut self, log: &Log, seq: u64) -> Result<(), StorageError> {
         // A mailbox that is gone was removed with its device: nothing is left to acknowledge.
-        let Some(log) = self.log_no(log)? else { return Ok(()) };
-        self.change("DELETE FROM entries WHERE log = ?1 AND seq <= ?2", params![log, int(seq)])?;
-        self.raise_floor(log, int(seq))
+        let Some(no) = self.log_no(log)? else { return Ok(()) };
+        self.change("DELETE FROM entries WHERE log = ?1 AND seq <= ?2", params![no, int(seq)])?;
+        self.raise_floor(no, int(seq))?;
+        if matches!(log, Log::Room(_)) { self.forget_removed(no, int(seq)) } else { Ok(()) }
+    }
+
+    /// Removed readers that have nothing left to read.
+    fn forget_removed(&self, log: i64, floor: i64) -> Result<(), StorageError> {
+        let sql = "DELETE FROM cursors WHERE log = ?1 AND reader > 0 AND until <= ?2";
+        self.change(sql, params![log, floor]).map(drop)
     }
 
     /// Places up to here are never given again.
@@ -146,21 +164,21 @@ impl SqliteStorage {
         self.change(sql, params![log, seq]).map(drop)
     }
 
-    pub(super) fn advance(&mut self, log: &Log, reader: &Reader) -> Result<(), StorageError> {
-        let (Some(log), Some(device)) = (self.log_no(log)?, self.device_row(&reader.device)?) else { return Ok(()) };
+    pub(super) fn advance(&mut self, log: &Log, device: &DeviceAddress, seq: u64) -> Result<(), StorageError> {
+        let (Some(log), Some(row)) = (self.log_no(log)?, self.device_row(device)?) else { return Ok(()) };
         let sql = "UPDATE cursors SET seq = ?3 WHERE log = ?1 AND reader = ?2 AND seq < ?3";
-        self.change(sql, params![log, device.device, int(reader.seq)]).map(drop)
+        self.change(sql, params![log, row.device, int(seq)])?;
+        let sql = "DELETE FROM cursors WHERE log = ?1 AND reader = ?2 AND until <= seq";
+        self.change(sql, params![log, row.device]).map(drop)
     }
 
-    pub(super) fn join(&mut self, log: &Log, reader: &Reader) -> Result<(), StorageError> {
+    pub(super) fn read(&mut self, log: &Log, reader: &Reader) -> Result<(), StorageError> {
         let (log, device) = (self.log_no(log)?.ok_or(StorageError::Conflict)?, self.listed(&reader.device)?);
-        let sql = "INSERT INTO cursors (log, reader, seq) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-        self.change(sql, params![log, device.device, int(reader.seq)]).map(drop)
-    }
-
-    pub(super) fn leave(&mut self, log: &Log, device: &DeviceAddress) -> Result<(), StorageError> {
-        let (Some(log), Some(device)) = (self.log_no(log)?, self.device_row(device)?) else { return Ok(()) };
-        self.change("DELETE FROM cursors WHERE log = ?1 AND reader = ?2", params![log, device.device]).map(drop)
+        let sql = "INSERT INTO cursors (log, reader, seq, joined, until) VALUES (?1, ?2, ?3, ?4, ?5) \
+                   ON CONFLICT (log, reader) DO UPDATE SET seq = excluded.seq, joined = excluded.joined, \
+                   until = excluded.until";
+        let (seq, joined, until) = (int(reader.seq), int(reader.joined), reader.until.map(int));
+        self.change(sql, params![log, device.device, seq, joined, until]).map(drop)
     }
 
     /// Both tables lie in order of arrival: what is too old is a range at the front.
@@ -190,7 +208,13 @@ impl SqliteStorage {
             expired.rows = expired.rows.saturating_add(1);
         }
         for log in logs {
-            expired.logs.push(self.log_named(log)?);
+            let named = self.log_named(log)?;
+            if matches!(named, Log::Room(_)) {
+                let sql = "DELETE FROM cursors WHERE log = ?1 AND reader > 0 \
+                           AND until <= (SELECT seq FROM cursors WHERE log = ?1 AND reader = 0)";
+                self.change(sql, [log])?;
+            }
+            expired.logs.push(named);
         }
         let sql = "DELETE FROM answers WHERE no IN (SELECT no FROM (SELECT no, accepted_ms FROM answers \
                    ORDER BY no LIMIT ?2) WHERE accepted_ms < ?1)";

@@ -2,11 +2,14 @@
 
 mod accounts;
 mod database;
+mod disk;
 mod logs;
+mod rooms;
 mod rows;
 mod schema;
 mod sqlite;
 
 pub use database::SqliteStorage;
+pub use disk::Disk;
 pub use schema::OpenError;
-pub(crate) use schema::open_beside;
+pub(crate) use schema::{is_ours, open_beside};

@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 /// Version of the layout that the steps below lead to.
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// Marks the file as ours (`PRAGMA application_id`): "CHRL".
 const APPLICATION_ID: i64 = 0x4348_524c;
@@ -108,20 +108,91 @@ CREATE TABLE invites (
 ) STRICT, WITHOUT ROWID;
 ";
 
-/// Rooms: logs with many readers, whose cursors say who is a member.
+/// Removed devices, deleted accounts, and rooms: logs with many readers, whose cursors say who is a member.
 const ROOMS: &str = "
 ALTER TABLE entries ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entries ADD COLUMN key BLOB;
 CREATE INDEX entries_by_key ON entries (log, key) WHERE key IS NOT NULL;
 CREATE INDEX cursors_by_reader ON cursors (reader) WHERE reader > 0;
+-- A removed device that comes back is told so, with the list that proves it.
+CREATE TABLE removed_devices (
+    account INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    sig_key BLOB NOT NULL,
+    list_seq INTEGER NOT NULL,
+    PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+-- What remains of a deleted account; the name until its reservation ends.
+CREATE TABLE deleted_accounts (
+    id BLOB PRIMARY KEY,
+    name TEXT,
+    at_ms INTEGER NOT NULL,
+    reserved_until_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deleted_accounts_by_name ON deleted_accounts (name) WHERE name IS NOT NULL;
+-- A reader of a room reads what comes after its join, and when it was removed up to there.
+ALTER TABLE cursors ADD COLUMN joined INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cursors ADD COLUMN until INTEGER;
 CREATE TABLE rooms (
     no INTEGER PRIMARY KEY,
-    id BLOB NOT NULL UNIQUE
+    id BLOB NOT NULL UNIQUE,
+    name TEXT NOT NULL UNIQUE,
+    public INTEGER NOT NULL,
+    owner BLOB,
+    topic TEXT,
+    created_ms INTEGER NOT NULL,
+    epoch INTEGER NOT NULL,
+    base_seq INTEGER NOT NULL,
+    contests INTEGER NOT NULL,
+    members INTEGER NOT NULL,
+    slow_ms INTEGER NOT NULL DEFAULT 0,
+    closed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE group_infos (
+    room INTEGER PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    body BLOB NOT NULL
+) STRICT;
+CREATE TABLE ended_rooms (
+    id BLOB PRIMARY KEY,
+    name TEXT NOT NULL,
+    owner BLOB,
+    reason INTEGER NOT NULL,
+    statement BLOB NOT NULL,
+    reserved_until_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX ended_rooms_by_name ON ended_rooms (name);
+-- As with pairs, a key package that was handed out keeps its id.
+CREATE TABLE key_packages (
+    no INTEGER PRIMARY KEY,
+    device INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    package BLOB
+) STRICT;
+CREATE UNIQUE INDEX key_packages_by_id ON key_packages (device, id);
+CREATE INDEX key_packages_left ON key_packages (device, no) WHERE package IS NOT NULL;
+CREATE TABLE last_key_packages (
+    device INTEGER PRIMARY KEY,
+    id BLOB NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    package BLOB NOT NULL
 ) STRICT;
 ";
 
+/// Whether a relay runs on it, and how often one ended without saying goodbye.
+const RUNS: &str = "
+CREATE TABLE runs (
+    no INTEGER PRIMARY KEY CHECK (no = 1),
+    is_running INTEGER NOT NULL,
+    crashes INTEGER NOT NULL
+) STRICT;
+INSERT INTO runs VALUES (1, 0, 0);
+";
+
 /// Leads from each version to the next; what is released never changes here.
-const STEPS: [&str; 2] = [FIRST, ROOMS];
+const STEPS: [&str; 3] = [FIRST, ROOMS, RUNS];
 
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -146,16 +217,45 @@ pub enum OpenError {
     },
 }
 
+/// Pages of the log after which the relay's own connection moves it: 64 MiB. Before that the mover does.
+const LOG_PAGES_MAX: i64 = 16_384;
+
 /// Opens the relay's own connection: made when it is not there, 0600 from the first byte on.
-pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
-    // SQLite gives its journal and shared-memory files the mode of the main file.
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    let connection = Connection::open_with_flags(path, flags())?;
+pub(crate) fn open(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
+    if vfs.is_none() {
+        // SQLite gives its journal and shared-memory files the mode of the main file.
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    }
+    let connection = connect(path, vfs)?;
     settle(&connection)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
+    // The relay syncs the log itself before it answers (`disk`).
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX)?;
     connection.pragma_update(None, "cache_size", -8_192)?;
     migrate(&connection)?;
     Ok(connection)
+}
+
+/// Opens the connection that moves the log into the database file.
+pub(crate) fn open_mover(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
+    let connection = connect(path, vfs)?;
+    settle(&connection)?;
+    connection.pragma_update(None, "cache_size", -64)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, vfs: Option<&str>) -> Result<Connection, OpenError> {
+    Ok(match vfs {
+        None => Connection::open_with_flags(path, flags())?,
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags() | OpenFlags::SQLITE_OPEN_CREATE, vfs)?,
+    })
+}
+
+/// Notes that a relay runs; how many runs have crashed, the one before included.
+pub(crate) fn begin_run(connection: &Connection) -> Result<u64, OpenError> {
+    connection.execute("UPDATE runs SET crashes = crashes + is_running, is_running = 1", [])?;
+    let crashes: i64 = connection.query_row("SELECT crashes FROM runs", [], |row| row.get(0))?;
+    Ok(u64::try_from(crashes).unwrap_or(0))
 }
 
 /// Opens a second connection to an existing database: the operator's, beside a running relay.
@@ -173,7 +273,7 @@ fn flags() -> OpenFlags {
 fn settle(connection: &Connection) -> Result<(), OpenError> {
     connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // NORMAL loses acknowledged mail in a power cut (measured); batched, FULL costs no more.
+    // NORMAL alone loses acknowledged mail in a power cut (measured).
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -188,6 +288,11 @@ fn check_version(connection: &Connection) -> Result<i64, OpenError> {
         (APPLICATION_ID, found) => Err(OpenError::TooNew { found, known: SCHEMA_VERSION }),
         _ => Err(OpenError::Foreign),
     }
+}
+
+/// Whether a database is a relay's, of a version that this program knows.
+pub(crate) fn is_ours(connection: &Connection) -> Result<bool, OpenError> {
+    Ok(check_version(connection)? > 0)
 }
 
 fn migrate(connection: &Connection) -> Result<(), OpenError> {
@@ -221,7 +326,7 @@ mod tests {
     fn every_file_of_the_database_is_readable_by_its_owner_only() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("relay.db");
-        let connection = open(&path).unwrap();
+        let connection = open(&path, None).unwrap();
         connection.execute("INSERT INTO invites VALUES (x'00', 1, 1, 1)", []).unwrap();
         for entry in std::fs::read_dir(dir.path()).unwrap() {
             let entry = entry.unwrap();
@@ -234,15 +339,15 @@ mod tests {
     fn a_database_of_a_newer_version_or_another_program_is_refused_untouched() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("relay.db");
-        drop(open(&path).unwrap());
+        drop(open(&path, None).unwrap());
         let raw = Connection::open(&path).unwrap();
         raw.pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(open(&path), Err(OpenError::TooNew { found: 99, known: SCHEMA_VERSION })));
+        assert!(matches!(open(&path, None), Err(OpenError::TooNew { found: 99, known: SCHEMA_VERSION })));
         raw.pragma_update(None, "application_id", 7).unwrap();
-        assert!(matches!(open(&path), Err(OpenError::Foreign)));
+        assert!(matches!(open(&path, None), Err(OpenError::Foreign)));
 
         let other = dir.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
-        assert!(matches!(open(&other), Err(OpenError::Foreign)));
+        assert!(matches!(open(&other, None), Err(OpenError::Foreign)));
     }
 }

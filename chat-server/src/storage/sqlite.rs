@@ -3,16 +3,21 @@
 //! Reads go over the same connection as the writes, so that each sees everything of its round; the
 //! operator's tool and backups have connections of their own, which WAL keeps out of the way.
 
-use chat_relay::storage::{Expired, Storage, StorageError, Write};
+use chat_relay::storage::{Commit, Expired, Log, Storage, StorageError, Write};
 
 use super::database::SqliteStorage;
 use super::rows::{trouble, uint};
+
+/// Bytes of the log that a write costs beside a body: its row, its place in an index.
+const WRITE_OVERHEAD_BYTES: u64 = 256;
 
 impl SqliteStorage {
     /// One typed write is a few prepared statements.
     fn write(&mut self, write: &Write) -> Result<(), StorageError> {
         match write {
             Write::AddAccount(new) => self.add_account(new),
+            Write::PutLogin(account, record, kp) => self.put_login(account, record, *kp),
+            Write::DeleteAccount(account, deletion) => self.delete_account(account, *deletion),
             Write::PutList(change) => self.put_list(change),
             Write::PutBoot(device, boot) => self.put_boot(device, *boot),
             Write::PutRecord(account, record) => self.put_record(account, record),
@@ -22,10 +27,60 @@ impl SqliteStorage {
             Write::Append(log, entry) => self.append(log, entry),
             Write::Answer(device, key, answered, step) => self.answer(device, (key, *answered), *step),
             Write::Trim(log, seq) => self.trim(log, *seq),
-            Write::Advance(log, reader) => self.advance(log, reader),
-            Write::Join(log, reader) => self.join(log, reader),
-            Write::Leave(log, device) => self.leave(log, device),
+            Write::Advance(log, device, seq) => self.advance(log, device, *seq),
+            Write::Read(log, reader) => self.read(log, reader),
+            Write::Room(write) => self.write_room(write),
         }
+    }
+
+    /// Mail, without a savepoint.
+    fn mail(&mut self, batch: &[Write]) -> Result<(), StorageError> {
+        self.begin()?;
+        if let Some(lost) = self.lost {
+            return Err(lost);
+        }
+        for (at, write) in batch.iter().enumerate() {
+            let Err(error) = self.write(write) else { continue };
+            if at == 0 && error == StorageError::Conflict {
+                return Err(error);
+            }
+            // Half a request must not stand: the whole group goes, and everybody in it is told.
+            self.forget_rows();
+            if !self.connection.is_autocommit() {
+                self.statement("ROLLBACK")?.execute([]).map_err(trouble)?;
+            }
+            self.lost = Some(error);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction if there is one: written, not yet durable.
+    fn end_transaction(&mut self) -> Result<(), StorageError> {
+        if self.connection.is_autocommit() {
+            return Ok(());
+        }
+        let committed = self.statement("COMMIT")?.execute([]).map_err(trouble);
+        if committed.is_err() {
+            self.forget_rows();
+            if !self.connection.is_autocommit() {
+                self.statement("ROLLBACK")?.execute([]).map_err(trouble)?;
+            }
+        }
+        committed.map(drop)
+    }
+
+    /// After a failed sync nobody knows what the kernel has dropped, and asking again may be answered
+    /// with a lie: everything in the log is written anew, into the database file, and synced there.
+    fn mend(&mut self) -> Result<(), StorageError> {
+        self.end_transaction()?;
+        let moved: i64 =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(trouble)?;
+        if moved != 0 {
+            return Err(StorageError::Busy);
+        }
+        self.syncer.mended();
+        Ok(())
     }
 
     fn begin(&mut self) -> Result<(), StorageError> {
@@ -61,8 +116,24 @@ impl SqliteStorage {
     }
 }
 
+/// Bytes that a write adds to the log, about.
+fn bytes_of(write: &Write) -> u64 {
+    let body = if let Write::Append(_, entry) = write { entry.body.len() } else { 0 };
+    u64::try_from(body).unwrap_or(0).saturating_add(WRITE_OVERHEAD_BYTES)
+}
+
+/// What the relay does thousands of times a second. Only its first write can meet a row that must not
+/// be there, so that it needs no savepoint: whatever else fails is the disk.
+fn is_mail(write: &Write) -> bool {
+    matches!(write, Write::Answer(..) | Write::Append(Log::Mailbox(_), _) | Write::Trim(Log::Mailbox(_), _))
+}
+
 impl Storage for SqliteStorage {
     fn apply(&mut self, batch: &[Write]) -> Result<(), StorageError> {
+        self.syncer.wrote(batch.iter().map(bytes_of).sum());
+        if batch.iter().all(is_mail) {
+            return self.mail(batch);
+        }
         self.atomically(|store| batch.iter().try_for_each(|write| store.write(write)))
     }
 
@@ -71,21 +142,28 @@ impl Storage for SqliteStorage {
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {
+        match self.commit()? {
+            Commit::Durable => Ok(()),
+            Commit::Pending(job) => job(),
+        }
+    }
+
+    fn commit(&mut self) -> Result<Commit, StorageError> {
         if let Some(lost) = self.lost.take() {
             return Err(lost);
         }
-        if self.connection.is_autocommit() {
-            return Ok(());
+        if self.syncer.has_failed() {
+            self.mend()?;
+        } else if self.connection.is_autocommit() {
+            return Ok(Commit::Durable);
         }
-        let committed = self.statement("COMMIT")?.execute([]).map_err(trouble);
-        if let Err(error) = committed {
-            self.forget_rows();
-            if !self.connection.is_autocommit() {
-                self.statement("ROLLBACK")?.execute([]).map_err(trouble)?;
-            }
-            return Err(error);
-        }
-        Ok(())
+        self.end_transaction()?;
+        Ok(Commit::Pending(self.syncer.job()))
+    }
+
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.change("UPDATE runs SET is_running = 0", []).map(drop)?;
+        (self.syncer.job())()
     }
 
     fn outside_changes(&mut self) -> Result<u64, StorageError> {
@@ -116,7 +194,7 @@ mod tests {
         let login_record = Bytes::new();
         Write::AddAccount(Box::new(NewAccount {
             account: Account { id: account, name, login_record, kp: 1, disabled: false },
-            list: ListChange { account, seq: 1, list, vault: None, devices, renewed: vec![] },
+            list: ListChange { account, seq: 1, list, vault: None, devices, renewed: vec![], replaces: false },
             created_ms: 1,
             invite: None,
         }))

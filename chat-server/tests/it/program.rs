@@ -14,6 +14,7 @@ pub(crate) fn program() -> Command {
     let other = std::env::var_os("CHAT_SERVER_PROGRAM");
     let mut command = Command::new(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_chat-server").into()));
     command.env_remove("CHAT_SERVER_CONFIG").env_remove("CHAT_SERVER_DATA").env_remove("CHAT_SERVER_LISTEN");
+    command.env_remove("CHAT_SERVER_PROGRAM");
     command
 }
 
@@ -94,7 +95,7 @@ async fn it_says_one_line_serves_and_ends_with_code_0_on_either_signal_while_cli
 async fn logs_have_time_stamps_and_neither_names_nor_texts_nor_addresses() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("relay.toml");
-    std::fs::write(&config, "log = \"trace\"\n").unwrap();
+    std::fs::write(&config, "[log]\nlevel = \"trace\"\n").unwrap();
     let mut child = program()
         .args(["serve", "--listen", "127.0.0.1:0", "--config"])
         .arg(&config)
@@ -141,7 +142,7 @@ fn what_is_in_the_way_is_said_in_one_line() {
     assert!(text(&output.stderr).contains(&format!("can't listen on {taken}")), "{}", text(&output.stderr));
 
     let config = dir.path().join("relay.toml");
-    std::fs::write(&config, "log = \"info\"\n[limits]\nfinds = { burst = 0, per_minute = 1 }\n").unwrap();
+    std::fs::write(&config, "registration = \"open\"\n[limits]\nfinds = { burst = 0, per_minute = 1 }\n").unwrap();
     let output = fails(&["serve", "--config", config.to_str().unwrap(), "--data", other.to_str().unwrap()]);
     let said = text(&output.stderr);
     assert!(said.contains("relay.toml, line 3") && said.lines().count() == 1, "{said}");

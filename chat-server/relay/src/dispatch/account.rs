@@ -5,17 +5,18 @@ use chat_wire::bundle::{LastResortKey, OneTimePair, SignedPreKey};
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, BootId, DeviceAddress};
 use chat_wire::limits::LISTS_PER_ANSWER_MAX;
-use chat_wire::message::{LogoutReason, ServerMessage};
+use chat_wire::message::ServerMessage;
 use serde_bytes::ByteBuf;
 
 use super::reply::{Here, Reply};
+use super::steps::put_list;
 use crate::core::Core;
 use crate::peer::Connection;
 use crate::refuse::Refuse;
-use crate::service::devices::{self, NextList};
+use crate::service::devices::{self, NextList, Standing};
 use crate::service::prekeys::{self, Upload};
 use crate::service::records::{self, NextRecord};
-use crate::storage::{Storage, StorageError, Write};
+use crate::storage::{Batch, Storage, Write};
 
 pub(super) fn put_device_list<S: Storage>(
     core: &mut Core<S>,
@@ -25,29 +26,10 @@ pub(super) fn put_device_list<S: Storage>(
 ) -> Result<Reply, Refuse> {
     core.gates.changes.take(account, here.now.uptime_ms)?;
     let relay = core.secrets.identity.id();
-    let current = core.store.current_list(&account)?.ok_or(RefusalKind::Unavailable)?;
-    let NextList::Next(change) = devices::next_list(&relay, &current, list, vault)? else {
-        return Ok(Reply::done());
-    };
-    devices::keys_are_own(&mut core.store, &change)?;
-    let before = core.rosters.get(&mut core.store, &account)?;
-    let removed: Vec<DeviceAddress> = before
-        .iter()
-        .flat_map(|roster| roster.devices.iter())
-        .filter(|was| !change.devices.iter().any(|d| d.id == was.id))
-        .map(|was| DeviceAddress { account, device: was.id })
-        .collect();
-    core.apply(&vec![Write::PutList(change)]).map_err(|error| match error {
-        StorageError::Conflict => RefusalKind::Conflict.into(),
-        other => Refuse::Storage(other),
-    })?;
-    core.rosters.forget(&account);
-    // SPEC 5.5.3; the storage has dropped mailbox and prekeys with the list.
-    for device in &removed {
-        core.mailboxes.forget(device);
-        if let Some(connection) = core.logins.get(device) {
-            core.round.dismissals.push((*connection, LogoutReason::Removed));
-        }
+    let standing = Standing::read(&mut core.store, &account)?;
+    match devices::next_list(&relay, &standing, list, vault)? {
+        NextList::Known => {}
+        NextList::Next(next) => put_list(core, here, *next, Batch::new())?,
     }
     Ok(Reply::done())
 }

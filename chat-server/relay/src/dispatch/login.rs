@@ -1,21 +1,21 @@
 //! Greeting, registration, and the two ways to log in.
 
 use chat_wire::error::RefusalKind;
-use chat_wire::ids::{AccountId, BootId, DeviceAddress, UserName};
+use chat_wire::ids::{BootId, DeviceAddress, UserName};
 use chat_wire::keys::Signature;
 use chat_wire::limits::{FEATURE_BYTES_MAX, FEATURES_MAX, PROTOCOL_VERSION};
 use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use super::reply::{Here, Reply};
+use super::steps::{account_data, log_in};
 use crate::core::Core;
-use crate::peer::{Connection, Login, Origin, Peer};
+use crate::peer::{Connection, Origin, Peer};
 use crate::refuse::Refuse;
-use crate::round::{Output, Rests};
+use crate::round::Farewell;
 use crate::service::accounts::{self, DeviceProof, PasswordGate, PasswordLogin};
 use crate::service::devices;
-use crate::service::mailboxes::Window;
-use crate::storage::{NewAccount, Storage, StorageError, Write};
+use crate::storage::{NewAccount, Roster, Storage, StorageError, Write};
 
 pub(super) fn hello<S: Storage>(
     core: &mut Core<S>,
@@ -63,7 +63,7 @@ pub(super) fn register1<S: Storage>(
     }
     let mode = core.config.registration;
     let invite = accounts::admit(&mut core.store, mode, invite.as_deref(), here.now.wall_ms)?;
-    accounts::name_is_free(&mut core.store, &name)?;
+    accounts::name_is_free(&mut core.store, &name, here.now.wall_ms)?;
     let relay = core.secrets.identity.id();
     let response = accounts::answer_registration(&core.secrets.login, &relay, &name, &request)?;
     connection.peer = Peer::Registering { name, invite };
@@ -162,7 +162,7 @@ pub(super) fn password_checked<S: Storage>(
     ke3: &[u8],
 ) -> Result<Reply, Refuse> {
     let check = connection.peer.login().and_then(|login| login.checking.take()).ok_or(RefusalKind::OutOfPlace)?;
-    let account = accounts::finish_password(*check, ke3)?;
+    let account = accounts::finish_password(&mut core.store, *check, ke3)?.account;
     core.gates.password_checks.give_back(&account);
     let (list, vault) = account_data(core, &account)?;
     Ok(Reply::Answer(ServerMessage::PasswordOk { account, list, vault }))
@@ -173,21 +173,12 @@ pub(super) fn ke3<S: Storage>(core: &mut Core<S>, connection: &mut Connection, k
         return Err(RefusalKind::OutOfPlace.into());
     };
     let name = login.name.clone();
-    let account = accounts::finish_password(*login, ke3)?;
+    let proven = accounts::finish_password(&mut core.store, *login, ke3)?;
     core.gates.password_was_right(&name, connection.origin);
+    let account = proven.account;
     let (list, vault) = account_data(core, &account)?;
-    connection.peer = Peer::PasswordProven(account);
+    connection.peer = Peer::PasswordProven(proven);
     Ok(Reply::Answer(ServerMessage::PasswordOk { account, list, vault }))
-}
-
-fn account_data<S: Storage>(core: &mut Core<S>, account: &AccountId) -> Result<(ByteBuf, ByteBuf), Refuse> {
-    let stored = core.store.account(account)?.ok_or(RefusalKind::BadCredentials)?;
-    if stored.disabled {
-        return Err(RefusalKind::Forbidden.into());
-    }
-    let list = core.store.current_list(account)?.ok_or(RefusalKind::Unavailable)?;
-    let vault = core.store.vault(account)?.ok_or(RefusalKind::Unavailable)?;
-    Ok((ByteBuf::from(list.to_vec()), ByteBuf::from(vault.to_vec())))
 }
 
 /// Who a connection says it is.
@@ -211,37 +202,27 @@ pub(super) fn proof<S: Storage>(
         incarnation: claim.incarnation,
         signature: &claim.signature,
     };
+    if let Some(farewell) = came_back(core, roster.as_deref(), &proof)? {
+        // It was asked to leave while it was away: now it learns so, with the reason.
+        core.round.dismissals.push((here.connection, farewell));
+    }
     accounts::check_proof(roster.as_deref(), &proof)?;
     log_in(core, here, connection, claim.device)
 }
 
-/// The connection is the device's from now on; an older one of the same device ends (SPEC 7.1.4).
-fn log_in<S: Storage>(
+/// What a device is told that was removed, or whose account was deleted, while it was away. Only to who can
+/// sign as that device: nobody else learns what an account removed.
+fn came_back<S: Storage>(
     core: &mut Core<S>,
-    here: Here,
-    connection: &mut Connection,
-    device: DeviceAddress,
-) -> Result<Reply, Refuse> {
-    core.settle_acknowledgements()?;
-    let roster = core.rosters.get(&mut core.store, &device.account)?.ok_or(RefusalKind::Unavailable)?;
-    let incarnation = core.store.incarnation(&device)?;
-    let pairs_left = core.store.pairs_left(&device)?;
-    let last_seq = core.mailboxes.last_seq(&mut core.store, &device)?;
-    if let Some(before) = core.logins.insert(device, here.connection) {
-        core.round.dismissals.push((before, LogoutReason::Replaced));
+    roster: Option<&Roster>,
+    proof: &DeviceProof<'_>,
+) -> Result<Option<Farewell>, Refuse> {
+    if roster.is_some_and(|r| r.device(proof.device.device).is_some()) {
+        return Ok(None);
     }
-    let login = Login { device, window: Window::new(last_seq), checking: None, step: incarnation.step, dozing: false };
-    connection.peer = Peer::LoggedIn(Box::new(login));
-    let news = core.presence.arrive(&device, here.connection, here.now.wall_ms);
-    core.spread(news);
-    core.round.to_pump.insert(here.connection);
-    core.round.stage(Rests::OnStorage, Output::LoggedIn(here.connection));
-    Ok(Reply::Answer(ServerMessage::LoggedIn {
-        device,
-        boot: incarnation.boot,
-        step: incarnation.step,
-        pairs_left,
-        list_seq: roster.list_seq,
-        now_ms: here.now.wall_ms,
-    }))
+    if core.store.deletion(&proof.device.account)?.is_some() {
+        return Ok(Some(LogoutReason::Deleted.into()));
+    }
+    let removed = core.store.removed_device(&proof.device)?.filter(|r| accounts::is_signed_by(proof, &r.sig_key));
+    Ok(removed.map(|removed| Farewell { reason: LogoutReason::Removed, list: Some(removed.list) }))
 }

@@ -16,13 +16,16 @@ use crate::limits::{ACCOUNTS_PER_SEND_MAX, EPHEMERAL_BYTES_MAX};
 use crate::peer::{Connection, Login};
 use crate::refuse::Refuse;
 use crate::round::{ConnectionId, Output, Rests};
-use crate::service::mailboxes::{Letter, Load};
-use crate::storage::{Answered, Batch, Entry, Log, Storage, StorageError, Write};
+use crate::service::mailboxes::Letter;
+use crate::service::sends::{Receipt, Sent};
+use crate::storage::{Entry, Log, Storage, StorageError};
+use crate::window::Load;
 
 /// A send as it came.
 pub(super) struct Send {
     pub(super) key: RequestKey,
     pub(super) step: u64,
+    pub(super) request: u32,
     pub(super) lists: Vec<ListState>,
     pub(super) packets: Vec<PacketHead>,
     pub(super) body: Bytes,
@@ -36,9 +39,13 @@ pub(super) fn send<S: Storage>(
 ) -> Result<Reply, Refuse> {
     let login = connection.peer.login().ok_or(RefusalKind::OutOfPlace)?;
     let from = login.device;
-    // SPEC 7.3.2: before anything that may have changed meanwhile.
-    if let Some(answered) = core.store.answered(&from, &send.key)? {
-        return Ok(Reply::Answer(ServerMessage::Accepted { now_ms: answered.accepted_ms, step: login.step }));
+    // SPEC 7.3.2: before anything that may have changed meanwhile. A step above all that were accepted
+    // is no repeat, which saves the look.
+    if send.step <= login.step {
+        core.settle();
+        if let Some(answered) = core.store.answered(&from, &send.key)? {
+            return Ok(Reply::Answer(ServerMessage::Accepted { now_ms: answered.accepted_ms, step: login.step }));
+        }
     }
     core.gates.sends.take(from, here.now.uptime_ms)?;
     let packets = cut(&send.packets, send.body, PACKET_BYTES_MAX).ok_or(RefusalKind::Malformed)?;
@@ -50,30 +57,26 @@ pub(super) fn send<S: Storage>(
     // From here on all of it or nothing (SPEC 7.4.2).
     let packets = with_room(core, from, packets)?;
     let accepted_ms = here.now.wall_ms;
-    let mut batch = Batch::with_capacity(packets.len().saturating_add(1));
+    let mut placed = Vec::with_capacity(packets.len());
     for (to, body) in packets {
-        let entry = core.mailboxes.place(&mut core.store, &to, Letter { from, accepted_ms, body })?;
-        batch.push(Write::Append(Log::Mailbox(to), entry));
+        placed.push((to, core.mailboxes.place(&mut core.store, &to, Letter { from, accepted_ms, body })?));
     }
-    batch.push(Write::Answer(from, send.key, Answered { accepted_ms }, send.step));
-    append(core, batch)?;
     login.step = login.step.max(send.step);
-    Ok(Reply::Answer(ServerMessage::Accepted { now_ms: accepted_ms, step: login.step }))
+    let receipt = Receipt { connection: here.connection, request: send.request, accepted_ms, step: login.step };
+    hand_over(core, Sent::new(receipt, (from, send.key, send.step), placed.clone()), placed);
+    Ok(Reply::Later)
 }
 
-/// Writes the entries, and keeps them at hand for readers that are connected.
-fn append<S: Storage>(core: &mut Core<S>, batch: Batch) -> Result<(), StorageError> {
-    let result = core.apply(&batch);
-    for write in batch {
-        let Write::Append(Log::Mailbox(to), entry) = write else { continue };
-        if result.is_err() {
-            core.mailboxes.forget(&to);
-        } else if let Some(connection) = core.logins.get(&to) {
+/// Keeps a send for the next group, and its entries at hand for readers that are connected.
+fn hand_over<S>(core: &mut Core<S>, sent: Sent, placed: Vec<(DeviceAddress, Entry)>) {
+    let logins = &core.logins;
+    core.sends.push(sent, |to| logins.contains_key(to));
+    for (to, entry) in placed {
+        if let Some(connection) = core.logins.get(&to) {
             core.round.to_pump.insert(*connection);
             core.round.fresh.entry(to).or_default().push(entry);
         }
     }
-    result
 }
 
 /// Cuts a body into its packets; none when lengths and body do not agree (SPEC 7.4.3).
@@ -115,7 +118,10 @@ fn stale_lists<S: Storage>(
     let mut stale = Vec::new();
     for account in accounts {
         let roster = core.rosters.get(&mut core.store, &account)?;
-        let roster = roster.filter(|r| !r.disabled).ok_or(RefusalKind::UnknownUser)?;
+        let Some(roster) = roster else { return Err(core.absent(&account)?.into()) };
+        if roster.disabled {
+            return Err(RefusalKind::UnknownUser.into());
+        }
         let sent_to = |id| packets.iter().any(|(to, _)| to.account == account && to.device == id);
         let outdated = lists.iter().any(|l| l.account == account && l.seq < roster.list_seq);
         let named = lists.iter().any(|l| l.account == account);
@@ -184,43 +190,48 @@ pub(super) fn acknowledge<S: Storage>(core: &mut Core<S>, here: Here, connection
         if released.entries > 0 {
             core.mailboxes.acknowledge(login.device, up_to, released);
             core.round.to_pump.insert(here.connection);
+            let receipts = core.sends.acknowledge(&login.device, up_to);
+            core.accept(receipts);
         }
     }
     Reply::Silence
 }
 
 /// Fills a connection's window: with what was just appended when it had everything before, else from
-/// the log. Called after the sync, so that nothing is seen that a power cut could take back.
+/// the log. What a power cut could still take back is not acknowledged to its sender before the device
+/// has it (SPEC 1.3).
 pub(crate) fn pump<S: Storage>(
     core: &mut Core<S>,
-    to: (ConnectionId, &mut Login),
+    (connection, login): (ConnectionId, &mut Login),
     fresh: Option<Vec<Entry>>,
-    outputs: &mut Vec<Output>,
 ) -> Result<(), StorageError> {
-    let (connection, login) = to;
+    if !login.announced {
+        return Ok(());
+    }
     for entry in fresh.into_iter().flatten() {
         if !login.window.is_caught_up() || login.window.portion().is_none() {
             login.window.set_caught_up(false);
             break;
         }
-        deliver(connection, login, entry, outputs);
+        core.round.stage_now(deliver(connection, login, entry));
     }
     while !login.window.is_caught_up() {
         let Some(portion) = login.window.portion() else { break };
+        core.settle();
         let entries = core.store.log_entries(&Log::Mailbox(login.device), login.window.delivered(), portion)?;
         login.window.set_caught_up(entries.is_empty());
         for entry in entries {
-            deliver(connection, login, entry, outputs);
+            core.round.stage_now(deliver(connection, login, entry));
         }
     }
     if login.window.drained_now() {
-        outputs.push(Output::Send(connection, Frame::new(0, ServerMessage::Drained {})));
+        core.round.stage_now(Output::Send(connection, Frame::new(0, ServerMessage::Drained {})));
     }
     Ok(())
 }
 
-fn deliver(connection: ConnectionId, login: &mut Login, entry: Entry, outputs: &mut Vec<Output>) {
+fn deliver(connection: ConnectionId, login: &mut Login, entry: Entry) -> Output {
     login.window.sent(&entry);
     let message = ServerMessage::Deliver { seq: entry.seq, from: Some(entry.from), sent_ms: entry.accepted_ms };
-    outputs.push(Output::Send(connection, Frame::with_body(0, message, entry.body)));
+    Output::Send(connection, Frame::with_body(0, message, entry.body))
 }

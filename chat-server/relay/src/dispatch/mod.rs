@@ -2,16 +2,24 @@
 //! is due when, and routes.
 
 mod account;
+mod blob;
+mod log;
 mod login;
 mod mail;
+mod packages;
 mod people;
+mod reading;
+mod renewal;
 mod reply;
+mod rooms;
+mod steps;
 mod table;
+mod writing;
 
 use chat_wire::error::RefusalKind;
 use chat_wire::frame::ClientFrame;
 use chat_wire::ids::{AccountId, DeviceAddress};
-use chat_wire::message::{ClientMessage, ServerMessage};
+use chat_wire::message::{BlobAsk, ClientMessage, ServerMessage};
 
 use crate::core::Core;
 use crate::peer::{Connection, Stage};
@@ -19,6 +27,7 @@ use crate::refuse::Refuse;
 use crate::round::Rests;
 use crate::storage::Storage;
 
+pub(crate) use log::{end_closed, follow};
 pub(crate) use mail::pump;
 pub(crate) use reply::{Here, Reply};
 pub(crate) use table::{Kind, is_due};
@@ -33,6 +42,12 @@ pub(crate) fn rests(kind: Kind) -> Rests {
     }
 }
 
+/// Whether a message works on memory alone, or (a send) looks after itself; before all others the
+/// sends that wait are written, so that every read sees them.
+fn leaves_sends_waiting(kind: Kind) -> bool {
+    kind == Kind::Send || rests(kind) == Rests::OnMemory
+}
+
 /// Does what a message asks, in the state that the connection is in.
 pub(crate) fn dispatch<S: Storage>(
     core: &mut Core<S>,
@@ -45,6 +60,9 @@ pub(crate) fn dispatch<S: Storage>(
         // Whoever does not even greet does not speak this protocol.
         let refuse = if stage == Stage::Fresh { Refuse::Closing } else { Refuse::Of };
         return Err(refuse(RefusalKind::OutOfPlace));
+    }
+    if !leaves_sends_waiting(kind) {
+        core.settle();
     }
     if let Some(device) = connection.peer.device() {
         return as_device(core, here, (connection, device), frame);
@@ -63,11 +81,14 @@ pub(crate) fn dispatch<S: Storage>(
         ClientMessage::Proof { device, incarnation, signature } => {
             login::proof(core, here, connection, login::Claim { device, incarnation, signature })
         }
+        ClientMessage::Account(ask) => {
+            if let Some(proven) = connection.peer.proven() {
+                proven.check(&mut core.store)?;
+            }
+            renewal::ask(core, here, connection, (ask, frame.body))
+        }
         ClientMessage::Heartbeat {} => Ok(heartbeat(frame.request)),
-        message => match connection.peer.account() {
-            Some(account) => as_account(core, here, account, message),
-            None => Err(RefusalKind::OutOfPlace.into()),
-        },
+        message => as_owner(core, here, connection, message),
     }
 }
 
@@ -76,24 +97,23 @@ fn heartbeat(request: u32) -> Reply {
     if request == 0 { Reply::Silence } else { Reply::Answer(ServerMessage::Heartbeat {}) }
 }
 
-/// Messages that a proven password is enough for.
-fn as_account<S: Storage>(
+/// Messages that a proven password or recovery code is enough for (SPEC 7.1.1).
+fn as_owner<S: Storage>(
     core: &mut Core<S>,
     here: Here,
-    account: AccountId,
+    connection: &Connection,
     message: ClientMessage,
 ) -> Result<Reply, Refuse> {
+    let proven = connection.peer.proven().ok_or(RefusalKind::OutOfPlace)?;
+    proven.check(&mut core.store)?;
     match message {
-        ClientMessage::PutDeviceList { list, vault } => {
-            account::put_device_list(core, here, account, (&list, vault.as_deref().map(|v| &v[..])))
+        ClientMessage::FetchLists { account: of, .. } if of == proven.account => {
+            as_own(core, here, proven.account, message)
         }
-        ClientMessage::FetchLists { account: of, after_seq } => {
-            account::fetch_lists(core, here, account, (of, after_seq))
+        ClientMessage::FetchLists { .. } => Err(RefusalKind::Forbidden.into()),
+        ClientMessage::GetRecord {} | ClientMessage::GetVault {} | ClientMessage::Logout {} => {
+            as_own(core, here, proven.account, message)
         }
-        ClientMessage::GetRecord {} => account::get_record(core, account),
-        ClientMessage::GetVault {} => account::get_vault(core, account),
-        ClientMessage::Logout {} => Ok(Reply::Last(ServerMessage::Done {})),
-        ClientMessage::Account(_) => Err(RefusalKind::Unsupported.into()),
         _ => Err(RefusalKind::OutOfPlace.into()),
     }
 }
@@ -107,7 +127,7 @@ fn as_device<S: Storage>(
 ) -> Result<Reply, Refuse> {
     match frame.message {
         ClientMessage::Send { key, step, lists, packets } => {
-            let send = mail::Send { key, step, lists, packets, body: frame.body };
+            let send = mail::Send { key, step, request: frame.request, lists, packets, body: frame.body };
             mail::send(core, here, connection, send)
         }
         ClientMessage::Ephemeral { packets } => Ok(mail::ephemeral(core, here, device, (&packets, frame.body))),
@@ -129,7 +149,32 @@ fn as_device<S: Storage>(
         ClientMessage::Find { query, limit } => people::find(core, here, device.account, (&query, limit)),
         ClientMessage::SetPresence { status } => people::set_presence(core, here, device, status),
         ClientMessage::SetContacts { accounts } => people::set_contacts(core, here, device.account, accounts),
-        ClientMessage::Room(_) | ClientMessage::Blob(_) => Err(RefusalKind::Unsupported.into()),
-        message => as_account(core, here, device.account, message),
+        ClientMessage::Blob(BlobAsk::Ticket {}) => blob::ticket(core, here, device.account),
+        // What belongs on a bulk connection (SPEC 13.3.2).
+        ClientMessage::Blob(_) => Err(RefusalKind::OutOfPlace.into()),
+        ClientMessage::Account(ask) => renewal::ask(core, here, connection, (ask, frame.body)),
+        ClientMessage::Room(ask) => rooms::ask(core, here, device, (ask, frame.body)),
+        message => as_own(core, here, device.account, message),
+    }
+}
+
+/// What belongs to the device's own account.
+fn as_own<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    account: AccountId,
+    message: ClientMessage,
+) -> Result<Reply, Refuse> {
+    match message {
+        ClientMessage::PutDeviceList { list, vault } => {
+            account::put_device_list(core, here, account, (&list, vault.as_deref().map(|v| &v[..])))
+        }
+        ClientMessage::FetchLists { account: of, after_seq } => {
+            account::fetch_lists(core, here, account, (of, after_seq))
+        }
+        ClientMessage::GetRecord {} => account::get_record(core, account),
+        ClientMessage::GetVault {} => account::get_vault(core, account),
+        ClientMessage::Logout {} => Ok(Reply::Last(ServerMessage::Done {})),
+        _ => Err(RefusalKind::OutOfPlace.into()),
     }
 }

@@ -22,6 +22,8 @@ pub(crate) enum Reply {
     WithBody(ServerMessage, Bytes),
     /// An answer after which the connection closes.
     Last(ServerMessage),
+    /// Nothing now: the answer comes when what was asked is durable.
+    Later,
     /// Nothing.
     Silence,
 }

@@ -82,21 +82,21 @@ impl Kind {
 
 /// Whether a message is due in a state (SPEC 7.1.1, 9.5.3).
 pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
-    use Stage::{AwaitingKe3, Greeted, LoggedIn, PasswordProven, Registering};
+    use Stage::{AwaitingKe3, Greeted, LoggedIn, PasswordProven, Recovering, Registering};
     let due: &[Stage] = match kind {
         Kind::Hello => &[Stage::Fresh],
         // A name that is taken, or a mistyped password, is followed by another try.
-        Kind::Register1 => &[Greeted, Registering, AwaitingKe3],
-        Kind::Ke1 => &[Greeted, Registering, AwaitingKe3, LoggedIn],
+        Kind::Register1 | Kind::Recover1 => &[Greeted, Registering, AwaitingKe3, Recovering],
+        Kind::Ke1 => &[Greeted, Registering, AwaitingKe3, Recovering, LoggedIn],
         Kind::Register2 => &[Registering],
         Kind::Ke3 => &[AwaitingKe3, LoggedIn],
-        Kind::Proof => &[Greeted, Registering, AwaitingKe3, PasswordProven],
-        Kind::PutDeviceList | Kind::FetchLists | Kind::GetRecord | Kind::GetVault | Kind::Logout => {
-            &[PasswordProven, LoggedIn]
-        }
+        Kind::Recover2 => &[Recovering],
+        Kind::Proof => &[Greeted, Registering, AwaitingKe3, Recovering, PasswordProven],
+        Kind::FetchLists | Kind::GetRecord | Kind::GetVault | Kind::Logout => &[PasswordProven, LoggedIn],
         // Stretching a password takes a while: a waiting client may show that it lives.
-        Kind::Heartbeat => &[Greeted, Registering, AwaitingKe3, PasswordProven, LoggedIn],
+        Kind::Heartbeat => &[Greeted, Registering, AwaitingKe3, Recovering, PasswordProven, LoggedIn],
         Kind::PutBoot
+        | Kind::PutDeviceList
         | Kind::PutPreKeys
         | Kind::Claim
         | Kind::Send
@@ -111,8 +111,6 @@ pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
         | Kind::Blob => &[LoggedIn],
         Kind::Enroll => &[PasswordProven],
         Kind::NewPassword => &[PasswordProven, LoggedIn],
-        Kind::Recover1 => &[Greeted, Registering, AwaitingKe3],
-        Kind::Recover2 => &[],
     };
     due.contains(&stage)
 }

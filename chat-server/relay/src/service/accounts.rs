@@ -6,12 +6,13 @@
 use bytes::Bytes;
 use chat_login::server::{self, ServerError, ServerLogin, ServerSecrets};
 use chat_login::{Identities, Profile, Terms};
-use chat_wire::domain::{SIG_PROOF, labelled_hash};
+use chat_wire::device_list::DeviceList;
+use chat_wire::domain::{SIG_DELETION, SIG_PROOF, SIG_RECOVERY, labelled_hash};
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, RelayId, UserName};
-use chat_wire::keys::Signature;
+use chat_wire::keys::{Signature, VerifyKey};
 use chat_wire::limits::PROTOCOL_VERSION;
-use chat_wire::message::{ChannelBinding, proof_bytes};
+use chat_wire::message::{ChannelBinding, deletion_bytes, proof_bytes, recovery_bytes};
 use rand_core::CryptoRng;
 
 use crate::limits::INVITE_CHARS_MAX;
@@ -55,12 +56,10 @@ pub(crate) fn admit<S: Storage>(
     }
 }
 
-/// Refuses a name that somebody has.
-pub(crate) fn name_is_free<S: Storage>(store: &mut S, name: &UserName) -> Result<(), Refuse> {
-    match store.account_named(name)? {
-        None => Ok(()),
-        Some(_) => Err(RefusalKind::NameTaken.into()),
-    }
+/// Refuses a name that somebody has, or had not long ago (SPEC 9.10.1).
+pub(crate) fn name_is_free<S: Storage>(store: &mut S, name: &UserName, wall_ms: u64) -> Result<(), Refuse> {
+    let taken = store.account_named(name)?.is_some() || store.reserved_until(name)? > wall_ms;
+    if taken { Err(RefusalKind::NameTaken.into()) } else { Ok(()) }
 }
 
 /// Answers an OPAQUE registration request.
@@ -77,16 +76,50 @@ pub(crate) fn answer_registration(
 
 /// Checks an OPAQUE record (SPEC 9.4.1) and its profile, and makes the account's row of it.
 pub(crate) fn new_account(id: AccountId, name: UserName, record: Vec<u8>, kp: u8) -> Result<Account, Refuse> {
-    server::check_record(&record).map_err(|_| RefusalKind::Malformed)?;
-    Profile::try_from(kp).map_err(|_| RefusalKind::Malformed)?;
+    check_login(&record, kp)?;
     Ok(Account { id, name, login_record: Bytes::from(record), kp, disabled: false })
+}
+
+/// Checks an OPAQUE record and its profile.
+pub(crate) fn check_login(record: &[u8], kp: u8) -> Result<(), Refuse> {
+    server::check_record(record).map_err(|_| RefusalKind::Malformed)?;
+    Profile::try_from(kp).map_err(|_| RefusalKind::Malformed)?;
+    Ok(())
 }
 
 /// A login by password between KE2 and KE3.
 pub(crate) struct PasswordLogin {
     pub(crate) name: UserName,
-    account: Option<AccountId>,
+    account: Option<Proven>,
     state: ServerLogin,
+}
+
+/// How somebody showed to own an account without being one of its devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ProvenBy {
+    Password,
+    RecoveryCode,
+}
+
+/// An account whose password or recovery code was proven. It counts as long as the login record is the
+/// one that it was proven with: a new password ends what the old one began (SPEC 9.8.2).
+#[derive(Debug, Clone)]
+pub(crate) struct Proven {
+    pub(crate) account: AccountId,
+    pub(crate) by: ProvenBy,
+    login_record: Bytes,
+}
+
+impl Proven {
+    /// Whether it still counts.
+    pub(crate) fn check<S: Storage>(&self, store: &mut S) -> Result<(), Refuse> {
+        let account = store.account(&self.account)?.filter(|a| a.login_record == self.login_record);
+        match account {
+            None => Err(Refuse::Closing(RefusalKind::BadCredentials)),
+            Some(account) if account.disabled => Err(RefusalKind::Forbidden.into()),
+            Some(_) => Ok(()),
+        }
+    }
 }
 
 /// What a login by password is bound to beside the name.
@@ -116,15 +149,69 @@ pub(crate) fn start_password<S: Storage>(
     let terms = Terms { identities, protocol: PROTOCOL_VERSION, exporter: gate.exporter, kp };
     let record = account.as_ref().map(|a| &a.login_record[..]);
     let (state, ke2) = server::login_start(gate.secrets, record, ke1, &terms, rng).map_err(from_login)?;
-    let account = account.map(|a| a.id);
+    let proven = |a: Account| Proven { account: a.id, by: ProvenBy::Password, login_record: a.login_record };
+    let account = account.map(proven);
     Ok((PasswordLogin { name, account, state }, Ke2 { bytes: ke2.to_vec(), kp }))
 }
 
 /// Takes KE3: the account whose password it was.
-pub(crate) fn finish_password(login: PasswordLogin, ke3: &[u8]) -> Result<AccountId, Refuse> {
+pub(crate) fn finish_password<S: Storage>(store: &mut S, login: PasswordLogin, ke3: &[u8]) -> Result<Proven, Refuse> {
     // The session key has no use here: TLS carries the session, and the exporter is inside the login.
     server::login_finish(login.state, ke3).map_err(from_login)?;
-    login.account.ok_or(RefusalKind::BadCredentials.into())
+    let proven = login.account.ok_or(RefusalKind::BadCredentials)?;
+    // The password may have been changed since KE1.
+    proven.check(store)?;
+    Ok(proven)
+}
+
+/// A recovery between its two halves.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    pub(crate) name: UserName,
+    pub(crate) generation: u32,
+    key: VerifyKey,
+    account: Option<Proven>,
+}
+
+/// Bytes of a vault that the relay reads: the generation in front, the recovery key at the end (SPEC 10.4).
+const GENERATION_BYTES: usize = 4;
+
+/// Looks up whose recovery code would be right. A name that does not exist gets a decoy, so that
+/// both are checked alike (SPEC 9.9.1).
+pub(crate) fn start_recovery<S: Storage>(store: &mut S, name: UserName, decoy: VerifyKey) -> Result<Recovery, Refuse> {
+    let mut recovery = Recovery { name, generation: 1, key: decoy, account: None };
+    let Some(account) = store.account_named(&recovery.name)? else { return Ok(recovery) };
+    let vault = store.vault(&account.id)?.ok_or(RefusalKind::Unavailable)?;
+    let (front, end) = (vault.first_chunk::<GENERATION_BYTES>(), vault.last_chunk::<{ VerifyKey::BYTES }>());
+    // What is no vault has no code: only clients know what stands between.
+    let (Some(generation), Some(key)) = (front, end) else { return Ok(recovery) };
+    recovery.generation = u32::from_be_bytes(*generation);
+    recovery.key = VerifyKey(*key);
+    let login_record = account.login_record;
+    recovery.account = Some(Proven { account: account.id, by: ProvenBy::RecoveryCode, login_record });
+    Ok(recovery)
+}
+
+/// Checks the recovery code's signature over this connection.
+pub(crate) fn finish_recovery<S: Storage>(
+    store: &mut S,
+    recovery: Recovery,
+    (relay, binding): (&RelayId, &ChannelBinding),
+    signature: &Signature,
+) -> Result<Proven, Refuse> {
+    let bytes = recovery_bytes(relay, binding, &recovery.name, recovery.generation);
+    let signed = recovery.key.verifies(SIG_RECOVERY, &[&bytes], signature);
+    let proven = recovery.account.filter(|_| signed).ok_or(RefusalKind::BadCredentials)?;
+    proven.check(store)?;
+    Ok(proven)
+}
+
+/// Whether the account key of the current list wants the account deleted (SPEC 9.10.1).
+pub(crate) fn check_deletion(relay: &RelayId, list: &[u8], signature: &Signature) -> Result<(), Refuse> {
+    let list = DeviceList::decode(list).map_err(|_| RefusalKind::Unavailable)?;
+    let bytes = deletion_bytes(relay, &list.body().account_id, &list.hash());
+    let signed = list.body().account_key.verifies(SIG_DELETION, &[&bytes], signature);
+    if signed { Ok(()) } else { Err(RefusalKind::Forbidden.into()) }
 }
 
 fn from_login(error: ServerError) -> Refuse {
@@ -144,15 +231,19 @@ pub(crate) struct DeviceProof<'a> {
     pub(crate) signature: &'a Signature,
 }
 
+/// Whether this key signed the connection's challenge.
+pub(crate) fn is_signed_by(proof: &DeviceProof<'_>, key: &VerifyKey) -> bool {
+    let bytes = proof_bytes(&proof.relay, proof.binding, &proof.device, proof.incarnation);
+    key.verifies(SIG_PROOF, &[&bytes], proof.signature)
+}
+
 /// Whether the device is listed, in this incarnation, and signed this connection's challenge (SPEC
 /// 7.1.3).
 pub(crate) fn check_proof(roster: Option<&Roster>, proof: &DeviceProof<'_>) -> Result<(), Refuse> {
     let roster = roster.ok_or(RefusalKind::NotEnrolled)?;
     let device = roster.device(proof.device.device).ok_or(RefusalKind::NotEnrolled)?;
-    let bytes = proof_bytes(&proof.relay, proof.binding, &proof.device, proof.incarnation);
-    let signed = device.sig_key.verifies(SIG_PROOF, &[&bytes], proof.signature);
     // An earlier incarnation is let in: its store was set back, and only a login tells it so (SPEC 7.2.4).
-    if !signed || proof.incarnation > device.incarnation {
+    if !is_signed_by(proof, &device.sig_key) || proof.incarnation > device.incarnation {
         return Err(RefusalKind::NotEnrolled.into());
     }
     // Only who proved to be the device learns that the operator switched the account off.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chat_wire::device_list::{DeviceList, ListBody};
 use chat_wire::domain::plain_hash;
 use chat_wire::error::RefusalKind;
-use chat_wire::ids::{AccountId, RelayId, UserName};
+use chat_wire::ids::{AccountId, DeviceId, RelayId, UserName};
 use chat_wire::limits::VAULT_BYTES_MAX;
 
 use crate::limits::ROSTERS_CACHED_MAX;
@@ -65,35 +65,66 @@ pub(crate) fn first_list(relay: &RelayId, name: &UserName, list: &[u8], vault: &
 pub(crate) enum NextList {
     /// It is the current one: a repeat whose answer got lost.
     Known,
-    /// It is the next one.
-    Next(Box<ListChange>),
+    /// It takes the place of the current one.
+    Next(Box<Next>),
 }
 
-/// Checks an offered list against the current one (SPEC 5.5.1).
+/// A list that may be put.
+#[derive(Debug)]
+pub(crate) struct Next {
+    pub(crate) change: ListChange,
+    /// Devices that the current list does not have.
+    pub(crate) added: Vec<DeviceId>,
+    /// The account key signed it.
+    pub(crate) by_account_key: bool,
+    /// It names a vault of a higher generation.
+    pub(crate) new_vault: bool,
+}
+
+/// What an account holds now.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// The current list.
+    pub(crate) current: Bytes,
+    /// The one before it, if there is one.
+    pub(crate) before: Option<Bytes>,
+}
+
+impl Standing {
+    pub(crate) fn read<S: Storage>(store: &mut S, account: &AccountId) -> Result<Self, Refuse> {
+        let current = store.current_list(account)?.ok_or(RefusalKind::Unavailable)?;
+        let seq = stored(&current)?.body().seq;
+        let before = if seq > 1 { store.lists(account, seq.saturating_sub(2), 1)?.pop() } else { None };
+        Ok(Self { current, before })
+    }
+}
+
+fn stored(bytes: &[u8]) -> Result<DeviceList, Refuse> {
+    DeviceList::decode(bytes).map_err(|_| RefusalKind::Unavailable.into())
+}
+
+/// Checks an offered list against what stands (SPEC 5.5.1).
 pub(crate) fn next_list(
     relay: &RelayId,
-    current: &[u8],
+    standing: &Standing,
     offered: &[u8],
     vault: Option<&[u8]>,
 ) -> Result<NextList, Refuse> {
-    if current == offered {
+    if standing.current == offered {
         return Ok(NextList::Known);
     }
-    let current = DeviceList::decode(current).map_err(|_| RefusalKind::Unavailable)?;
+    let current = stored(&standing.current)?;
     let offered = decode(relay, offered)?;
-    let (old, new) = (current.body(), offered.body());
-    if new.account_id != old.account_id {
+    if offered.body().account_id != current.body().account_id {
         return Err(RefusalKind::BadList.into());
     }
-    // Made against another list than the current one: fetch, merge, try again.
-    if old.seq.checked_add(1) != Some(new.seq) || new.prev_hash != current.hash() {
-        return Err(RefusalKind::Conflict.into());
-    }
-    if !offered.follows(&current) {
+    let overruled = overruled(standing, &current, &offered)?;
+    if !offered.follows(overruled.as_ref().unwrap_or(&current)) {
         return Err(RefusalKind::BadList.into());
     }
-    let vault_changed = (new.vault_gen, new.vault_hash) != (old.vault_gen, old.vault_hash);
-    match (vault_changed, vault) {
+    let (old, new, replaces) = (current.body(), offered.body(), overruled.is_some());
+    let new_vault = (new.vault_gen, new.vault_hash) != (old.vault_gen, old.vault_hash);
+    match (new_vault, vault) {
         (true, Some(vault)) => check_vault(new, vault)?,
         (false, None) => {}
         _ => return Err(RefusalKind::BadList.into()),
@@ -104,7 +135,28 @@ pub(crate) fn next_list(
         })
     });
     let renewed = renewed.map(|d| d.id).collect();
-    Ok(NextList::Next(Box::new(change(&offered, vault, renewed))))
+    let added = new.devices.iter().filter(|d| !old.devices.iter().any(|was| was.id == d.id));
+    let added = added.map(|d| d.id).collect();
+    let change = ListChange { replaces, ..change(&offered, vault, renewed) };
+    Ok(NextList::Next(Box::new(Next { change, added, by_account_key: offered.signer().is_none(), new_vault })))
+}
+
+/// None when the offered list is to follow the current one. The account key wins over a device that was
+/// first to use a number (SPEC 5.5.4): then the list before both.
+fn overruled(standing: &Standing, current: &DeviceList, offered: &DeviceList) -> Result<Option<DeviceList>, Refuse> {
+    let (old, new) = (current.body(), offered.body());
+    if old.seq.checked_add(1) == Some(new.seq) && new.prev_hash == current.hash() {
+        return Ok(None);
+    }
+    let overrules = new.seq == old.seq && offered.signer().is_none() && current.signer().is_some();
+    if overrules && let Some(before) = &standing.before {
+        let before = stored(before)?;
+        if new.prev_hash == before.hash() {
+            return Ok(Some(before));
+        }
+    }
+    // Made against another list than the current one: fetch, merge, try again.
+    Err(RefusalKind::Conflict.into())
 }
 
 /// Refuses a list that carries a device key of another account (SPEC 5.5.1): nobody poses as
@@ -133,7 +185,7 @@ fn check_vault(body: &ListBody, vault: &[u8]) -> Result<(), Refuse> {
     if body.vault_hash == plain_hash(&[vault]) { Ok(()) } else { Err(RefusalKind::BadList.into()) }
 }
 
-fn change(list: &DeviceList, vault: Option<&[u8]>, renewed: Vec<chat_wire::ids::DeviceId>) -> ListChange {
+fn change(list: &DeviceList, vault: Option<&[u8]>, renewed: Vec<DeviceId>) -> ListChange {
     let body = list.body();
     let devices = body.live_devices().map(|d| RosterDevice {
         id: d.id,
@@ -149,5 +201,6 @@ fn change(list: &DeviceList, vault: Option<&[u8]>, renewed: Vec<chat_wire::ids::
         vault: vault.map(Bytes::copy_from_slice),
         devices: devices.collect(),
         renewed,
+        replaces: false,
     }
 }

@@ -97,6 +97,24 @@ pub struct Invite {
 /// SHA-256 of an invite code.
 pub type InviteHash = [u8; 32];
 
+/// A device that an account has removed, as far as the relay must know it when it comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedDevice {
+    /// Its Ed25519 key.
+    pub sig_key: VerifyKey,
+    /// The first list without it.
+    pub list: Bytes,
+}
+
+/// What remains of a deleted account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    /// When, milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// Until when nobody may take the name.
+    pub reserved_until_ms: u64,
+}
+
 /// A new account with its first list.
 #[derive(Debug, Clone)]
 pub struct NewAccount {
@@ -126,6 +144,8 @@ pub struct ListChange {
     pub devices: Vec<RosterDevice>,
     /// Devices whose keys or incarnation changed: their published prekeys are void.
     pub renewed: Vec<DeviceId>,
+    /// It takes the place of the list with the same number, which a device signed.
+    pub replaces: bool,
 }
 
 /// Reads of accounts.
@@ -150,6 +170,21 @@ pub trait AccountRows {
     /// # Errors
     /// [`StorageError`].
     fn key_holder(&mut self, key: &[u8; 32]) -> Result<Option<AccountId>, StorageError>;
+    /// Whether the account was deleted.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn deletion(&mut self, id: &AccountId) -> Result<Option<Deletion>, StorageError>;
+    /// Until when a deleted account keeps a name from being taken; 0 when none does.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn reserved_until(&mut self, name: &UserName) -> Result<u64, StorageError>;
+    /// A device that was removed from an account that still exists.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn removed_device(&mut self, device: &DeviceAddress) -> Result<Option<RemovedDevice>, StorageError>;
     /// An invite.
     ///
     /// # Errors

@@ -69,6 +69,24 @@ pub struct Reader {
     pub device: DeviceAddress,
     /// Everything up to here is durable there.
     pub seq: u64,
+    /// It reads what comes after this place: history starts at the join.
+    pub joined: u64,
+    /// Last place that it may read, when it was removed there; it is a member no longer.
+    pub until: Option<u64>,
+}
+
+impl Reader {
+    /// A device that joins at a place.
+    #[must_use]
+    pub fn joining(device: DeviceAddress, at: u64) -> Self {
+        Self { device, seq: at, joined: at, until: None }
+    }
+
+    /// Whether it is a member still.
+    #[must_use]
+    pub fn is_member(&self) -> bool {
+        self.until.is_none()
+    }
 }
 
 /// What expiry removed.
@@ -112,9 +130,9 @@ pub trait LogRows {
     /// # Errors
     /// [`StorageError`].
     fn readers(&mut self, log: &Log) -> Result<Vec<Reader>, StorageError>;
-    /// The rooms that a device reads, and how far.
+    /// The rooms that a device reads, and as what.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, u64)>, StorageError>;
+    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, Reader)>, StorageError>;
 }

@@ -8,14 +8,17 @@
 mod accounts;
 mod logs;
 pub mod memory;
+mod rooms;
 
+use bytes::Bytes;
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, PreKeyId, RequestKey};
 
 pub use accounts::{
-    Account, AccountRows, Incarnation, Invite, InviteHash, ListChange, NewAccount, Roster, RosterDevice, StandingKeys,
-    StoredRecord,
+    Account, AccountRows, Deletion, Incarnation, Invite, InviteHash, ListChange, NewAccount, RemovedDevice, Roster,
+    RosterDevice, StandingKeys, StoredRecord,
 };
 pub use logs::{Answered, Entry, Expired, Log, LogFigures, LogRows, Portion, Reader};
+pub use rooms::{Ending, Room, RoomRows, RoomWrite, StoredGroupInfo, StoredKeyPackage};
 
 use chat_wire::bundle::OneTimePair;
 
@@ -24,6 +27,10 @@ use chat_wire::bundle::OneTimePair;
 pub enum Write {
     /// Adds an account.
     AddAccount(Box<NewAccount>),
+    /// Replaces an account's OPAQUE record and its Argon2id profile.
+    PutLogin(AccountId, Bytes, u8),
+    /// Deletes an account with everything that was stored for it; only what [`Deletion`] says remains.
+    DeleteAccount(AccountId, Deletion),
     /// Puts an account's next list.
     PutList(Box<ListChange>),
     /// Writes a device's boot id.
@@ -43,12 +50,13 @@ pub enum Write {
     /// Deletes the entries up to here: every reader holds them, or they are too old. Their places are
     /// never given again.
     Trim(Log, u64),
-    /// A reader holds everything up to here. Its cursor only rises; one that reads no longer has none.
-    Advance(Log, Reader),
-    /// A device reads a log from here on.
-    Join(Log, Reader),
-    /// A device reads a log no longer.
-    Leave(Log, DeviceAddress),
+    /// A reader holds everything up to here. Its cursor only rises; a removed one that holds all that it
+    /// may read is forgotten.
+    Advance(Log, DeviceAddress, u64),
+    /// Puts a reader as it is given.
+    Read(Log, Reader),
+    /// Something about a room.
+    Room(RoomWrite),
 }
 
 /// The writes of one request.
@@ -75,8 +83,28 @@ pub enum StorageError {
     Io,
 }
 
+/// What makes a commit durable; it may run on another thread while the relay goes on.
+pub type SyncJob = Box<dyn FnOnce() -> Result<(), StorageError> + Send>;
+
+/// How far a commit has got.
+pub enum Commit {
+    /// It is durable.
+    Durable,
+    /// It is written, and durable once this has run.
+    Pending(SyncJob),
+}
+
+impl std::fmt::Debug for Commit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Durable => "Durable",
+            Self::Pending(_) => "Pending",
+        })
+    }
+}
+
 /// The relay's memory. One owner; `&mut` everywhere, so that an implementation may cache.
-pub trait Storage: AccountRows + LogRows {
+pub trait Storage: AccountRows + LogRows + RoomRows {
     /// Applies one request's writes, all or none.
     ///
     /// # Errors
@@ -92,6 +120,22 @@ pub trait Storage: AccountRows + LogRows {
     /// # Errors
     /// [`StorageError`]; everything since the last sync is gone.
     fn sync(&mut self) -> Result<(), StorageError>;
+    /// Ends the group of writes like [`Storage::sync`], but may leave the waiting to somebody else. At
+    /// most one is pending at a time; when its job fails, the next commit succeeds only once everything
+    /// before it is durable as well.
+    ///
+    /// # Errors
+    /// [`StorageError`]; everything since the last commit is gone.
+    fn commit(&mut self) -> Result<Commit, StorageError> {
+        self.sync().map(|()| Commit::Durable)
+    }
+    /// The relay ends in order.
+    ///
+    /// # Errors
+    /// [`StorageError`] when the next start has to take this for a crash.
+    fn close(&mut self) -> Result<(), StorageError> {
+        self.sync()
+    }
     /// Changes whenever another process (the operator's `admin`) has written.
     ///
     /// # Errors

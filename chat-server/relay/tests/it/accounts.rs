@@ -204,7 +204,7 @@ fn the_right_password_opens_list_and_vault_and_then_a_new_device_may_enter() {
     let mut alice = bench.person("alice");
     let first = register_with_password(&mut bench, &alice);
     let connection = bench.open();
-    let ready = bench.hello(connection);
+    bench.hello(connection);
     let reply = try_password(&mut bench, connection, "alice", PASSWORD);
     let ServerMessage::PasswordOk { account, list, vault } = reply else { panic!("{reply:?}") };
     assert_eq!((account, &list[..], &vault[..]), (alice.account, &alice.list[..], kit::VAULT));
@@ -214,10 +214,10 @@ fn the_right_password_opens_list_and_vault_and_then_a_new_device_may_enter() {
     );
 
     let list = ByteBuf::from(alice.add_device(2));
-    assert_eq!(bench.ask(connection, ClientMessage::PutDeviceList { list, vault: None }), ServerMessage::Done {});
-    let proof = alice.proof(2, &kit::binding(&ready, EXPORTER));
-    let reply = bench.ask(connection, proof);
-    assert!(matches!(reply, ServerMessage::LoggedIn { list_seq: 2, boot: None, .. }), "{reply:?}");
+    let put = ClientMessage::PutDeviceList { list, vault: None };
+    assert_eq!(bench.refusal(connection, put), RefusalKind::OutOfPlace);
+    let reply = bench.ask(connection, alice.enroll(2));
+    assert!(matches!(reply, ServerMessage::LoggedIn { list_seq: 2, boot: Some(_), .. }), "{reply:?}");
     assert!(!bench.is_closed(first), "the other device stays");
 }
 

@@ -86,7 +86,8 @@ fn a_removed_device_is_told_so_and_cannot_come_back_while_the_others_stay() {
     bench.pushed(second);
     assert_eq!(bench.ask(first, put(alice.revoke(2))), ServerMessage::Done {});
     let pushed = bench.pushed(second);
-    let removed = ServerMessage::LoggedOut { reason: LogoutReason::Removed, list: None };
+    let list = Some(ByteBuf::from(alice.list.clone()));
+    let removed = ServerMessage::LoggedOut { reason: LogoutReason::Removed, list };
     assert_eq!(pushed.last().map(|f| &f.message), Some(&removed));
     assert!(bench.is_closed(second) && !bench.is_closed(first));
     let again = bench.open();
@@ -102,10 +103,9 @@ fn a_device_that_removes_itself_gets_its_answer_before_the_goodbye() {
     bench.outputs.clear();
     assert_eq!(bench.ask(first, put(alice.revoke(1))), ServerMessage::Done {});
     let pushed = bench.pushed(first);
-    assert_eq!(
-        pushed.last().map(|f| &f.message),
-        Some(&ServerMessage::LoggedOut { reason: LogoutReason::Removed, list: None })
-    );
+    let list = Some(ByteBuf::from(alice.list.clone()));
+    let removed = ServerMessage::LoggedOut { reason: LogoutReason::Removed, list };
+    assert_eq!(pushed.last().map(|f| &f.message), Some(&removed));
     assert!(bench.is_closed(first));
 }
 

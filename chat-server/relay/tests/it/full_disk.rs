@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use chat_relay::storage::memory::MemoryStorage;
 use chat_relay::storage::{
-    Account, AccountRows, Answered, Entry, Expired, Incarnation, Invite, InviteHash, Log, LogFigures, LogRows, Portion,
-    Reader, Roster, StandingKeys, Storage, StorageError, StoredRecord, Write,
+    Account, AccountRows, Answered, Deletion, Ending, Entry, Expired, Incarnation, Invite, InviteHash, Log, LogFigures,
+    LogRows, Portion, Reader, RemovedDevice, Room, RoomRows, Roster, StandingKeys, Storage, StorageError,
+    StoredGroupInfo, StoredKeyPackage, StoredRecord, Write,
 };
 use chat_wire::bundle::OneTimePair;
-use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, UserName};
+use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName, UserName};
 
 /// Memory whose disk fills up.
 #[derive(Default)]
@@ -29,6 +30,9 @@ impl AccountRows for FullDisk {
         account_named(name: &UserName) -> Option<Account>;
         names(prefix: &str, limit: usize) -> Vec<(UserName, AccountId)>;
         key_holder(key: &[u8; 32]) -> Option<AccountId>;
+        deletion(id: &AccountId) -> Option<Deletion>;
+        reserved_until(name: &UserName) -> u64;
+        removed_device(device: &DeviceAddress) -> Option<RemovedDevice>;
         invite(hash: &InviteHash) -> Option<Invite>;
         roster(account: &AccountId) -> Option<Roster>;
         current_list(account: &AccountId) -> Option<Bytes>;
@@ -49,7 +53,23 @@ impl LogRows for FullDisk {
         log_entries(log: &Log, after_seq: u64, portion: Portion) -> Vec<Entry>;
         appended(log: &Log, from: &DeviceAddress, key: &RequestKey) -> Option<(u64, u64)>;
         readers(log: &Log) -> Vec<Reader>;
-        rooms_read(device: &DeviceAddress) -> Vec<(RoomId, u64)>;
+        rooms_read(device: &DeviceAddress) -> Vec<(RoomId, Reader)>;
+    }
+}
+
+impl RoomRows for FullDisk {
+    pass! {
+        room(id: &RoomId) -> Option<Room>;
+        room_named(name: &RoomName) -> Option<RoomId>;
+        rooms(asking: &AccountId, joined: bool, after: Option<&RoomName>, limit: usize) -> Vec<(Room, bool)>;
+        closed_rooms() -> Vec<RoomId>;
+        rooms_joined(account: &AccountId) -> usize;
+        ending(id: &RoomId) -> Option<Ending>;
+        ending_named(name: &RoomName) -> Option<Ending>;
+        group_info(id: &RoomId) -> Option<StoredGroupInfo>;
+        key_package(device: &DeviceAddress, now_ms: u64) -> Option<StoredKeyPackage>;
+        last_key_package(device: &DeviceAddress) -> Option<StoredKeyPackage>;
+        key_packages_left(device: &DeviceAddress) -> u32;
     }
 }
 

@@ -9,11 +9,15 @@ use chat_login::{Identities, Profile, client, server};
 use chat_wire::bundle::{LastResortKey, OneTimePair, SignedPreKey};
 use chat_wire::device_list::{DEVICE_MAY_SIGN, DEVICE_REVOKED, ListBody, ListedDevice, account_id, possession_bytes};
 use chat_wire::domain::{
-    SIG_LAST_RESORT, SIG_LIST, SIG_ONE_TIME_PAIR, SIG_POSSESSION, SIG_PROOF, SIG_SIGNED_PREKEY, labelled, plain_hash,
+    SIG_DELETION, SIG_LAST_RESORT, SIG_LIST, SIG_ONE_TIME_PAIR, SIG_POSSESSION, SIG_PROOF, SIG_RECOVERY,
+    SIG_SIGNED_PREKEY, labelled, plain_hash,
 };
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, ListHash, RelayId, RequestKey, UserName};
 use chat_wire::keys::{DhKey, KemKey, Signature, VerifyKey};
-use chat_wire::message::{ChannelBinding, ClientMessage, ListState, PacketHead, ServerMessage, proof_bytes};
+use chat_wire::message::{
+    AccountAsk, ChannelBinding, ClientMessage, ListState, NewDevice, PacketHead, ServerMessage, deletion_bytes,
+    proof_bytes, recovery_bytes,
+};
 use ed25519_dalek::{Signer as _, SigningKey};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
@@ -69,6 +73,7 @@ pub(crate) struct Person {
     pub(crate) devices: Vec<Device>,
     pub(crate) seq: u64,
     pub(crate) vault: (u32, Vec<u8>),
+    pub(crate) flags: u8,
     pub(crate) list: Vec<u8>,
 }
 
@@ -84,9 +89,49 @@ impl Person {
         let account = account_id(&VerifyKey(key.verifying_key().to_bytes()));
         let devices = vec![Device::new(other, 1, 1)];
         let (name, vault) = (UserName::parse(name).unwrap(), (1, VAULT.to_vec()));
-        let mut person = Self { name, relay, account, key, devices, seq: 1, vault, list: Vec::new() };
+        let mut person = Self { name, relay, account, key, devices, seq: 1, vault, flags: 0, list: Vec::new() };
         person.list = person.signed_list(ListHash([0; 32]));
         person
+    }
+
+    /// The same person somewhere else.
+    pub(crate) fn copy(&self) -> Self {
+        let devices = self.devices.iter().map(|d| Device {
+            id: d.id,
+            incarnation: d.incarnation,
+            flags: d.flags,
+            added_seq: d.added_seq,
+            key: d.key.clone(),
+            dh: d.dh,
+        });
+        Self {
+            name: self.name.clone(),
+            relay: self.relay,
+            account: self.account,
+            key: self.key.clone(),
+            devices: devices.collect(),
+            seq: self.seq,
+            vault: self.vault.clone(),
+            flags: self.flags,
+            list: self.list.clone(),
+        }
+    }
+
+    /// The first list once more, as everything is now.
+    pub(crate) fn resigned(&self) -> Vec<u8> {
+        self.signed_list(ListHash([0; 32]))
+    }
+
+    /// Adds a device to the lists to come.
+    pub(crate) fn push_device(&mut self, id: u32) {
+        self.devices.push(Device::new(self.name.as_str(), id, self.seq + 1));
+        self.devices.sort_by_key(|d| d.id.0);
+    }
+
+    /// Revokes a device in the next list, which another device signs.
+    pub(crate) fn revoke_by(&mut self, id: u32, signer: u32) -> Vec<u8> {
+        self.devices.iter_mut().filter(|d| d.id.0 == id).for_each(|d| d.flags |= DEVICE_REVOKED);
+        self.next_list_by(signer)
     }
 
     /// Takes another person's devices for the own ones.
@@ -115,8 +160,7 @@ impl Person {
 
     /// Adds a device to the next list.
     pub(crate) fn add_device(&mut self, id: u32) -> Vec<u8> {
-        self.devices.push(Device::new(self.name.as_str(), id, self.seq + 1));
-        self.devices.sort_by_key(|d| d.id.0);
+        self.push_device(id);
         self.next_list()
     }
 
@@ -126,7 +170,22 @@ impl Person {
         self.next_list()
     }
 
+    /// Signs the next list with a device's key instead of the account's.
+    pub(crate) fn next_list_by(&mut self, id: u32) -> Vec<u8> {
+        let before = ListHash(plain_hash(&[&self.list]));
+        self.seq += 1;
+        let body = self.body(before);
+        let signer = Some(DeviceId(id));
+        self.list = body.assemble(signer, &sign(&self.device(id).key, SIG_LIST, &body.signed_bytes(signer)));
+        self.list.clone()
+    }
+
     fn signed_list(&self, prev_hash: ListHash) -> Vec<u8> {
+        let body = self.body(prev_hash);
+        body.assemble(None, &sign(&self.key, SIG_LIST, &body.signed_bytes(None)))
+    }
+
+    fn body(&self, prev_hash: ListHash) -> ListBody {
         let account_key = VerifyKey(self.key.verifying_key().to_bytes());
         let devices = self.devices.iter().map(|device| {
             let claim = possession_bytes(&self.account, &account_key, device.id, &device.dh);
@@ -140,7 +199,7 @@ impl Person {
                 possession: sign(&device.key, SIG_POSSESSION, &claim),
             }
         });
-        let body = ListBody {
+        ListBody {
             relay_id: self.relay,
             account_id: self.account,
             seq: self.seq,
@@ -150,14 +209,13 @@ impl Person {
             expires_ms: 2,
             account_key,
             next_account_key_hash: [0; 32],
-            flags: 0,
+            flags: self.flags,
             vault_gen: self.vault.0,
             vault_hash: plain_hash(&[&self.vault.1]),
             record_floor: 0,
             name: self.name.clone(),
             devices: devices.collect(),
-        };
-        body.assemble(None, &sign(&self.key, SIG_LIST, &body.signed_bytes(None)))
+        }
     }
 
     /// The second half of a registration.
@@ -171,6 +229,31 @@ impl Person {
             invite: None,
             boot: BootId([1; 16]),
         }
+    }
+
+    /// Enters as a device that the list of now adds.
+    pub(crate) fn enroll(&self, id: u32) -> ClientMessage {
+        let list = ByteBuf::from(self.list.clone());
+        ClientMessage::Account(AccountAsk::Enroll { list, device: DeviceId(id), boot: BootId([100 + id as u8; 16]) })
+    }
+
+    /// The end of the account.
+    pub(crate) fn deletion(&self) -> Signature {
+        let list = ListHash(plain_hash(&[&self.list]));
+        sign(&self.key, SIG_DELETION, &deletion_bytes(&self.relay, &self.account, &list))
+    }
+
+    /// What a new password changes, with the list of now; the account record of that version is the body.
+    pub(crate) fn new_password(&self, login: [u8; 192], version: u64, device: Option<u32>) -> ClientMessage {
+        ClientMessage::Account(AccountAsk::NewPassword2 {
+            login: ByteBuf::from(login.to_vec()),
+            kp: 1,
+            list: ByteBuf::from(self.list.clone()),
+            vault: ByteBuf::from(self.vault.1.clone()),
+            expected: version - 1,
+            version,
+            device: device.map(|id| NewDevice { device: DeviceId(id), boot: BootId([id as u8; 16]) }),
+        })
     }
 
     /// A device's answer to a challenge.
@@ -220,7 +303,23 @@ impl Person {
     }
 }
 
-fn sign(key: &SigningKey, label: &str, bytes: &[u8]) -> Signature {
+/// A vault, as far as the relay reads one.
+pub(crate) fn vault(generation: u32, recovery: &SigningKey) -> Vec<u8> {
+    [&generation.to_be_bytes()[..], &[1; 500], &recovery.verifying_key().to_bytes()].concat()
+}
+
+/// Proves a recovery code on a connection.
+pub(crate) fn recovery(
+    code: &SigningKey,
+    relay: &RelayId,
+    binding: &ChannelBinding,
+    (name, generation): (&UserName, u32),
+) -> ClientMessage {
+    let signature = sign(code, SIG_RECOVERY, &recovery_bytes(relay, binding, name, generation));
+    ClientMessage::Account(AccountAsk::Recover2 { name: name.clone(), signature })
+}
+
+pub(crate) fn sign(key: &SigningKey, label: &str, bytes: &[u8]) -> Signature {
     Signature(key.sign(&labelled(label, &[bytes])).to_bytes())
 }
 

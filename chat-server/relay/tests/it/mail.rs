@@ -321,5 +321,5 @@ fn when_the_disk_is_full_nothing_is_accepted_nothing_is_shown_and_idle_clients_s
     bench.relay.storage().full = false;
     let a = bench.login(&alice, 1);
     accepted(&bench.ask_with(a, message, body).message);
-    assert_eq!(bench.delivered(b), [(1, Bytes::from_static(b"lost"))], "once, in the place that was free");
+    assert_eq!(bench.delivered(b), [(2, Bytes::from_static(b"lost"))], "once, in a place that was never given");
 }

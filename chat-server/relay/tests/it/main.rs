@@ -19,6 +19,7 @@ mod devices;
 mod mail;
 mod prekeys;
 mod presence;
+mod renewal;
 mod states;
 mod storage_suite;
 

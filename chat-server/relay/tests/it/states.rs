@@ -3,24 +3,28 @@
 use chat_relay::{Config, ConnectionId, Input, Output};
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::{Frame, FrameError};
-use chat_wire::ids::{AccountId, BootId, RequestKey};
-use chat_wire::message::{ClientMessage, PresenceStatus, ServerMessage};
+use chat_wire::ids::{AccountId, BootId, DeviceId, RequestKey, RoomName};
+use chat_wire::keys::Signature;
+use chat_wire::message::{AccountAsk, ClientMessage, PresenceStatus, RoomAsk, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use crate::bench::{Bench, EXPORTER, register1};
 use crate::kit::{self, Person};
 
-const STAGES: [&str; 6] = ["fresh", "greeted", "registering", "awaiting ke3", "password proven", "logged in"];
+const STAGES: [&str; 7] =
+    ["fresh", "greeted", "registering", "awaiting ke3", "recovering", "password proven", "logged in"];
 
 /// One message of each kind, and the states in which it is due.
 fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
-    const ANY_TRY: &[&str] = &["greeted", "registering", "awaiting ke3"];
-    const KE1: &[&str] = &["greeted", "registering", "awaiting ke3", "logged in"];
-    const PROOF: &[&str] = &["greeted", "registering", "awaiting ke3", "password proven"];
+    const ANY_TRY: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering"];
+    const KE1: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "logged in"];
+    const PROOF: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "password proven"];
     const ACCOUNT: &[&str] = &["password proven", "logged in"];
-    const ALIVE: &[&str] = &["greeted", "registering", "awaiting ke3", "password proven", "logged in"];
+    const ALIVE: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "password proven", "logged in"];
     const DEVICE: &[&str] = &["logged in"];
     let bytes = |n: usize| ByteBuf::from(vec![1; n]);
+    let signature = Signature([1; 64]);
+    let enroll = AccountAsk::Enroll { list: bytes(9), device: DeviceId(2), boot: BootId([2; 16]) };
     let binding = chat_wire::message::ChannelBinding { challenge: [0; 32], exporter: EXPORTER };
     vec![
         (ClientMessage::Hello { versions: vec![1], features: vec![] }, &["fresh"]),
@@ -30,7 +34,7 @@ fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
         (ClientMessage::Ke3 { ke3: bytes(64) }, &["awaiting ke3"]),
         (person.proof(1, &binding), PROOF),
         (ClientMessage::PutBoot { expected: None, new: BootId([2; 16]) }, DEVICE),
-        (ClientMessage::PutDeviceList { list: bytes(9), vault: None }, ACCOUNT),
+        (ClientMessage::PutDeviceList { list: bytes(9), vault: None }, DEVICE),
         (ClientMessage::FetchLists { account: AccountId([0; 32]), after_seq: 0 }, ACCOUNT),
         (ClientMessage::PutPreKeys { signed: None, last_resort: None, pairs: vec![] }, DEVICE),
         (ClientMessage::Claim { account: None, name: None, devices: vec![] }, DEVICE),
@@ -45,6 +49,12 @@ fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
         (ClientMessage::PutRecord { expected: 0, version: 1 }, DEVICE),
         (ClientMessage::GetVault {}, ACCOUNT),
         (ClientMessage::Logout {}, ACCOUNT),
+        (ClientMessage::Account(enroll), &["password proven"]),
+        (ClientMessage::Account(AccountAsk::Recover1 { name: person.name.clone() }), ANY_TRY),
+        (ClientMessage::Account(AccountAsk::Recover2 { name: person.name.clone(), signature }), &["recovering"]),
+        (ClientMessage::Account(AccountAsk::NewPassword1 { request: bytes(32) }), ACCOUNT),
+        (ClientMessage::Account(AccountAsk::Delete { signature }), DEVICE),
+        (ClientMessage::Room(RoomAsk::Info { name: RoomName::parse("some").unwrap() }), DEVICE),
     ]
 }
 
@@ -65,6 +75,10 @@ fn reach(bench: &mut Bench, stage: &str, known: &Person) -> ConnectionId {
         "awaiting ke3" => {
             let ke1 = crate::accounts::ke1_of(known.name.as_str());
             assert!(matches!(bench.ask(connection, ke1), ServerMessage::Ke2 { .. }));
+        }
+        "recovering" => {
+            let ask = ClientMessage::Account(AccountAsk::Recover1 { name: known.name.clone() });
+            assert!(matches!(bench.ask(connection, ask), ServerMessage::Account(_)));
         }
         "password proven" => crate::accounts::prove_password(bench, connection, known),
         _ => {}

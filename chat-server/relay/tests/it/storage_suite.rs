@@ -49,7 +49,7 @@ fn listed(name: &str, id: u32, incarnation: u32) -> RosterDevice {
 
 fn list(name: &str, seq: u64, devices: Vec<RosterDevice>) -> ListChange {
     let list = Bytes::from(format!("{name} list {seq}"));
-    ListChange { account: account(name), seq, list, vault: None, devices, renewed: vec![] }
+    ListChange { account: account(name), seq, list, vault: None, devices, renewed: vec![], replaces: false }
 }
 
 fn new_account(name: &str) -> Write {

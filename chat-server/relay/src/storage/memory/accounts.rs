@@ -1,16 +1,17 @@
 //! Accounts in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
 use chat_wire::bundle::OneTimePair;
-use chat_wire::ids::{AccountId, DeviceAddress, PreKeyId, UserName};
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, KeyPackageId, PreKeyId, UserName};
+use chat_wire::keys::VerifyKey;
 
 use super::MemoryStorage;
 use crate::storage::{
-    Account, AccountRows, Incarnation, Invite, InviteHash, ListChange, Log, NewAccount, Roster, RosterDevice,
-    StandingKeys, StorageError, StoredRecord,
+    Account, AccountRows, Deletion, Incarnation, Invite, InviteHash, ListChange, Log, NewAccount, RemovedDevice,
+    Roster, RosterDevice, StandingKeys, StorageError, StoredKeyPackage, StoredRecord,
 };
 
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub(super) struct Holding {
     pub(super) lists: BTreeMap<u64, Bytes>,
     pub(super) vault: Bytes,
     pub(super) record: StoredRecord,
+    /// Devices that were removed, with the number of the first list without them.
+    pub(super) removed: HashMap<DeviceId, (VerifyKey, u64)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,9 @@ pub(super) struct Device {
     pub(super) standing: StandingKeys,
     pub(super) pairs: Vec<OneTimePair>,
     pub(super) known_pairs: HashSet<PreKeyId>,
+    pub(super) packages: Vec<StoredKeyPackage>,
+    pub(super) known_packages: HashSet<KeyPackageId>,
+    pub(super) last_package: Option<StoredKeyPackage>,
 }
 
 impl MemoryStorage {
@@ -45,6 +51,7 @@ impl MemoryStorage {
             lists: BTreeMap::new(),
             vault: Bytes::new(),
             record: StoredRecord::default(),
+            removed: HashMap::new(),
         };
         self.names.insert(new.account.name.clone(), new.account.id);
         self.accounts.insert(new.account.id, holding);
@@ -61,19 +68,52 @@ impl MemoryStorage {
         if let Some(vault) = &change.vault {
             holding.vault = vault.clone();
         }
+        for device in &change.devices {
+            holding.removed.remove(&device.id);
+        }
         let before = std::mem::replace(&mut holding.roster, change.devices.clone());
         let kept: BTreeSet<_> = change.devices.iter().map(|d| d.id).collect();
         for device in before {
             let address = DeviceAddress { account: change.account, device: device.id };
             if !kept.contains(&device.id) {
-                self.devices.remove(&address);
-                self.logs.remove(&Log::Mailbox(address));
+                if let Some(holding) = self.accounts.get_mut(&change.account) {
+                    holding.removed.insert(device.id, (device.sig_key, change.seq));
+                }
+                self.remove_device(&address);
             } else if change.renewed.contains(&device.id) {
                 let stored = self.device(&address);
                 stored.standing = StandingKeys::default();
                 stored.pairs.clear();
+                stored.packages.clear();
+                stored.last_package = None;
             }
         }
+    }
+
+    fn remove_device(&mut self, device: &DeviceAddress) {
+        self.devices.remove(device);
+        self.logs.remove(&Log::Mailbox(*device));
+        self.answered.retain(|(of, _), _| of != device);
+        for log in self.logs.values_mut() {
+            log.leave(device);
+        }
+    }
+
+    pub(super) fn put_login(&mut self, account: &AccountId, record: &Bytes, kp: u8) {
+        if let Some(holding) = self.accounts.get_mut(account) {
+            holding.account.login_record = record.clone();
+            holding.account.kp = kp;
+        }
+    }
+
+    pub(super) fn delete_account(&mut self, account: &AccountId, deletion: Deletion) {
+        let Some(holding) = self.accounts.remove(account) else { return };
+        for device in holding.roster {
+            self.remove_device(&DeviceAddress { account: *account, device: device.id });
+        }
+        self.keys.retain(|_, holder| holder != account);
+        self.names.remove(&holding.account.name);
+        self.deletions.insert(*account, (holding.account.name, deletion));
     }
 
     pub(super) fn put_standing_keys(&mut self, device: &DeviceAddress, keys: &StandingKeys) {
@@ -109,6 +149,21 @@ impl AccountRows for MemoryStorage {
 
     fn key_holder(&mut self, key: &[u8; 32]) -> Result<Option<AccountId>, StorageError> {
         Ok(self.keys.get(key).copied())
+    }
+
+    fn deletion(&mut self, id: &AccountId) -> Result<Option<Deletion>, StorageError> {
+        Ok(self.deletions.get(id).map(|(_, deletion)| *deletion))
+    }
+
+    fn reserved_until(&mut self, name: &UserName) -> Result<u64, StorageError> {
+        let of_name = self.deletions.values().filter(|(of, _)| of == name);
+        Ok(of_name.map(|(_, deletion)| deletion.reserved_until_ms).max().unwrap_or(0))
+    }
+
+    fn removed_device(&mut self, device: &DeviceAddress) -> Result<Option<RemovedDevice>, StorageError> {
+        let Some(holding) = self.accounts.get(&device.account) else { return Ok(None) };
+        let Some((sig_key, seq)) = holding.removed.get(&device.device).copied() else { return Ok(None) };
+        Ok(holding.lists.get(&seq).map(|list| RemovedDevice { sig_key, list: list.clone() }))
     }
 
     fn invite(&mut self, hash: &InviteHash) -> Result<Option<Invite>, StorageError> {

@@ -14,7 +14,7 @@ pub(super) struct StoredLog {
     last_seq: u64,
     floor_seq: u64,
     entries: BTreeMap<u64, Entry>,
-    readers: BTreeMap<DeviceAddress, u64>,
+    readers: BTreeMap<DeviceAddress, Reader>,
 }
 
 impl StoredLog {
@@ -31,20 +31,28 @@ impl StoredLog {
         self.entries = self.entries.split_off(&seq.saturating_add(1));
         self.floor_seq = self.floor_seq.max(seq);
         self.last_seq = self.last_seq.max(seq);
+        self.readers.retain(|_, reader| reader.until.is_none_or(|until| until > seq));
     }
 
-    pub(super) fn advance(&mut self, reader: Reader) {
-        if let Some(seq) = self.readers.get_mut(&reader.device) {
-            *seq = reader.seq.max(*seq);
+    pub(super) fn advance(&mut self, device: &DeviceAddress, seq: u64) {
+        if let Some(reader) = self.readers.get_mut(device) {
+            reader.seq = reader.seq.max(seq);
+            if reader.until.is_some_and(|until| reader.seq >= until) {
+                self.readers.remove(device);
+            }
         }
     }
 
-    pub(super) fn join(&mut self, reader: Reader) {
-        self.readers.entry(reader.device).or_insert(reader.seq);
+    pub(super) fn read(&mut self, reader: Reader) {
+        self.readers.insert(reader.device, reader);
     }
 
     pub(super) fn leave(&mut self, device: &DeviceAddress) {
         self.readers.remove(device);
+    }
+
+    pub(super) fn readers(&self) -> impl Iterator<Item = &Reader> {
+        self.readers.values()
     }
 
     /// Removes at most so many entries that were accepted before a time; says how many.
@@ -109,13 +117,13 @@ impl LogRows for MemoryStorage {
     }
 
     fn readers(&mut self, log: &Log) -> Result<Vec<Reader>, StorageError> {
-        let readers = self.logs.get(log).into_iter().flat_map(|log| &log.readers);
-        Ok(readers.map(|(device, seq)| Reader { device: *device, seq: *seq }).collect())
+        let readers = self.logs.get(log).into_iter().flat_map(StoredLog::readers);
+        Ok(readers.copied().collect())
     }
 
-    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, u64)>, StorageError> {
+    fn rooms_read(&mut self, device: &DeviceAddress) -> Result<Vec<(RoomId, Reader)>, StorageError> {
         let read = self.logs.iter().filter_map(|(log, stored)| match log {
-            Log::Room(room) => stored.readers.get(device).map(|seq| (*room, *seq)),
+            Log::Room(room) => stored.readers.get(device).map(|reader| (*room, *reader)),
             Log::Mailbox(_) => None,
         });
         Ok(read.collect())

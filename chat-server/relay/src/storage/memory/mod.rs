@@ -2,14 +2,16 @@
 
 mod accounts;
 mod logs;
+mod rooms;
 
 use std::collections::{BTreeMap, HashMap};
 
-use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, UserName};
+use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName, UserName};
 
 use self::accounts::{Device, Holding};
 use self::logs::StoredLog;
-use super::{Answered, Expired, Invite, InviteHash, Log, Storage, StorageError, Write};
+use self::rooms::Holding as RoomHolding;
+use super::{Answered, Deletion, Ending, Expired, Invite, InviteHash, Log, Storage, StorageError, Write};
 
 /// Everything in maps; nothing is durable, so `sync` has nothing to do.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +20,10 @@ pub struct MemoryStorage {
     names: BTreeMap<UserName, AccountId>,
     keys: HashMap<[u8; 32], AccountId>,
     devices: HashMap<DeviceAddress, Device>,
+    deletions: HashMap<AccountId, (UserName, Deletion)>,
+    rooms: HashMap<RoomId, RoomHolding>,
+    room_names: BTreeMap<RoomName, RoomId>,
+    endings: HashMap<RoomId, Ending>,
     invites: HashMap<InviteHash, Invite>,
     logs: BTreeMap<Log, StoredLog>,
     answered: HashMap<(DeviceAddress, RequestKey), Answered>,
@@ -52,14 +58,17 @@ impl MemoryStorage {
                 !known && !taken && new.invite.is_none_or(invited)
             }
             Write::PutList(change) => match self.accounts.get(&change.account) {
-                Some(holding) => !holding.lists.contains_key(&change.seq),
+                Some(holding) => holding.lists.contains_key(&change.seq) == change.replaces,
                 None => added(&change.account),
             },
-            Write::PutRecord(account, _) => self.accounts.contains_key(account) || added(account),
+            Write::PutRecord(account, _) | Write::PutLogin(account, ..) | Write::DeleteAccount(account, _) => {
+                self.accounts.contains_key(account) || added(account)
+            }
             Write::Append(log, entry) => {
                 let earlier = |w: &Write| matches!(w, Write::Append(l, e) if l == log && e.seq >= entry.seq);
                 self.logs.get(log).is_none_or(|l| l.last_seq() < entry.seq) && !before.iter().any(earlier)
             }
+            Write::Room(write) => self.check_room(write, before),
             _ => true,
         };
         if ok { Ok(()) } else { Err(StorageError::Conflict) }
@@ -68,6 +77,8 @@ impl MemoryStorage {
     fn write(&mut self, write: &Write) {
         match write {
             Write::AddAccount(new) => self.add_account(new),
+            Write::PutLogin(account, record, kp) => self.put_login(account, record, *kp),
+            Write::DeleteAccount(account, deletion) => self.delete_account(account, *deletion),
             Write::PutList(change) => self.put_list(change),
             Write::PutBoot(device, boot) => self.device(device).incarnation.boot = Some(*boot),
             Write::PutRecord(account, record) => {
@@ -90,9 +101,9 @@ impl MemoryStorage {
                 incarnation.step = incarnation.step.max(*step);
             }
             Write::Trim(log, seq) => self.log(log).trim(*seq),
-            Write::Advance(log, reader) => self.log(log).advance(*reader),
-            Write::Join(log, reader) => self.log(log).join(*reader),
-            Write::Leave(log, device) => self.log(log).leave(device),
+            Write::Advance(log, device, seq) => self.log(log).advance(device, *seq),
+            Write::Read(log, reader) => self.log(log).read(*reader),
+            Write::Room(write) => self.write_room(write),
         }
     }
 }

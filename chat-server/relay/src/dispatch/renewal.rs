@@ -1,0 +1,247 @@
+//! New devices, new passwords, recovery, deletion (SPEC 9.7 to 9.10).
+
+use bytes::Bytes;
+use chat_wire::device_list::{DeviceList, FLAG_APPROVAL};
+use chat_wire::error::RefusalKind;
+use chat_wire::ids::{AccountId, DeviceAddress, UserName};
+use chat_wire::keys::Signature;
+use chat_wire::message::{AccountAnswer, AccountAsk, LogoutReason, NewDevice, ServerMessage};
+use serde_bytes::ByteBuf;
+
+use super::log::devices_left;
+use super::reply::{Here, Reply};
+use super::steps::{account_data, log_in, put_list, rooms_of};
+use crate::core::Core;
+use crate::peer::{Connection, Peer};
+use crate::refuse::Refuse;
+use crate::service::accounts::{self, ProvenBy};
+use crate::service::devices::{self, Next, NextList, Standing};
+use crate::service::records::{self, NextRecord};
+use crate::storage::{Batch, Deletion, Storage, Write};
+
+/// Routes what a connection asks of its account.
+pub(super) fn ask<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (ask, body): (AccountAsk, Bytes),
+) -> Result<Reply, Refuse> {
+    match ask {
+        AccountAsk::Enroll { list, device, boot } => {
+            enroll(core, here, connection, (&list, NewDevice { device, boot }))
+        }
+        AccountAsk::Recover1 { name } => recover1(core, here, connection, name),
+        AccountAsk::Recover2 { name, signature } => recover2(core, connection, (&name, &signature)),
+        AccountAsk::NewPassword1 { request } => new_password1(core, here, connection, &request),
+        AccountAsk::NewPassword2 { login, kp, list, vault, expected, version, device } => {
+            let change = PasswordChange {
+                login: Bytes::from(login.into_vec()),
+                kp,
+                list,
+                vault,
+                record: (expected, version, body),
+                device,
+            };
+            new_password2(core, here, connection, change)
+        }
+        AccountAsk::Delete { signature } => delete(core, here, connection, &signature),
+    }
+}
+
+/// A password is enough for a new device, unless the account wants more: then the recovery code.
+fn may_add_devices(standing: &Standing, by: ProvenBy) -> Result<(), Refuse> {
+    let list = DeviceList::decode(&standing.current).map_err(|_| RefusalKind::Unavailable)?;
+    let approval = list.body().flags & FLAG_APPROVAL != 0;
+    if approval && by == ProvenBy::Password { Err(RefusalKind::Forbidden.into()) } else { Ok(()) }
+}
+
+/// The list adds this device and no other, and the account key signed it.
+fn adds_only(next: &Next, device: Option<NewDevice>) -> Result<(), Refuse> {
+    let wanted: Vec<_> = device.iter().map(|d| d.device).collect();
+    let listed = device.is_none_or(|d| next.change.devices.iter().any(|listed| listed.id == d.device));
+    let ok = next.by_account_key && next.added == wanted && listed;
+    if ok { Ok(()) } else { Err(RefusalKind::BadList.into()) }
+}
+
+fn enroll<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (list, new): (&[u8], NewDevice),
+) -> Result<Reply, Refuse> {
+    let proven = connection.peer.proven().ok_or(RefusalKind::OutOfPlace)?;
+    let (account, by) = (proven.account, proven.by);
+    core.gates.changes.take(account, here.now.uptime_ms)?;
+    let device = DeviceAddress { account, device: new.device };
+    let standing = Standing::read(&mut core.store, &account)?;
+    match devices::next_list(&core.secrets.identity.id(), &standing, list, None)? {
+        // A repeat whose answer got lost: only that device's store knows the boot id.
+        NextList::Known if core.store.incarnation(&device)?.boot == Some(new.boot) => {}
+        NextList::Known => return Err(RefusalKind::BadList.into()),
+        NextList::Next(next) => {
+            may_add_devices(&standing, by)?;
+            adds_only(&next, Some(new))?;
+            put_list(core, here, *next, vec![Write::PutBoot(device, new.boot)])?;
+        }
+    }
+    log_in(core, here, connection, device)
+}
+
+fn recover1<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    name: UserName,
+) -> Result<Reply, Refuse> {
+    connection.peer = Peer::Greeted;
+    // SPEC 9.9.2.
+    core.gates.try_password(&name, connection.origin, here.now)?;
+    let recovery = accounts::start_recovery(&mut core.store, name, core.secrets.identity.public())?;
+    let answer = AccountAnswer::RecoveryCodeOf { generation: recovery.generation };
+    connection.peer = Peer::Recovering(Box::new(recovery));
+    Ok(Reply::Answer(ServerMessage::Account(answer)))
+}
+
+fn recover2<S: Storage>(
+    core: &mut Core<S>,
+    connection: &mut Connection,
+    (name, signature): (&UserName, &Signature),
+) -> Result<Reply, Refuse> {
+    let Peer::Recovering(recovery) = std::mem::replace(&mut connection.peer, Peer::Greeted) else {
+        return Err(RefusalKind::OutOfPlace.into());
+    };
+    if recovery.name != *name {
+        return Err(RefusalKind::Malformed.into());
+    }
+    let ends = (&core.secrets.identity.id(), &connection.binding);
+    let proven = accounts::finish_recovery(&mut core.store, *recovery, ends, signature)?;
+    core.gates.password_was_right(name, connection.origin);
+    let account = proven.account;
+    let (list, vault) = account_data(core, &account)?;
+    connection.peer = Peer::PasswordProven(proven);
+    Ok(Reply::Answer(ServerMessage::Account(AccountAnswer::RecoveryOk { account, list, vault })))
+}
+
+/// The account that a connection may give a new password.
+fn own_account(connection: &Connection) -> Result<AccountId, Refuse> {
+    let device = connection.peer.device().map(|device| device.account);
+    device.or(connection.peer.proven().map(|proven| proven.account)).ok_or(RefusalKind::OutOfPlace.into())
+}
+
+fn new_password1<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &Connection,
+    request: &[u8],
+) -> Result<Reply, Refuse> {
+    let account = own_account(connection)?;
+    core.gates.changes.take(account, here.now.uptime_ms)?;
+    let name = core.store.account(&account)?.ok_or(RefusalKind::Unavailable)?.name;
+    let relay = core.secrets.identity.id();
+    let response = accounts::answer_registration(&core.secrets.login, &relay, &name, request)?;
+    let answer = AccountAnswer::NewPasswordReply { response: ByteBuf::from(response) };
+    Ok(Reply::Answer(ServerMessage::Account(answer)))
+}
+
+/// Everything that a new password changes.
+struct PasswordChange {
+    login: Bytes,
+    kp: u8,
+    list: ByteBuf,
+    vault: ByteBuf,
+    /// Expected version, new version, bytes.
+    record: (u64, u64, Bytes),
+    device: Option<NewDevice>,
+}
+
+fn new_password2<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    change: PasswordChange,
+) -> Result<Reply, Refuse> {
+    let account = own_account(connection)?;
+    core.gates.changes.take(account, here.now.uptime_ms)?;
+    accounts::check_login(&change.login, change.kp)?;
+    let logged_in = connection.peer.device().is_some();
+    if logged_in && change.device.is_some() {
+        return Err(RefusalKind::Malformed.into());
+    }
+    let standing = Standing::read(&mut core.store, &account)?;
+    let relay = core.secrets.identity.id();
+    match devices::next_list(&relay, &standing, &change.list, Some(&change.vault))? {
+        NextList::Known => repeated(core, account, &change)?,
+        NextList::Next(next) => {
+            if let (Some(proven), Some(_)) = (connection.peer.proven(), change.device) {
+                may_add_devices(&standing, proven.by)?;
+            }
+            adds_only(&next, change.device)?;
+            if !next.new_vault {
+                return Err(RefusalKind::BadList.into());
+            }
+            put_password(core, here, *next, &change)?;
+        }
+    }
+    let device = change.device.map(|new| DeviceAddress { account, device: new.device });
+    match device {
+        Some(device) => log_in(core, here, connection, device),
+        None => Ok(Reply::done()),
+    }
+}
+
+/// SPEC 9.8.1: one change, or nothing. Who proved the old password on another connection finds it void.
+fn put_password<S: Storage>(core: &mut Core<S>, here: Here, next: Next, change: &PasswordChange) -> Result<(), Refuse> {
+    let account = next.change.account;
+    let (expected, version, body) = &change.record;
+    let stored = core.store.record(&account)?;
+    let mut rest: Batch = vec![Write::PutLogin(account, change.login.clone(), change.kp)];
+    if let NextRecord::Next(record) = records::next_record(&stored, *expected, *version, body.clone())? {
+        rest.push(Write::PutRecord(account, record));
+    }
+    if let Some(new) = change.device {
+        rest.push(Write::PutBoot(DeviceAddress { account, device: new.device }, new.boot));
+    }
+    put_list(core, here, next, rest)
+}
+
+/// A change whose answer got lost: the list is the current one, and so must be the rest of it.
+fn repeated<S: Storage>(core: &mut Core<S>, account: AccountId, change: &PasswordChange) -> Result<(), Refuse> {
+    let stored = core.store.account(&account)?.ok_or(RefusalKind::Unavailable)?;
+    let same_boot = match change.device {
+        None => true,
+        Some(new) => {
+            let device = DeviceAddress { account, device: new.device };
+            core.store.incarnation(&device)?.boot == Some(new.boot)
+        }
+    };
+    let same = stored.login_record == change.login && same_boot;
+    if same { Ok(()) } else { Err(RefusalKind::Conflict.into()) }
+}
+
+fn delete<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &Connection,
+    signature: &Signature,
+) -> Result<Reply, Refuse> {
+    let own = connection.peer.device().ok_or(RefusalKind::OutOfPlace)?;
+    let account = own.account;
+    core.gates.changes.take(account, here.now.uptime_ms)?;
+    let list = core.store.current_list(&account)?.ok_or(RefusalKind::Unavailable)?;
+    accounts::check_deletion(&core.secrets.identity.id(), &list, signature)?;
+    let at_ms = here.now.wall_ms;
+    let reserved_until_ms = at_ms.saturating_add(core.config.limits.name_reserved_ms);
+    let roster = core.rosters.get(&mut core.store, &account)?.ok_or(RefusalKind::Unavailable)?;
+    let devices: Vec<_> = roster.devices.iter().map(|d| DeviceAddress { account, device: d.id }).collect();
+    let rooms = rooms_of(core, &devices)?;
+    core.apply(&vec![Write::DeleteAccount(account, Deletion { at_ms, reserved_until_ms })])?;
+    core.rosters.forget(&account);
+    for (device, connection) in core.logins.iter().filter(|(device, _)| device.account == account) {
+        core.mailboxes.forget(device);
+        if *device != own {
+            core.round.dismissals.push((*connection, LogoutReason::Deleted.into()));
+        }
+    }
+    devices_left(core, rooms, at_ms)?;
+    Ok(Reply::Last(ServerMessage::Done {}))
+}

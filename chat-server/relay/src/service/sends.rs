@@ -1,0 +1,273 @@
+//! Sends that are not durable yet. While a sync runs they wait for the next group; a recipient device
+//! that acknowledges before that has made its packet durable itself, so its row is never written, and a
+//! send all of whose packets are acknowledged is answered at once (SPEC 1.3).
+
+use std::collections::{HashMap, VecDeque};
+
+use chat_wire::ids::{DeviceAddress, RequestKey};
+
+use crate::round::ConnectionId;
+use crate::storage::{Answered, Batch, Entry, Log, Write};
+
+/// What the sender is told when its send is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) connection: ConnectionId,
+    pub(crate) request: u32,
+    pub(crate) accepted_ms: u64,
+    pub(crate) step: u64,
+}
+
+/// A send on its way.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    from: DeviceAddress,
+    key: RequestKey,
+    /// Step of the send; the receipt carries the highest of its device.
+    step: u64,
+    accepted_ms: u64,
+    /// None once it was given, or the send was refused.
+    receipt: Option<Receipt>,
+    packets: Vec<Packet>,
+    /// Packets that nobody acknowledged.
+    open: usize,
+}
+
+#[derive(Debug)]
+struct Packet {
+    to: DeviceAddress,
+    /// None once it is written, or need not be.
+    entry: Option<Entry>,
+}
+
+/// Where a packet waits for its acknowledgement: the send by its number, the packet by its place in it.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    seq: u64,
+    send: u64,
+    packet: usize,
+}
+
+/// The sends that are not durable, in order of arrival:
+///
+/// ```text
+/// | under way: a sync makes them durable | written: with the next sync | waiting to be written |
+/// ```
+#[derive(Debug, Default)]
+pub(crate) struct Sends {
+    sends: VecDeque<Sent>,
+    /// Number of the first.
+    first: u64,
+    under_way: usize,
+    written: usize,
+    places: HashMap<DeviceAddress, VecDeque<Place>>,
+    bytes: usize,
+}
+
+impl Sent {
+    pub(crate) fn new(
+        receipt: Receipt,
+        (from, key, step): (DeviceAddress, RequestKey, u64),
+        packets: Vec<(DeviceAddress, Entry)>,
+    ) -> Self {
+        let (open, accepted_ms) = (packets.len(), receipt.accepted_ms);
+        let packets = packets.into_iter().map(|(to, entry)| Packet { to, entry: Some(entry) }).collect();
+        Self { from, key, step, accepted_ms, receipt: Some(receipt), packets, open }
+    }
+
+    /// Devices that it has packets for.
+    pub(crate) fn recipients(&self) -> impl Iterator<Item = &DeviceAddress> {
+        self.packets.iter().map(|packet| &packet.to)
+    }
+
+    /// The storage did not take it: the receipt that nobody gets.
+    pub(crate) fn refuse(&mut self) -> Option<Receipt> {
+        self.receipt.take()
+    }
+
+    /// Moves out what makes it durable; the answer first, because only it can meet a row of its kind.
+    pub(crate) fn write(&mut self, batch: &mut Batch) {
+        batch.push(Write::Answer(self.from, self.key, Answered { accepted_ms: self.accepted_ms }, self.step));
+        for Packet { to, entry } in &mut self.packets {
+            batch.extend(entry.take().map(|entry| Write::Append(Log::Mailbox(*to), entry)));
+        }
+    }
+}
+
+impl Sends {
+    /// Adds one; packets for devices that are connected may be acknowledged before they are durable.
+    pub(crate) fn push(&mut self, sent: Sent, is_connected: impl Fn(&DeviceAddress) -> bool) {
+        let send = self.first.saturating_add(u64::try_from(self.sends.len()).unwrap_or(u64::MAX));
+        for (packet, Packet { to, entry }) in sent.packets.iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            self.bytes = self.bytes.saturating_add(entry.body.len());
+            if is_connected(to) {
+                self.places.entry(*to).or_default().push_back(Place { seq: entry.seq, send, packet });
+            }
+        }
+        self.sends.push_back(sent);
+    }
+
+    /// A device holds everything up to a place: the receipts that are due now. Rows that were not
+    /// written yet never are.
+    pub(crate) fn acknowledge(&mut self, device: &DeviceAddress, seq: u64) -> Vec<Receipt> {
+        let mut receipts = Vec::new();
+        let Some(places) = self.places.get_mut(device) else { return receipts };
+        while let Some(place) = places.pop_front_if(|place| place.seq <= seq) {
+            let at = place.send.checked_sub(self.first).and_then(|at| usize::try_from(at).ok());
+            let Some(sent) = at.and_then(|at| self.sends.get_mut(at)) else { continue };
+            let Some(packet) = sent.packets.get_mut(place.packet) else { continue };
+            if let Some(entry) = packet.entry.take() {
+                self.bytes = self.bytes.saturating_sub(entry.body.len());
+            }
+            sent.open = sent.open.saturating_sub(1);
+            if sent.open == 0 {
+                receipts.extend(sent.receipt.take());
+            }
+        }
+        if places.is_empty() {
+            self.places.remove(device);
+        }
+        receipts
+    }
+
+    /// Those that wait to be written; they count as written from now on. Only the last step of a device
+    /// counts, the others need no write.
+    pub(crate) fn write(&mut self) -> impl Iterator<Item = &mut Sent> {
+        self.bytes = 0;
+        let mut highest: HashMap<DeviceAddress, u64> = HashMap::new();
+        let before = self.under_way.saturating_add(self.written);
+        for sent in self.sends.range_mut(before..).rev() {
+            let seen = highest.entry(sent.from).or_default();
+            if sent.step <= *seen {
+                sent.step = 0;
+            } else {
+                *seen = sent.step;
+            }
+        }
+        self.written = self.sends.len().saturating_sub(self.under_way);
+        self.sends.range_mut(before..)
+    }
+
+    /// A sync for what is written is under way.
+    pub(crate) fn sync(&mut self) {
+        self.under_way = self.under_way.saturating_add(std::mem::take(&mut self.written));
+    }
+
+    /// What was under way is durable, or refused: the receipts that nobody got yet.
+    pub(crate) fn synced(&mut self) -> Vec<Receipt> {
+        let count = std::mem::take(&mut self.under_way);
+        self.finish(count)
+    }
+
+    /// What was written is durable without a sync to wait for, or refused: likewise.
+    pub(crate) fn settled(&mut self) -> Vec<Receipt> {
+        self.sync();
+        self.synced()
+    }
+
+    fn finish(&mut self, count: usize) -> Vec<Receipt> {
+        let done: Vec<Sent> = self.sends.drain(..count.min(self.sends.len())).collect();
+        self.first = self.first.saturating_add(u64::try_from(done.len()).unwrap_or(0));
+        // Places of devices that did not acknowledge in time.
+        for to in done.iter().filter(|sent| sent.open > 0).flat_map(Sent::recipients) {
+            let Some(places) = self.places.get_mut(to) else { continue };
+            while places.pop_front_if(|place| place.send < self.first).is_some() {}
+            if places.is_empty() {
+                self.places.remove(to);
+            }
+        }
+        done.into_iter().filter_map(|sent| sent.receipt).collect()
+    }
+
+    /// Whether some wait to be written.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.sends.len() > self.under_way.saturating_add(self.written)
+    }
+
+    /// Bytes of packets that wait to be written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use chat_wire::ids::{AccountId, DeviceId};
+
+    fn device(number: u8) -> DeviceAddress {
+        DeviceAddress { account: AccountId([number; 32]), device: DeviceId(1) }
+    }
+
+    fn sent(number: u8, to: &[(u8, u64)]) -> Sent {
+        let entry = |seq| Entry {
+            seq,
+            accepted_ms: 7,
+            from: device(0),
+            kind: 0,
+            key: None,
+            body: Bytes::from_static(b"packet"),
+        };
+        let receipt =
+            Receipt { connection: ConnectionId(1), request: u32::from(number), accepted_ms: 7, step: number.into() };
+        let packets = to.iter().map(|(to, seq)| (device(*to), entry(*seq))).collect();
+        Sent::new(receipt, (device(0), RequestKey([number; 16]), number.into()), packets)
+    }
+
+    fn writes(sends: &mut Sends) -> (usize, Vec<u64>) {
+        let mut batch = Batch::new();
+        sends.write().for_each(|s| s.write(&mut batch));
+        let rows = batch.iter().filter(|w| matches!(w, Write::Append(..))).count();
+        let steps = batch.iter().filter_map(|w| if let Write::Answer(.., step) = w { Some(*step) } else { None });
+        (rows, steps.collect())
+    }
+
+    fn numbers(receipts: &[Receipt]) -> Vec<u32> {
+        receipts.iter().map(|r| r.request).collect()
+    }
+
+    #[test]
+    fn a_send_is_answered_when_its_last_recipient_has_acknowledged_and_its_rows_are_never_written() {
+        let mut sends = Sends::default();
+        sends.push(sent(1, &[(1, 5), (2, 9)]), |_| true);
+        assert_eq!(sends.acknowledge(&device(1), 5), []);
+        assert_eq!(sends.acknowledge(&device(2), 8), [], "an earlier place is not this one");
+        assert_eq!(numbers(&sends.acknowledge(&device(2), 9)), [1]);
+        assert_eq!(sends.acknowledge(&device(2), 9), [], "once");
+        assert_eq!(writes(&mut sends), (0, vec![1]), "only the answer is remembered");
+        assert_eq!(sends.settled(), [], "nothing is told twice");
+    }
+
+    #[test]
+    fn what_nobody_acknowledged_is_written_and_only_the_highest_step_of_a_device() {
+        let mut sends = Sends::default();
+        sends.push(sent(1, &[(1, 1), (2, 1)]), |to| *to == device(1));
+        sends.push(sent(2, &[(1, 2)]), |to| *to == device(1));
+        assert_eq!(sends.acknowledge(&device(1), 1), []);
+        assert_eq!(sends.acknowledge(&device(2), 1), [], "a device that was not connected acknowledges nothing");
+        assert_eq!(sends.bytes(), 12);
+        assert_eq!(writes(&mut sends), (2, vec![0, 2]));
+        assert!(!sends.has_waiting());
+        assert_eq!(numbers(&sends.settled()), [1, 2]);
+    }
+
+    #[test]
+    fn an_acknowledgement_during_the_sync_answers_too_and_the_answers_of_one_mailbox_keep_their_order() {
+        let mut sends = Sends::default();
+        sends.push(sent(1, &[(1, 1)]), |_| true);
+        sends.push(sent(2, &[(1, 2)]), |_| true);
+        assert_eq!(writes(&mut sends), (2, vec![0, 2]));
+        sends.sync();
+        sends.push(sent(3, &[(1, 3)]), |_| true);
+        sends.push(sent(4, &[(1, 4)]), |_| true);
+        assert_eq!(numbers(&sends.acknowledge(&device(1), 1)), [1]);
+        assert_eq!(numbers(&sends.acknowledge(&device(1), 3)), [2, 3]);
+        assert_eq!(sends.synced(), []);
+        assert_eq!(writes(&mut sends), (1, vec![0, 4]), "the third row is spared, its answer is not");
+        sends.sync();
+        assert_eq!(numbers(&sends.synced()), [4]);
+        assert!(sends.places.is_empty(), "a device that never acknowledges leaves nothing behind");
+    }
+}
