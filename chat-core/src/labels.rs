@@ -40,6 +40,9 @@ pub(crate) const VAULT_SECRET: &[u8] = label!("vault/vs");
 pub(crate) const VAULT_RECOVERY: &[u8] = label!("vault/rc");
 pub(crate) const VAULT_ACCOUNT_KEY: &[u8] = label!("vault/ak");
 pub(crate) const VAULT_KEM: &[u8] = label!("vault/kem");
+pub(crate) const VAULT_SYNC: &[u8] = label!("vault/sync");
+pub(crate) const RECORD: &[u8] = label!("record");
+pub(crate) const SAFETY_CODE: &[u8] = label!("safety-code");
 pub(crate) const RECOVERY: &[u8] = label!("recovery");
 pub(crate) const RECOVERY_CHECK: &[u8] = label!("rc-check");
 pub(crate) const RECOVERY_AUTH: &[u8] = label!("rc/auth");
@@ -80,6 +83,9 @@ mod tests {
             VAULT_RECOVERY,
             VAULT_ACCOUNT_KEY,
             VAULT_KEM,
+            VAULT_SYNC,
+            RECORD,
+            SAFETY_CODE,
             RECOVERY,
             RECOVERY_CHECK,
             RECOVERY_AUTH,

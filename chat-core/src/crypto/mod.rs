@@ -9,6 +9,7 @@ pub(crate) mod hkdf;
 pub(crate) mod kem;
 pub(crate) mod kem_parts;
 pub(crate) mod mac;
+pub(crate) mod padding;
 pub(crate) mod random;
 pub(crate) mod seal;
 pub(crate) mod sign;

@@ -6,7 +6,7 @@ mod heal;
 
 use chat_wire::device_list::DeviceList;
 use chat_wire::domain::{labelled_hash, plain_hash};
-use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RequestKey};
+use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RequestKey, UserName};
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
@@ -101,6 +101,12 @@ pub(super) enum Content {
     Empty,
     /// From one own device to another: what it sent elsewhere.
     Sync(Sync),
+    /// From one own device to another: which account record stands, and its key.
+    OwnState(OwnState),
+    /// From one own device to another: how far a conversation was read.
+    OwnRead(OwnRead),
+    /// The sender's account is about to be deleted.
+    Gone,
     /// Whether the recipient can open this.
     Probe(Probe),
     /// It can.
@@ -118,6 +124,9 @@ const KIND_ACCEPTED: u32 = 4;
 const KIND_PROFILE: u32 = 5;
 const KIND_EMPTY: u32 = 6;
 const KIND_SYNC: u32 = 7;
+const KIND_OWN_STATE: u32 = 20;
+const KIND_OWN_READ: u32 = 21;
+const KIND_GONE: u32 = 22;
 const KIND_PROBE: u32 = 8;
 const KIND_ECHO: u32 = 9;
 const KIND_RESEND: u32 = 10;
@@ -173,9 +182,44 @@ pub(super) struct Sync {
     /// The other side of the conversation.
     #[serde(rename = "a")]
     pub(super) with: AccountId,
+    /// Its name, as the sender's verified list of it says: this device may not have met it yet.
+    #[serde(rename = "n", default)]
+    pub(super) name: Option<UserName>,
     /// What was sent there.
     #[serde(rename = "m")]
     pub(super) message: Identified,
+}
+
+/// Which account record stands (SPEC 10.6.3).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnState {
+    #[serde(rename = "q")]
+    pub(super) version: u64,
+    /// First half of its hash.
+    #[serde(rename = "h")]
+    pub(super) hash: ByteArray<16>,
+    /// Generation of the sync key.
+    #[serde(rename = "g")]
+    pub(super) sgen: u32,
+    /// The key, when it is new.
+    #[serde(rename = "k", default)]
+    pub(super) key: Option<ByteBuf>,
+}
+
+impl std::fmt::Debug for OwnState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OwnState({}, {})", self.version, self.sgen)
+    }
+}
+
+/// Everything up to a message was read on an own device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnRead {
+    /// The other side of the conversation.
+    #[serde(rename = "a")]
+    pub(super) with: AccountId,
+    #[serde(rename = "i")]
+    pub(super) id: MessageId,
 }
 
 impl Content {
@@ -187,6 +231,8 @@ impl Content {
                 | Self::Typing(_)
                 | Self::Empty
                 | Self::Sync(_)
+                | Self::OwnState(_)
+                | Self::OwnRead(_)
                 | Self::Probe(_)
                 | Self::Echo(_)
                 | Self::Resend(_)
@@ -203,6 +249,9 @@ impl Content {
             Self::Profile(profile) => (KIND_PROFILE, encode(profile)?),
             Self::Empty | Self::Unknown => (KIND_EMPTY, Vec::new()),
             Self::Sync(sync) => (KIND_SYNC, encode(sync)?),
+            Self::OwnState(state) => (KIND_OWN_STATE, encode(state)?),
+            Self::OwnRead(read) => (KIND_OWN_READ, encode(read)?),
+            Self::Gone => (KIND_GONE, Vec::new()),
             Self::Probe(probe) => (KIND_PROBE, encode(probe)?),
             Self::Echo(probe) => (KIND_ECHO, encode(probe)?),
             Self::Resend(lacking) => (KIND_RESEND, encode(lacking)?),
@@ -225,6 +274,9 @@ impl Body {
             KIND_PROFILE => read(&self.data, Content::Profile),
             KIND_EMPTY => Content::Empty,
             KIND_SYNC => read(&self.data, Content::Sync),
+            KIND_OWN_STATE => read(&self.data, Content::OwnState),
+            KIND_OWN_READ => read(&self.data, Content::OwnRead),
+            KIND_GONE => Content::Gone,
             KIND_PROBE => read(&self.data, Content::Probe),
             KIND_ECHO => read(&self.data, Content::Echo),
             KIND_RESEND => read(&self.data, Content::Resend),
@@ -328,7 +380,7 @@ mod tests {
             Content::Accepted,
             Content::Profile(Profile { display_name: None }),
             Content::Empty,
-            Content::Sync(Sync { with: AccountId([4; 32]), message }),
+            Content::Sync(Sync { with: AccountId([4; 32]), name: None, message }),
             Content::Probe(Probe::of([1; 16])),
             Content::Echo(Probe::of([2; 16])),
             Content::Resend(Resend { counter: 4, gaps: vec![(1, 2)] }),

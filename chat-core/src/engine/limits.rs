@@ -150,3 +150,22 @@ pub(super) const STREAM_JUMP: u64 = 1 << 20;
 
 /// Milliseconds that a typing signal waits for its person to be a mutual contact who is here.
 pub(super) const TYPING_LATE_MS_MAX: u64 = 5_000;
+
+/// Sync keys that are kept: records of the generation before may still be under way.
+pub(super) const SYNC_KEYS_MAX: usize = 4;
+
+/// Times that a change of the account is tried again when another device's came first.
+pub(super) const UNDERTAKING_TRIES_MAX: u8 = 3;
+
+/// Device lists that a device that joins follows: at one change a day, thirty years.
+pub(super) const LIST_CHAIN_MAX: usize = 10_000;
+
+/// Milliseconds until a list says of itself that it is old: a year. It warns, it stops nothing.
+pub(super) const LIST_MS_MAX: u64 = 365 * 24 * 3_600_000;
+
+/// Milliseconds before its end at which the own list is renewed: a device that is used now and then
+/// does it in time.
+pub(super) const LIST_RENEWAL_MS: u64 = LIST_MS_MAX / 4;
+
+/// Contradictions that are kept: more of the same tell nothing new.
+pub(super) const ALARMS_MAX: usize = 200;

@@ -55,6 +55,7 @@ use chat_wire::error::Refusal;
 use chat_wire::frame::ServerFrame;
 use chat_wire::message::ServerMessage;
 
+mod accounts;
 mod content;
 mod context;
 mod error;
@@ -71,6 +72,7 @@ pub use step::{Released, Step};
 
 use content::Content;
 use context::Work;
+use handle::account::trust;
 use handle::{
     chores, connect, enroll, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve,
     search, timers,
@@ -117,8 +119,11 @@ impl Engine {
         self.route(&mut work, input)?;
         self.open_parcels(&mut work)?;
         presence::type_late(&mut self.state, &mut work)?;
+        self.state.note_shared(&mut work)?;
+        self.state.exchange_record(&mut work)?;
         self.renew(&mut work)?;
         outbox::pump(&mut self.state, &mut work)?;
+        self.say_farewell(&mut work);
         heal::errands::pump(&mut self.state, &mut work)?;
         timers::arm(&mut self.state, &mut work);
         let step = work.finish();
@@ -128,8 +133,8 @@ impl Engine {
 
     /// Answers a question from what is known.
     #[must_use]
-    pub fn query(&self, _now: Timestamp, query: &Query, _records: &dyn Records) -> Answer {
-        queries::answer(&self.state, query)
+    pub fn query(&self, _now: Timestamp, query: &Query, records: &dyn Records) -> Answer {
+        queries::answer(&self.state, records, query)
     }
 
     fn route(&mut self, work: &mut Work<'_>, input: Input) -> Result<(), EngineError> {
@@ -152,16 +157,8 @@ impl Engine {
         let state = &mut self.state;
         match command {
             Command::Enroll(enrollment) => enroll::enroll(state, work, id, *enrollment),
-            Command::Resume(resumption) => {
-                if let enroll::Resumed::Proves(command) = enroll::resume(state, work, id, &resumption)? {
-                    connect::prove(state, work, command);
-                }
-                Ok(())
-            }
-            Command::Account(_) => {
-                work.fail(id, FailureKind::Internal);
-                Ok(())
-            }
+            Command::Resume(resumption) => self.resume(work, id, resumption),
+            Command::Account(command) => self.account_command(work, id, command),
             Command::Logout { forget: false } => {
                 if leave::log_out(state, work, id)? {
                     connect::close(state, work)?;
@@ -197,6 +194,7 @@ impl Engine {
             return self.push(work, frame);
         }
         match self.state.asks.close(frame.request) {
+            Some(ask) if accounts::concerns(&ask) => self.account_answer(work, ask, (frame.message, frame.body)),
             Some(ask) => self.answer(work, ask, frame.message),
             // The answer to something that was given up.
             None => Ok(()),
@@ -222,10 +220,9 @@ impl Engine {
                 presence::changed(state, work, account, (online.then_some(status), at_ms))
             }
             ServerMessage::PreKeysLow { left } if state.is_online() => prekeys::upkeep(state, work, Some(left), None),
-            ServerMessage::LoggedOut { reason, .. } => match state.asks.take_forget() {
-                Some(command) => self.forgotten(work, command),
-                None => connect::logged_out(state, work, reason),
-            },
+            ServerMessage::LoggedOut { reason, list } => {
+                self.dismissed(work, reason, list.as_ref().map(|l| l.as_slice()))
+            }
             // A push of a later version.
             _ => Ok(()),
         }
@@ -344,6 +341,8 @@ impl Engine {
                 state.enrolled(work, command);
                 Ok(())
             }
+            // The record and changes of the account have their own way.
+            Ask::GetRecord | Ask::PutRecord(_) | Ask::Undertake(_) => Ok(()),
             Ask::PreKeys { .. } | Ask::Contacts | Ask::Presence(None) | Ask::Heartbeat => Ok(()),
         }
     }
@@ -356,7 +355,12 @@ impl Engine {
             return Ok(());
         }
         let pairs_left = self.state.link.as_ref().and_then(|link| link.entry).map(|entry| entry.pairs_left);
-        let registrant = self.state.enrolling.as_mut().and_then(|enrolling| enrolling.command.take());
+        let registrant = self
+            .state
+            .enrolling
+            .as_mut()
+            .and_then(|enrolling| enrolling.command.take())
+            .or_else(|| self.state.newcomer.take());
         prekeys::upkeep(&mut self.state, work, pairs_left, registrant)
     }
 
@@ -381,6 +385,9 @@ impl Engine {
             match want {
                 Want::Send(command, draft) => outbox::write(&mut self.state, work, command, account, draft)?,
                 Want::Block(command) => requests::block_account(&mut self.state, work, command, account)?,
+                Want::Trust(command, question) => {
+                    trust::answer(&mut self.state, work, command, (account, question))?;
+                }
             }
         }
         Ok(())
@@ -437,7 +444,7 @@ impl Engine {
         }
         if state.me.as_ref().is_some_and(|me| me.account() == from) {
             return match content {
-                Content::Sync(sync) => inbox::synced(state, work, &received, sync),
+                Content::Sync(sync) => self.own_content(work, &received, sync),
                 _ => Ok(()),
             };
         }
@@ -460,6 +467,9 @@ impl Engine {
                 Ok(())
             }
             Content::Profile(profile) => presence::learned(state, work, from, profile),
+            // Only own devices say these, and not here.
+            Content::OwnState(_) | Content::OwnRead(_) => Ok(()),
+            Content::Gone => requests::gone(state, work, from),
             Content::Empty | Content::Sync(_) | Content::Probe(_) | Content::Echo(_) | Content::Resend(_) => Ok(()),
         }
     }

@@ -2,9 +2,10 @@
 //! code is in hand, it signs and is wiped (DESIGN §4).
 
 use chat_wire::device_list::{ListBody, account_id};
-use chat_wire::domain::SIG_LIST;
-use chat_wire::ids::AccountId;
-use chat_wire::keys::VerifyKey;
+use chat_wire::domain::{SIG_DELETION, SIG_LIST};
+use chat_wire::ids::{AccountId, ListHash, RelayId};
+use chat_wire::keys::{Signature, VerifyKey};
+use chat_wire::message::deletion_bytes;
 use rand_core::CryptoRng;
 
 use crate::crypto::sign::SigningSecret;
@@ -40,6 +41,12 @@ impl AccountKey {
     #[must_use]
     pub fn id(&self) -> AccountId {
         account_id(&self.public())
+    }
+
+    /// Signs the end of the account, for the list that stands now (SPEC 9.10.1).
+    #[must_use]
+    pub fn sign_deletion(&self, relay: &RelayId, account: &AccountId, list: &ListHash) -> Signature {
+        self.secret.sign(SIG_DELETION, &[&deletion_bytes(relay, account, list)])
     }
 
     /// Signs a list; the whole list as bytes. One signature per sequence number, ever: store the bytes

@@ -1,7 +1,10 @@
 //! The recovery code: 24 random bytes and a check byte as 8 groups of 5 in Crockford's base 32, and
 //! the keys that follow from it (key-schedule E). `n` is the vault's generation.
 
-use chat_wire::domain::plain_hash;
+use chat_wire::domain::{SIG_RECOVERY, plain_hash};
+use chat_wire::ids::{RelayId, UserName};
+use chat_wire::keys::Signature;
+use chat_wire::message::{ChannelBinding, recovery_bytes};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -107,6 +110,17 @@ impl RecoveryCode {
     /// Signs requests for recovery.
     pub(super) fn auth(&self, generation: u32) -> SigningSecret {
         SigningSecret::new(self.root().expand(&[labels::RECOVERY_AUTH, &generation.to_be_bytes()]))
+    }
+
+    /// Proves to the relay that one has the code, on this connection (SPEC 9.9.1).
+    #[must_use]
+    pub fn sign_request(
+        &self,
+        relay: &RelayId,
+        binding: &ChannelBinding,
+        (name, generation): (&UserName, u32),
+    ) -> Signature {
+        self.auth(generation).sign(SIG_RECOVERY, &[&recovery_bytes(relay, binding, name, generation)])
     }
 
     /// Opens the vault secret.

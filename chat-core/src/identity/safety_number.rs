@@ -6,21 +6,51 @@
 //! 6 × (40 bits of h mod 100000) = 30 digits a side; the smaller side stands first
 //! ```
 
+use chat_wire::domain::plain_hash;
 use chat_wire::ids::AccountId;
 use chat_wire::keys::VerifyKey;
 use sha2::{Digest, Sha512};
+
+use crate::labels;
 
 /// Hash calls: each adds work for somebody who looks for a key with the same digits.
 const ITERATIONS: u32 = 5_200;
 /// Not a version of another messenger's numbers, which begin with 0x0000.
 const VERSION: u16 = 0x0100;
 const GROUPS_PER_SIDE: usize = 6;
+/// Letters and digits that a QR code packs well, none of which looks like another.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// Characters of a code: its mark, and 256 bits by five.
+const CODE_CHARS: usize = 6 + 52;
 
 /// The number of two accounts, as 12 groups of 5 digits.
 #[must_use]
 pub fn safety_number(one: (&AccountId, &VerifyKey), other: (&AccountId, &VerifyKey)) -> String {
     let sides = [one, other].map(|(id, key)| digits(VERSION, id.as_bytes(), key.as_bytes()));
     joined(sides)
+}
+
+/// Text of a QR code that says the same as the number, without its shortness: `CHAT1:` and the hash of
+/// both accounts and keys in base 32. The same on both sides, and stable like the number.
+#[must_use]
+pub fn safety_code(one: (&AccountId, &VerifyKey), other: (&AccountId, &VerifyKey)) -> String {
+    let mut sides = [one, other].map(|(id, key)| [&id.0[..], &key.0].concat());
+    sides.sort_unstable();
+    let hash = plain_hash(&[labels::SAFETY_CODE, &sides.concat()]);
+    let mut text = String::from("CHAT1:");
+    let (mut held, mut bits) = (0_u32, 0_u32);
+    // One zero byte more, so that the last five bits come out.
+    for byte in hash.iter().chain(&[0]) {
+        held = (held << 8) | u32::from(*byte);
+        bits = bits.saturating_add(8);
+        while bits >= 5 && text.len() < CODE_CHARS {
+            bits = bits.saturating_sub(5);
+            let digit = usize::try_from((held >> bits) & 31).unwrap_or_default();
+            text.push(ALPHABET.get(digit).copied().map(char::from).unwrap_or_default());
+        }
+        held &= (1 << bits) - 1;
+    }
+    text
 }
 
 fn joined(mut sides: [Vec<String>; 2]) -> String {
@@ -71,5 +101,9 @@ mod tests {
         assert_eq!(number.split(' ').filter(|g| g.len() == 5).count(), 12);
         assert_ne!(number, safety_number((&a.0, &VerifyKey([5; 32])), (&b.0, &b.1)));
         assert_ne!(number, safety_number((&AccountId([5; 32]), &a.1), (&b.0, &b.1)));
+        let code = safety_code((&a.0, &a.1), (&b.0, &b.1));
+        assert_eq!(code, safety_code((&b.0, &b.1), (&a.0, &a.1)));
+        assert_eq!(code.len(), CODE_CHARS);
+        assert_ne!(code, safety_code((&a.0, &VerifyKey([5; 32])), (&b.0, &b.1)));
     }
 }

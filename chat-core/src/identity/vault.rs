@@ -136,7 +136,7 @@ pub fn create(
 
 impl VaultScope<'_> {
     /// `AD_v = L("vault") ‖ relay_id ‖ account_id ‖ gen u32 ‖ kp`.
-    fn associated_data(&self) -> Vec<u8> {
+    pub(super) fn associated_data(&self) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();
         [labels::VAULT, &self.relay.0, &self.account.0, &generation, &[self.kp]].concat()
     }
@@ -206,6 +206,11 @@ impl Vault {
         Ok(self.parts(scope)?.recovery_auth)
     }
 
+    /// `vault_pk`: what is sealed to whoever opens the vault.
+    pub(super) fn kem_public(&self, scope: &VaultScope<'_>) -> Result<[u8; PUBLIC_BYTES], VaultError> {
+        Ok(self.parts(scope)?.kem_public)
+    }
+
     fn parts(&self, scope: &VaultScope<'_>) -> Result<Parts<'_>, VaultError> {
         let mut reader = Reader::new(&self.bytes);
         if (reader.u32()?, reader.u8()?) != (scope.generation, scope.kp) {
@@ -214,10 +219,11 @@ impl Vault {
         let by_password = reader.take(SEALED_SECRET_BYTES)?;
         let by_recovery = reader.take(SEALED_RECOVERY_BYTES)?;
         let account = reader.take(SEALED_SECRET_BYTES)?;
-        reader.take(2 * PUBLIC_BYTES)?;
+        let kem_public = reader.array()?;
+        reader.take(PUBLIC_BYTES)?;
         let recovery_auth = VerifyKey(reader.array()?);
         reader.end()?;
-        Ok(Parts { by_password, by_recovery, account, recovery_auth })
+        Ok(Parts { by_password, by_recovery, account, kem_public, recovery_auth })
     }
 }
 
@@ -226,6 +232,7 @@ struct Parts<'a> {
     by_password: &'a [u8],
     by_recovery: &'a [u8],
     account: &'a [u8],
+    kem_public: [u8; PUBLIC_BYTES],
     recovery_auth: VerifyKey,
 }
 

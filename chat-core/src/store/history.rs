@@ -130,6 +130,13 @@ pub enum AlarmKind {
 }
 
 impl AlarmKind {
+    /// The kind that a word stands for.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::ListRolledBack, Self::ListForked, Self::RecordRolledBack, Self::RecordForked];
+        all.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// A stable word for programs.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -236,6 +236,14 @@ pub(in crate::engine) fn lost(state: &mut State, work: &mut Work<'_>, route: Rou
             _ => {}
         }
     }
+    if let Some(under_way) = state.undertaking.take() {
+        work.fail(under_way.command, kind);
+    }
+    if let Some(command) = state.newcomer.take() {
+        work.fail(command, kind);
+    }
+    state.farewell = None;
+    (state.exchange.asked, state.exchange.refused) = (false, false);
     for want in state.names.take_all() {
         work.fail(want.command(), kind);
     }

@@ -9,16 +9,15 @@ use serde_bytes::ByteBuf;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Enrollment, Event, Failure, FailureKind, Resumption, Route};
-use crate::engine::limits::DISPLAY_NAME_BYTES_MAX;
+use crate::engine::limits::{DISPLAY_NAME_BYTES_MAX, LIST_MS_MAX};
 use crate::engine::memory::asks::Ask;
+use crate::engine::memory::keyring::Keyring;
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::me::{self, Enrolling, Me, Profile};
 use crate::engine::memory::{Phase, State};
+use crate::identity::record::{SyncBox, SyncKey};
 use crate::identity::vault::{self, NewVault, VaultScope};
-use crate::identity::{AccountKey, DeviceKeys};
-
-/// Milliseconds until a list says of itself that it is old: a year. It warns, it stops nothing.
-const LIST_MS_MAX: u64 = 365 * 24 * 3_600_000;
+use crate::identity::{AccountKey, DeviceKeys, Vault};
 
 /// Makes account, device, list and vault, stores what was signed, and registers.
 pub(in crate::engine) fn enroll(
@@ -49,6 +48,9 @@ pub(in crate::engine) fn enroll(
     let body = first_list(work, &scope, &account_key, &keys, &sealed);
     let list = account_key.sign_list(&body);
     let me = Me { name: wanted.username.clone(), relay, keys };
+    let keyring = first_ring(work, &scope, &sealed)?;
+    keyring.save(work)?;
+    state.keyring = Some(keyring);
     let recovery_code = sealed.recovery.to_text();
     let enrolling = Enrolling { name: me.name.clone(), recovery_code, command: None };
     enrolling.save(work, &me, list.clone())?;
@@ -101,6 +103,8 @@ pub(in crate::engine) fn refused(state: &mut State, work: &mut Work<'_>, command
 pub(in crate::engine) enum Resumed {
     /// Nothing more.
     Settled,
+    /// Nobody is enrolled here: a new device comes to the account.
+    Joins,
     /// The device proves itself; the command is answered then, or when its keys are published.
     Proves(Option<CommandId>),
 }
@@ -116,9 +120,12 @@ pub(in crate::engine) fn resume(
         // The registration's answer was lost, but the account stands.
         adopt_enrolling(state, work)?;
     }
+    if state.me.is_none() {
+        return Ok(Resumed::Joins);
+    }
     let ours = state.me.as_ref().is_some_and(|me| me.account() == wanted.account && me.name == wanted.username);
     if !ours {
-        // Another account has its own profile; a new device of an account comes with the account's steps.
+        // Another account has its own profile.
         work.fail(command, FailureKind::Forbidden);
         return Ok(Resumed::Settled);
     }
@@ -167,6 +174,15 @@ fn obstacle(state: &State, route: Route) -> Option<FailureKind> {
         return None;
     }
     Some(if state.relay_refused { FailureKind::Integrity } else { FailureKind::Offline })
+}
+
+/// The first sync key, sealed to the vault (SPEC 10.5); the first record follows the registration.
+fn first_ring(work: &mut Work<'_>, scope: &VaultScope<'_>, sealed: &NewVault) -> Result<Keyring, EngineError> {
+    let key = SyncKey::generate(work.rng);
+    let broken = EngineError::Broken(Bug::OwnKeys);
+    let vault = Vault::decode(&sealed.bytes).map_err(|_| broken)?;
+    let sync_box = SyncBox::seal(&vault, scope, (1, &key), work.rng).map_err(|_| broken)?;
+    Ok(Keyring::new(key, sync_box))
 }
 
 fn first_list(

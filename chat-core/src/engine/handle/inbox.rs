@@ -194,6 +194,10 @@ pub(in crate::engine) fn note_place(
     let account = received.author.account;
     let mut stream = PeerStream::load(work, &account, &received.author)?;
     let (counter, hash) = (received.body.counter, chain_hash(&received.message.body));
+    if state.profile.joined {
+        // What was said before this device came is not missing here.
+        stream.begin_at(counter, &received.body.previous);
+    }
     if stream.contradicts(counter, &received.body.previous) {
         work.trouble(Trouble::StreamBroken(account));
     }
@@ -261,6 +265,8 @@ pub(in crate::engine) fn synced(
     let crate::engine::content::Content::Text(text) = body.content() else { return Ok(()) };
     // Writing to somebody accepts, from whichever device.
     state.accept(work, sync.with)?;
+    // Receipts for it reach this device too.
+    state.sent_elsewhere(work, (&sync.with, &received.author), (body.counter, &sync.message.id))?;
     let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
     let arrival = arrival(&said, sync.with, received.author, Some(text));
     state.show(work, arrival)

@@ -84,7 +84,7 @@ pub(in crate::engine) fn write(
         let refused = if person.blocked {
             Some(FailureKind::Blocked)
         } else {
-            person.name_moved.then_some(FailureKind::KeyChanged)
+            person.is_doubtful().then_some(FailureKind::KeyChanged)
         };
         if let Some(kind) = refused {
             work.fail(command, kind);
@@ -179,7 +179,7 @@ fn flush(state: &mut State, work: &mut Work<'_>, account: AccountId) -> Result<(
     if idle || lane.flight.is_some() || lane.hold != Hold::Free {
         return Ok(());
     }
-    if state.people.get(&account).is_some_and(|person| person.name_moved) {
+    if state.people.get(&account).is_some_and(|person| person.is_doubtful()) {
         return Ok(());
     }
     let Some(audience) = state.audience(work, &account)? else {
@@ -328,14 +328,14 @@ pub(in crate::engine) fn stale(
         if !flight.lists.iter().any(|used| used.account == account) {
             continue;
         }
-        match state.take_list(work, &account, bytes)? {
+        match state.take_current_list(work, &account, bytes)? {
             Offer::Newer(_) | Offer::First => news = true,
             Offer::Gap { after_seq } => {
                 news = true;
                 state.queue.lane(flight.conversation).hold = Hold::Asking;
                 state.fetch_lists(work, account, after_seq);
             }
-            Offer::Same | Offer::Older | Offer::Refused => {}
+            Offer::Same | Offer::Older | Offer::Refused | Offer::Forked => {}
         }
     }
     if !news {

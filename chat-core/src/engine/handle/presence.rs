@@ -135,7 +135,7 @@ pub(in crate::engine) fn type_late(state: &mut State, work: &mut Work<'_>) -> Re
     let waiting: Vec<(AccountId, bool)> =
         state.typing_late.iter().map(|(account, (active, _))| (*account, *active)).collect();
     for (account, active) in waiting {
-        let mutual = state.people.get(&account).is_some_and(|person| person.is_mutual() && !person.name_moved);
+        let mutual = state.people.get(&account).is_some_and(|person| person.is_mutual() && !person.is_doubtful());
         if mutual && state.presence_of(&account).is_some() {
             state.typing_late.remove(&account);
             signal_typing(state, work, account, active)?;

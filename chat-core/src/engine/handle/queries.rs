@@ -1,20 +1,22 @@
 //! Questions that are answered from what is known.
 
-use chat_wire::ids::UserName;
+use chat_wire::ids::{DeviceId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use crate::engine::io::{Answer, Contact, Conversation, Query, Request, Status};
+use crate::engine::io::{Answer, Contact, Conversation, Device, Query, Request, Status};
 use crate::engine::memory::State;
 use crate::engine::memory::people::Standing;
+use crate::engine::memory::{alarms, lists};
+use crate::store::Records;
 
-pub(in crate::engine) fn answer(state: &State, query: &Query) -> Answer {
+pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Query) -> Answer {
     match query {
         Query::Status => Answer::Status(status(state)),
         Query::Contacts => Answer::Contacts(contacts(state)),
         Query::Diagnostics => Answer::Diagnostics(state.healing.counts()),
         Query::Requests => Answer::Requests(requests(state)),
-        Query::Devices => Answer::Devices(Vec::new()),
-        Query::Alarms => Answer::Alarms(Vec::new()),
+        Query::Devices => Answer::Devices(devices(state, records)),
+        Query::Alarms => Answer::Alarms(alarms::all(records)),
         Query::Conversation(name) => Answer::Conversation(conversation(state, name)),
     }
 }
@@ -34,6 +36,25 @@ fn status(state: &State) -> Status {
     }
 }
 
+/// This one first, then the newest.
+fn devices(state: &State, records: &dyn Records) -> Vec<Device> {
+    let Some(me) = &state.me else { return Vec::new() };
+    let Some(list) = lists::newest_of(records, &me.account()) else { return Vec::new() };
+    let mut listed: Vec<_> = list.body().live_devices().collect();
+    listed.sort_by_key(|device| (device.id != me.address().device, std::cmp::Reverse(device.added_seq)));
+    let device = |id: DeviceId| {
+        let shared = state.shared.devices.get(&id.0);
+        Device {
+            id,
+            name: shared.and_then(|shared| shared.name.value.clone()),
+            created_ms: shared.map(|shared| shared.created_ms),
+            last_seen_ms: None,
+            current: id == me.address().device,
+        }
+    };
+    listed.into_iter().map(|listed| device(listed.id)).collect()
+}
+
 /// Whoever was accepted, and whoever is blocked, by name.
 fn contacts(state: &State) -> Vec<Contact> {
     let listed = state.people.iter().filter(|(_, person)| person.standing == Standing::Accepted || person.blocked);
@@ -47,7 +68,7 @@ fn contacts(state: &State) -> Vec<Contact> {
                 online: shown.is_some(),
                 status: shown.unwrap_or(PresenceStatus::Invisible),
                 last_seen_ms: person.last_seen_ms,
-                verified: person.verified,
+                verified: person.verified.is_some(),
                 blocked: person.blocked,
                 mutual: person.is_mutual(),
             }

@@ -2,7 +2,7 @@
 
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, MessageId, UserName};
 
-use crate::engine::content::{Receipt, StreamMark};
+use crate::engine::content::{Content, OwnRead, Receipt, StreamMark};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Conversation, FailureKind, MessageStatus, Reply};
@@ -26,6 +26,7 @@ pub(in crate::engine) fn mark_read(
             Some(order) => {
                 read_up_to(state, work, account, order)?;
                 work.history(HistoryChange::ReadUpTo { conversation: Conversation::Direct(account), id });
+                state.post_to_own(work, &Content::OwnRead(OwnRead { with: account, id }))?;
                 None
             }
         },
@@ -34,6 +35,19 @@ pub(in crate::engine) fn mark_read(
         Some(kind) => work.fail(command, kind),
         None => work.reply(command, Reply::Done),
     }
+    Ok(())
+}
+
+/// An own other device read everything up to a message.
+pub(in crate::engine) fn read_elsewhere(
+    state: &mut State,
+    work: &mut Work<'_>,
+    read: &OwnRead,
+) -> Result<(), EngineError> {
+    // A message that is not here yet will be unread here: the next one read there makes up for it.
+    let Some(order) = place(state, work, &read.with, &read.id)? else { return Ok(()) };
+    read_up_to(state, work, read.with, order)?;
+    work.history(HistoryChange::ReadUpTo { conversation: Conversation::Direct(read.with), id: read.id });
     Ok(())
 }
 

@@ -107,6 +107,7 @@ pub(in crate::engine) fn unblock(
                 person.blocked = false;
                 // A name that led elsewhere: whoever takes the account back says that it is the right one.
                 person.name_moved = false;
+                person.key_changed = false;
             })?;
             if was_blocked {
                 state.contacts_changed(work);
@@ -124,6 +125,14 @@ pub(in crate::engine) fn accepted(state: &mut State, work: &mut Work<'_>, from: 
         state.people.change(work, from, |person| person.accepts_us = true)?;
     }
     Ok(())
+}
+
+/// Somebody's account ends: nobody waits for it any more.
+pub(in crate::engine) fn gone(state: &mut State, work: &mut Work<'_>, from: AccountId) -> Result<(), EngineError> {
+    if state.online.remove(&from).is_some() {
+        state.announce_presence(work, from, None);
+    }
+    state.people.change(work, from, |person| person.accepts_us = false)
 }
 
 /// A person that is known by name; oneself is nobody to be accepted or blocked.

@@ -42,8 +42,8 @@ pub(in crate::engine) fn name_claimed(
         Ok(read) if read.body().name == *name => read.body().account_id,
         _ => return Ok(fail(state, work, name, &Failure::of(FailureKind::Integrity))),
     };
-    match state.take_list(work, &account, list)? {
-        Offer::Refused => Ok(fail(state, work, name, &Failure::of(FailureKind::Integrity))),
+    match state.take_current_list(work, &account, list)? {
+        Offer::Refused | Offer::Forked => Ok(fail(state, work, name, &Failure::of(FailureKind::Integrity))),
         Offer::Gap { after_seq } => {
             state.names.fetch(account, name.clone());
             state.fetch_lists(work, account, after_seq);
@@ -167,7 +167,7 @@ pub(in crate::engine) fn claimed(
     (list, bundles): (&[u8], &[PreKeyBundle]),
 ) -> Result<(), EngineError> {
     let now = work.now;
-    let offer = state.take_list(work, &of, list)?;
+    let offer = state.take_current_list(work, &of, list)?;
     if let Offer::Gap { after_seq } = offer {
         state.fetch_lists(work, of, after_seq);
         return Ok(());

@@ -67,6 +67,8 @@ pub enum Trouble {
     ListRefused(AccountId),
     /// The relay handed out a prekey bundle that its device did not sign; it was not used.
     BundleRefused(AccountId),
+    /// The relay handed out an account record that no device of the account signed, or that is none.
+    RecordRefused,
     /// A packet could not be opened and was dropped.
     Undecryptable,
     /// A packet came a second time and was dropped.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, UserName};
 
+use super::share::Written;
+use super::undertaking::Stage;
 use crate::engine::io::CommandId;
 use crate::time::Timestamp;
 
@@ -41,6 +43,11 @@ pub(in crate::engine) enum Ask {
         lane: AccountId,
         flight: u64,
     },
+    /// The account record, and one that is being written.
+    GetRecord,
+    PutRecord(Written),
+    /// A step of a change of the account.
+    Undertake(Stage),
     /// Sealed errands to one device, by their number.
     Errand(u64),
     /// A list with a new incarnation of this device.

@@ -61,6 +61,16 @@ impl State {
         Ok(message)
     }
 
+    /// Tells every contact that the account ends.
+    pub(in crate::engine) fn post_farewells(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        let contacts: Vec<AccountId> =
+            self.people.iter().filter(|(_, person)| person.is_mutual()).map(|(account, _)| *account).collect();
+        for account in contacts {
+            self.post(work, account, &Content::Gone)?;
+        }
+        Ok(())
+    }
+
     /// Tells a person the display name, unless it knows this version of it.
     pub(in crate::engine) fn post_profile(
         &mut self,
@@ -148,6 +158,9 @@ impl State {
 
     /// The keys are published: a registration is complete.
     pub(in crate::engine) fn enrolled(&mut self, work: &mut Work<'_>, command: CommandId) {
+        if let Some(welcome) = self.welcome.take() {
+            return work.reply(command, welcome);
+        }
         let (Some(me), Some(enrolling)) = (&self.me, self.enrolling.take()) else {
             return work.fail(command, FailureKind::Internal);
         };

@@ -143,7 +143,8 @@ impl State {
         }
         let mut for_own = Vec::with_capacity(messages.len());
         for message in messages {
-            let sync = Content::Sync(Sync { with: *conversation, message: message.clone() });
+            let name = self.name_of(conversation);
+            let sync = Content::Sync(Sync { with: *conversation, name, message: message.clone() });
             let own_account = self.own_address()?.account;
             let wrapped = self.compose(work, &own_account, &sync)?;
             for_own.push(encode(&Envelope::new(wrapped.message, own_gossip, own_gossip))?);

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chat_wire::device_list::DeviceList;
-use chat_wire::ids::{AccountId, RelayId};
+use chat_wire::ids::{AccountId, DeviceId, RelayId};
+use chat_wire::keys::VerifyKey;
 use serde_bytes::ByteBuf;
 
 use crate::engine::context::{Work, read_u64};
 use crate::engine::error::EngineError;
 use crate::engine::limits::{LIST_AGE_MS_MAX, LIST_VERSIONS_MAX, LISTS_CACHED_MAX};
-use crate::store::Table;
+use crate::store::{Records, Table};
 use crate::time::Timestamp;
 
 /// Milliseconds between two writes of the time of the last check: it only has to be right to a day.
@@ -46,6 +47,8 @@ pub(in crate::engine) enum Offer {
     Gap { after_seq: u64 },
     /// It contradicts what is verified. Not used.
     Refused,
+    /// As signed as the known list, and with the same sequence number: somebody is lied to. Not used.
+    Forked,
 }
 
 /// What a newer list changed for those who talk to its account.
@@ -95,6 +98,21 @@ impl Lists {
         }
     }
 
+    /// Keys that a device has in any kept version of an account's list.
+    pub(in crate::engine) fn keys_of(
+        &mut self,
+        work: &Work<'_>,
+        account: &AccountId,
+        device: DeviceId,
+    ) -> Result<Vec<VerifyKey>, EngineError> {
+        let mut keys = Vec::new();
+        for (_, bytes) in work.scan(Table::DeviceLists, &account.0, Some(&account.0), usize::MAX) {
+            let list = decode(&bytes)?;
+            keys.extend(list.body().devices.iter().filter(|listed| listed.id == device).map(|listed| listed.sig_key));
+        }
+        Ok(keys)
+    }
+
     /// Checks a list against the chain and takes it over when it continues it. The caller has made
     /// sure that the list is of the account it asked for.
     pub(in crate::engine) fn offer(
@@ -116,7 +134,12 @@ impl Lists {
             return Ok(Offer::Older);
         }
         if new_seq == old_seq {
-            return Ok(if new.hash() == old.hash() { Offer::Same } else { Offer::Refused });
+            if new.hash() == old.hash() {
+                return Ok(Offer::Same);
+            }
+            let before = self.version(work, &account, old_seq.saturating_sub(1))?;
+            let genuine = before.map_or_else(|| list.certifies_itself(), |before| list.follows(&before));
+            return Ok(if genuine { Offer::Forked } else { Offer::Refused });
         }
         if old_seq.checked_add(1) != Some(new_seq) {
             return Ok(Offer::Gap { after_seq: old_seq });
@@ -160,6 +183,13 @@ impl Lists {
         Ok(())
     }
 
+    /// Takes a whole chain over that was followed from its first list on.
+    pub(in crate::engine) fn adopt_chain(&mut self, work: &mut Work<'_>, chain: Vec<DeviceList>) {
+        for list in chain {
+            self.store(work, list);
+        }
+    }
+
     /// The relay confirmed just now that the list is the newest.
     pub(in crate::engine) fn confirm(&mut self, work: &mut Work<'_>, account: &AccountId) {
         let now_ms = work.now.as_ms();
@@ -188,6 +218,12 @@ impl Lists {
         }
         self.cache.insert(account, known);
     }
+}
+
+/// The newest verified list of an account, as it is stored.
+pub(in crate::engine) fn newest_of(records: &dyn Records, account: &AccountId) -> Option<DeviceList> {
+    let versions = records.scan(Table::DeviceLists, &account.0, Some(&account.0), usize::MAX);
+    DeviceList::decode(&versions.last()?.1).ok()
 }
 
 fn change_between(old: &DeviceList, new: &DeviceList) -> Change {

@@ -18,6 +18,7 @@ use crate::store::{Records, Table};
 
 const IDENTITY_KEY: &[u8] = b"identity";
 const ENROLLING_KEY: &[u8] = b"enrolling";
+const JOINING_KEY: &[u8] = b"joining";
 const PROFILE_KEY: &[u8] = b"profile";
 const RELAY_KEY: &[u8] = b"relay";
 const BOOTS_KEY: &[u8] = b"boots";
@@ -154,6 +155,22 @@ pub(in crate::engine) fn end_enrolling(work: &mut Work<'_>) {
     work.delete(Table::Meta, ENROLLING_KEY);
 }
 
+/// Stores the identity that a list is about to enrol (SPEC 5.4.4): if the answer is lost, it may stand.
+pub(in crate::engine) fn save_joining(work: &mut Work<'_>, me: &Me, list: Vec<u8>) -> Result<(), EngineError> {
+    let record = PendingRecord { identity: ByteBuf::from(me.write()?), list: ByteBuf::from(list) };
+    work.save(Table::Meta, JOINING_KEY, &record)
+}
+
+/// The identity that an earlier try was about to enrol, with its list.
+pub(in crate::engine) fn load_joining(work: &Work<'_>) -> Result<Option<(Me, Vec<u8>)>, EngineError> {
+    let record: Option<PendingRecord> = work.load(Table::Meta, JOINING_KEY)?;
+    record.map(|p| Ok((Me::read(&Zeroizing::new(p.identity.into_vec()))?, p.list.into_vec()))).transpose()
+}
+
+pub(in crate::engine) fn end_joining(work: &mut Work<'_>) {
+    work.delete(Table::Meta, JOINING_KEY);
+}
+
 /// What the person chose.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct Profile {
@@ -168,11 +185,25 @@ pub(in crate::engine) struct Profile {
     /// Counts changes of the display name: contacts are told each once.
     #[serde(rename = "v", default)]
     pub(in crate::engine) version: u64,
+    /// This device came to an account that others had used before.
+    #[serde(rename = "j", default)]
+    pub(in crate::engine) joined: bool,
+    /// Everything here goes when another device removes this one.
+    #[serde(rename = "e", default)]
+    pub(in crate::engine) erase_when_removed: bool,
 }
 
 impl Default for Profile {
     fn default() -> Self {
-        Self { display_name: None, device_name: None, status: PresenceStatus::Online, logged_out: false, version: 0 }
+        Self {
+            display_name: None,
+            device_name: None,
+            status: PresenceStatus::Online,
+            logged_out: false,
+            version: 0,
+            joined: false,
+            erase_when_removed: false,
+        }
     }
 }
 

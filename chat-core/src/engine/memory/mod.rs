@@ -6,15 +6,17 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 use chat_wire::frame::Frame;
 use chat_wire::ids::{AccountId, BootId, DeviceAddress};
+use chat_wire::keys::Signature;
 use chat_wire::message::{ClientMessage, PresenceStatus};
 
 use super::context::Work;
 use super::error::EngineError;
-use super::io::{Output, Route};
+use super::io::{CommandId, Output, Reply, Route};
 use super::limits::REQUEST_MS_MAX;
 use crate::store::Records;
 use crate::time::Timestamp;
 
+pub(super) mod alarms;
 pub(super) mod arrivals;
 pub(super) mod asks;
 pub(super) mod bundles;
@@ -23,6 +25,7 @@ pub(super) mod errands;
 pub(super) mod fanout;
 pub(super) mod healing;
 pub(super) mod kept;
+pub(super) mod keyring;
 pub(super) mod lists;
 pub(super) mod me;
 pub(super) mod names;
@@ -31,8 +34,11 @@ pub(super) mod queue;
 pub(super) mod renewal;
 pub(super) mod results;
 pub(super) mod sessions;
+pub(super) mod share;
+pub(super) mod shared;
 pub(super) mod streams;
 pub(super) mod trust;
+pub(super) mod undertaking;
 
 /// Everything in memory. Whatever must outlive a crash lies in the records as well.
 pub(super) struct State {
@@ -62,6 +68,18 @@ pub(super) struct State {
     pub(super) wake_at: Option<Timestamp>,
     pub(super) prekeys: me::PreKeyIndex,
     pub(super) chores: Chores,
+    pub(super) shared: shared::Shared,
+    pub(super) keyring: Option<keyring::Keyring>,
+    pub(super) exchange: share::Exchange,
+    /// The version to write over, when the relay went back to an older record.
+    pub(super) exchange_base: Option<u64>,
+    pub(super) undertaking: Option<undertaking::Undertaking>,
+    /// The signed end of the account, to be sent when the farewells are out.
+    pub(super) farewell: Option<Signature>,
+    /// What a login or recovery that enrolled this device is answered, once its keys are published.
+    pub(super) welcome: Option<Reply>,
+    /// Who waits for it, while the device is still to be let in.
+    pub(super) newcomer: Option<CommandId>,
     pub(super) healing: healing::Healing,
     pub(super) errands: errands::Errands,
     /// The store is an old copy, and the device is not yet its next incarnation.
@@ -174,6 +192,14 @@ impl State {
             wake_at: None,
             prekeys: me::PreKeyIndex::load(records)?,
             chores: Chores::default(),
+            shared: shared::Shared::load(records)?,
+            keyring: keyring::Keyring::load(records)?,
+            exchange: share::Exchange::default(),
+            exchange_base: None,
+            undertaking: None,
+            farewell: None,
+            welcome: None,
+            newcomer: None,
             healing: healing::Healing::load(records)?,
             errands: errands::Errands::load(records)?,
             renewal: renewal::Renewal::load(records)?,
@@ -201,6 +227,10 @@ impl State {
         self.typing.clear();
         self.typing_late.clear();
         self.prekeys = me::PreKeyIndex::default();
+        self.shared = shared::Shared::default();
+        self.keyring = None;
+        self.exchange = share::Exchange::default();
+        self.exchange_base = None;
     }
 
     /// Enrolled and not logged out.

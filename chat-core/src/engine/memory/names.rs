@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chat_wire::ids::{AccountId, MessageId, UserName};
 
-use crate::engine::io::CommandId;
+use crate::engine::io::{CommandId, SafetyProof};
 use crate::engine::limits::WAITING_COMMANDS_MAX;
 
 /// A command that needs to know whom a name means.
@@ -12,12 +12,20 @@ use crate::engine::limits::WAITING_COMMANDS_MAX;
 pub(in crate::engine) enum Want {
     Send(CommandId, Draft),
     Block(CommandId),
+    Trust(CommandId, TrustQuestion),
+}
+
+/// What is asked about somebody's safety number.
+#[derive(Debug)]
+pub(in crate::engine) enum TrustQuestion {
+    Show,
+    Compare(SafetyProof),
 }
 
 impl Want {
     pub(in crate::engine) fn command(&self) -> CommandId {
         match self {
-            Self::Send(command, _) | Self::Block(command) => *command,
+            Self::Send(command, _) | Self::Block(command) | Self::Trust(command, _) => *command,
         }
     }
 }

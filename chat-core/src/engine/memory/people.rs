@@ -1,11 +1,12 @@
 //! Everybody this account knows: contacts, strangers with a request, blocked ones. All in memory; a
 //! record is written when it changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chat_wire::ids::{AccountId, UserName};
 use serde::{Deserialize, Serialize};
 
+use super::shared::VerifiedMark;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::store::{Records, Table};
@@ -53,8 +54,12 @@ pub(in crate::engine) struct Person {
     /// It wrote to us or accepted our request.
     #[serde(rename = "a", default)]
     pub(in crate::engine) accepts_us: bool,
-    #[serde(rename = "v", default)]
-    pub(in crate::engine) verified: bool,
+    /// Its safety number was compared.
+    #[serde(rename = "w", default)]
+    pub(in crate::engine) verified: Option<VerifiedMark>,
+    /// Its account key is another one than was verified: nothing is sent until somebody decides.
+    #[serde(rename = "k", default)]
+    pub(in crate::engine) key_changed: bool,
     /// The name now leads to another account: nothing is sent until somebody decides.
     #[serde(rename = "m", default)]
     pub(in crate::engine) name_moved: bool,
@@ -70,19 +75,25 @@ pub(in crate::engine) struct Person {
 }
 
 impl Person {
-    fn new(name: UserName) -> Self {
+    pub(in crate::engine) fn new(name: UserName) -> Self {
         Self {
             name,
             standing: Standing::Stranger,
             blocked: false,
             accepts_us: false,
-            verified: false,
+            verified: None,
+            key_changed: false,
             name_moved: false,
             display_name: None,
             last_seen_ms: None,
             request: None,
             told_profile: 0,
         }
+    }
+
+    /// Nothing may be sent before somebody decides: who it is has become doubtful.
+    pub(in crate::engine) fn is_doubtful(&self) -> bool {
+        self.name_moved || self.key_changed
     }
 
     /// Both have accepted each other: receipts and presence flow.
@@ -101,6 +112,8 @@ impl Person {
 pub(in crate::engine) struct People {
     by_account: BTreeMap<AccountId, Person>,
     by_name: HashMap<UserName, AccountId>,
+    /// Whose record was written since the account's other devices were last thought of.
+    changed: BTreeSet<AccountId>,
 }
 
 impl People {
@@ -165,7 +178,13 @@ impl People {
         self.by_account.values().filter(|p| p.request.is_some()).count()
     }
 
-    fn save(&self, work: &mut Work<'_>, account: AccountId) -> Result<(), EngineError> {
+    /// Takes the accounts that changed.
+    pub(in crate::engine) fn take_changed(&mut self) -> BTreeSet<AccountId> {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn save(&mut self, work: &mut Work<'_>, account: AccountId) -> Result<(), EngineError> {
+        self.changed.insert(account);
         match self.by_account.get(&account) {
             Some(person) => work.save(Table::Contacts, &account.0, person),
             None => Ok(()),

@@ -5,6 +5,7 @@ use chat_wire::ids::{AccountId, DeviceAddress, MessageId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
+use super::State;
 use crate::engine::content::StreamMark;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
@@ -129,6 +130,15 @@ impl PeerStream {
         work.save(Table::Streams, &stream_key(conversation, author), self)
     }
 
+    /// A stream that was never seen begins here.
+    pub(in crate::engine) fn begin_at(&mut self, counter: u64, previous: &[u8; 16]) {
+        if self.counter == 0 && counter > 1 {
+            self.counter = counter.saturating_sub(1);
+            self.last = ByteArray::new(*previous);
+            (self.told, self.read, self.told_read) = (self.counter, self.counter, self.counter);
+        }
+    }
+
     /// Whether a content claims another one before it than the one that was there (SPEC 8.6.3).
     pub(in crate::engine) fn contradicts(&self, counter: u64, previous: &[u8; 16]) -> bool {
         self.counter.checked_add(1) == Some(counter) && *self.last != *previous
@@ -240,6 +250,22 @@ pub(in crate::engine) fn split_key(key: &[u8]) -> Result<(AccountId, DeviceAddre
 /// Own messages by their place, until they are read: `conversation ‖ device u32 ‖ counter u64` → id.
 pub(in crate::engine) fn sent_key(conversation: &AccountId, device: u32, counter: u64) -> Vec<u8> {
     [&conversation.0[..], &device.to_be_bytes(), &counter.to_be_bytes()].concat()
+}
+
+impl State {
+    /// Notes a message that an own other device sent.
+    pub(in crate::engine) fn sent_elsewhere(
+        &self,
+        work: &mut Work<'_>,
+        (conversation, author): (&AccountId, &DeviceAddress),
+        (counter, id): (u64, &MessageId),
+    ) -> Result<(), EngineError> {
+        let mut stream = OwnStream::load(work, conversation, author)?;
+        stream.counter = stream.counter.max(counter);
+        stream.save(work, conversation, author)?;
+        work.put(Table::Sent, &sent_key(conversation, author.device.0, counter), id.0.to_vec());
+        Ok(())
+    }
 }
 
 /// Own messages of a stream with counters in `from..=to`, ascending.

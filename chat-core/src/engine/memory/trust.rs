@@ -1,7 +1,7 @@
 //! Takes lists that the relay hands out, and says what they change for the person.
 
 use chat_wire::device_list::DeviceList;
-use chat_wire::ids::AccountId;
+use chat_wire::ids::{AccountId, UserName};
 use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 
@@ -10,7 +10,7 @@ use super::asks::{Ask, ListsAfter};
 use super::lists::{Change, Known, Offer};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::io::{IdentityChange, NoticeKind, Trouble};
+use crate::engine::io::{AlarmKind, IdentityChange, NoticeKind, Trouble};
 use crate::identity::Party;
 
 impl State {
@@ -28,9 +28,28 @@ impl State {
         };
         match offer {
             Offer::Refused => work.trouble(Trouble::ListRefused(*account)),
+            Offer::Forked => {
+                work.trouble(Trouble::ListRefused(*account));
+                self.alarm_list(work, account, (AlarmKind::ListForked, bytes))?;
+            }
             Offer::Newer(change) => self.announce_change(work, account, change)?,
             Offer::Same => self.lists.confirm(work, account),
             Offer::First | Offer::Older | Offer::Gap { .. } => {}
+        }
+        Ok(offer)
+    }
+
+    /// Takes a list that the relay calls the current one: an older one than it showed before is a lie, for
+    /// what is on a connection keeps its order.
+    pub(in crate::engine) fn take_current_list(
+        &mut self,
+        work: &mut Work<'_>,
+        account: &AccountId,
+        bytes: &[u8],
+    ) -> Result<Offer, EngineError> {
+        let offer = self.take_list(work, account, bytes)?;
+        if offer == Offer::Older {
+            self.alarm_list(work, account, (AlarmKind::ListRolledBack, bytes))?;
         }
         Ok(offer)
     }
@@ -48,7 +67,7 @@ impl State {
         }
         self.lists.offer_history(work, account, lists)?;
         for bytes in lists {
-            if matches!(self.take_list(work, account, bytes)?, Offer::Refused | Offer::Gap { .. }) {
+            if matches!(self.take_list(work, account, bytes)?, Offer::Refused | Offer::Forked | Offer::Gap { .. }) {
                 return Ok(false);
             }
         }
@@ -61,6 +80,12 @@ impl State {
         if !self.asks.any(|ask| matches!(ask, Ask::Lists(asked) if asked.covers(&wanted))) {
             self.ask(work, Ask::Lists(wanted), ClientMessage::FetchLists { account, after_seq });
         }
+    }
+
+    /// Asks whom a name leads to.
+    pub(in crate::engine) fn find_name(&mut self, work: &mut Work<'_>, name: UserName) {
+        let find = ClientMessage::Find { query: name.to_string(), limit: 1 };
+        self.ask(work, Ask::FindName(name), find);
     }
 
     /// The newest verified list of an account.
@@ -115,7 +140,10 @@ impl State {
             Change { .. } => return Ok(()),
         };
         if change.key {
-            self.people.change(work, *account, |person| person.verified = false)?;
+            self.people.change(work, *account, |person| {
+                // Who was verified is somebody else now, as far as anybody can tell.
+                person.key_changed |= person.verified.take().is_some();
+            })?;
         }
         work.notice(NoticeKind::IdentityChanged { username, reason }).map(|_| ())
     }

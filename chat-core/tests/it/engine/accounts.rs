@@ -54,18 +54,6 @@ fn after_a_logout_nothing_works_until_the_login_and_the_device_is_the_same() {
 }
 
 #[test]
-fn a_password_of_another_account_or_on_a_fresh_profile_is_forbidden() {
-    let mut world = World::with(5, &["alice", "bob"]);
-    world.open("fresh");
-    world.connect("fresh");
-    world.relay.names.insert(name("fresh"), world.relay.names[&name("alice")]);
-    world.relay.names.insert(name("bobby"), world.relay.names[&name("bob")]);
-    let list = world.relay.list_of("alice");
-    assert!(!list.is_empty());
-    assert_eq!(world.resume("fresh").unwrap_err().kind, FailureKind::Forbidden);
-}
-
-#[test]
 fn forgetting_takes_the_device_off_the_account_and_leaves_nothing() {
     let mut world = World::friends(6);
     assert_eq!(world.ok("alice", Command::Logout { forget: true }), Reply::Done);

@@ -168,7 +168,7 @@ fn copies_of_own_messages_count_only_from_own_devices() {
     let bob = bench.bob;
     let message =
         Identified { id: MessageId([1; 16]), nonce: chat_wire::ids::RequestKey([2; 16]), body: ByteBuf::from(vec![0]) };
-    let sync = Content::Sync(Sync { with: bob.account, message });
+    let sync = Content::Sync(Sync { with: bob.account, name: None, message });
     let (batch, outputs) = bench.hear_content(bob, &sync, MAIL);
     assert!(shown(&batch).is_empty() && outputs.is_empty());
     let own_second = DeviceAddress { device: DeviceId(99), ..bench.own };
@@ -187,7 +187,7 @@ fn a_copy_from_an_own_device_is_shown_as_sent_by_us() {
         message = Some(Identified::new(&second, &body, work)?);
         Ok(())
     });
-    let sync = Content::Sync(Sync { with: bob.account, message: message.unwrap() });
+    let sync = Content::Sync(Sync { with: bob.account, name: None, message: message.unwrap() });
     let (batch, _) = bench.hear_content(second, &sync, MAIL);
     let messages = shown(&batch);
     assert!(messages[0].outgoing);

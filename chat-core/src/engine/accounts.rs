@@ -1,0 +1,186 @@
+//! Routes what concerns the account to its handlers, as `mod.rs` does for the rest.
+
+use bytes::Bytes;
+use chat_wire::message::{AccountAsk, ClientMessage, LogoutReason, ServerMessage};
+
+use super::Engine;
+use super::content::{Content, Sync};
+use super::context::Work;
+use super::error::EngineError;
+use super::handle::account::{change, own, trust, undertake};
+use super::handle::{connect, enroll, inbox, prekeys, receipts};
+use super::io::{AccountCommand, CommandId, FailureKind, Resumption, Trouble};
+use super::memory::asks::Ask;
+use super::memory::names::TrustQuestion;
+use super::memory::undertaking::{Goal, Stage};
+
+impl Engine {
+    pub(super) fn account_command(
+        &mut self,
+        work: &mut Work<'_>,
+        id: CommandId,
+        command: AccountCommand,
+    ) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match command {
+            AccountCommand::RemoveDevice(device) => undertake::start(state, work, id, Goal::Remove(device)),
+            AccountCommand::ChangePassword(wanted) => undertake::start(state, work, id, Goal::Password(wanted)),
+            AccountCommand::Recover(wanted) => undertake::start(state, work, id, Goal::Recover(wanted)),
+            AccountCommand::Delete(wanted) => undertake::start(state, work, id, Goal::Delete(wanted)),
+            AccountCommand::SafetyNumber(name) => {
+                let asked = trust::ask(state, work, id, (name, TrustQuestion::Show))?;
+                asked.map_or(Ok(()), |asked| trust::answer(state, work, id, asked))
+            }
+            AccountCommand::Verify { username, proof } => {
+                let asked = trust::ask(state, work, id, (username, TrustQuestion::Compare(proof)))?;
+                asked.map_or(Ok(()), |asked| trust::answer(state, work, id, asked))
+            }
+            AccountCommand::Unverify(name) => trust::unverify(state, work, id, &name),
+            AccountCommand::AcceptIdentity(name) => trust::accept_identity(state, work, id, &name),
+            AccountCommand::RenameDevice { device, name } => own::rename(state, work, id, (device, name)),
+            AccountCommand::EraseWhenRemoved(erase) => own::erase_when_removed(state, work, id, erase),
+        }
+    }
+
+    /// A login by password: this device comes back, or a new one comes.
+    pub(super) fn resume(
+        &mut self,
+        work: &mut Work<'_>,
+        id: CommandId,
+        resumption: Box<Resumption>,
+    ) -> Result<(), EngineError> {
+        match enroll::resume(&mut self.state, work, id, &resumption)? {
+            enroll::Resumed::Settled => Ok(()),
+            enroll::Resumed::Proves(command) => {
+                connect::prove(&mut self.state, work, command);
+                Ok(())
+            }
+            enroll::Resumed::Joins => undertake::start(&mut self.state, work, id, Goal::Join(resumption)),
+        }
+    }
+
+    /// An answer that a change of the account, or the account record, waits for.
+    pub(super) fn account_answer(
+        &mut self,
+        work: &mut Work<'_>,
+        ask: Ask,
+        (message, body): (ServerMessage, Bytes),
+    ) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match (ask, message) {
+            (Ask::GetRecord, ServerMessage::Record { version }) => own::record_came(state, work, (version, &body)),
+            (Ask::PutRecord(written), ServerMessage::Done {}) => own::record_written(state, work, &written),
+            (Ask::GetRecord, ServerMessage::Refused(refusal)) => {
+                own::record_refused(state, false, &refusal);
+                Ok(())
+            }
+            (Ask::PutRecord(_), ServerMessage::Refused(refusal)) => {
+                own::record_refused(state, true, &refusal);
+                Ok(())
+            }
+            (Ask::Undertake(stage), ServerMessage::Refused(refusal)) => {
+                undertake::refused(state, work, stage, &refusal)
+            }
+            (Ask::Undertake(Stage::Lists), ServerMessage::Lists { lists }) => {
+                undertake::lists_came(state, work, &lists)
+            }
+            (Ask::Undertake(Stage::Again), ServerMessage::Done {}) => undertake::sent_again(state, work),
+            (Ask::Undertake(Stage::Record), ServerMessage::Record { version }) => {
+                let next = undertake::record_came(state, work, (version, body))?;
+                self.next(work, next)
+            }
+            (Ask::Undertake(Stage::Vault), ServerMessage::Vault { vault }) => {
+                let next = undertake::vault_came(state, vault);
+                self.next(work, next)
+            }
+            (Ask::Undertake(Stage::Change), ServerMessage::Done {}) => self.changed(work),
+            (Ask::Undertake(Stage::Change), ServerMessage::LoggedIn { pairs_left, .. }) => {
+                let command = change::adopt(state, work)?;
+                prekeys::upkeep(state, work, Some(pairs_left), command)
+            }
+            _ => {
+                undertake::fail(state, work, FailureKind::Integrity);
+                connect::refuse(state, work, Trouble::RelayBroken)
+            }
+        }
+    }
+
+    fn next(&mut self, work: &mut Work<'_>, next: undertake::Next) -> Result<(), EngineError> {
+        if next == undertake::Next::Wait {
+            return Ok(());
+        }
+        match change::make(&mut self.state, work)? {
+            change::Made::Sent => {}
+            change::Made::Failed(kind) => undertake::fail(&mut self.state, work, kind),
+            change::Made::Stands => {
+                // An earlier try got through: this device lets itself in.
+                self.state.newcomer = change::adopt_listed(&mut self.state, work)?;
+                connect::prove(&mut self.state, work, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        match change::done(&mut self.state, work)? {
+            change::Finished::Nothing => {}
+            change::Finished::Proves => connect::prove(&mut self.state, work, None),
+            change::Finished::Deleted(command) => self.forgotten(work, command)?,
+        }
+        Ok(())
+    }
+
+    /// The last words are out: the account ends.
+    pub(super) fn say_farewell(&mut self, work: &mut Work<'_>) {
+        if let Some(signature) = self.state.farewell.take() {
+            let delete = ClientMessage::Account(AccountAsk::Delete { signature });
+            self.state.ask(work, Ask::Undertake(Stage::Change), delete);
+        }
+    }
+
+    /// What an own other device says.
+    pub(super) fn own_content(
+        &mut self,
+        work: &mut Work<'_>,
+        received: &inbox::Received,
+        sync: Sync,
+    ) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        let own_account = state.own_address()?.account;
+        if sync.with == own_account {
+            match sync.message.verified_body(&received.author).map(|body| body.content()) {
+                Some(Content::OwnState(told)) => return own::state_told(state, work, &told),
+                Some(Content::OwnRead(read)) => return receipts::read_elsewhere(state, work, &read),
+                _ => {}
+            }
+        } else if let Some(name) = &sync.name {
+            // An own device has met it, and verified its list.
+            state.people.meet(work, sync.with, name)?;
+        }
+        inbox::synced(state, work, received, sync)
+    }
+
+    /// The relay ended the login. A device that was removed may erase itself, on signed evidence only.
+    pub(super) fn dismissed(
+        &mut self,
+        work: &mut Work<'_>,
+        reason: LogoutReason,
+        list: Option<&[u8]>,
+    ) -> Result<(), EngineError> {
+        let deleting = self.state.undertaking.take_if(|under_way| matches!(under_way.goal, Goal::Delete(_)));
+        match (self.state.asks.take_forget(), deleting) {
+            (Some(command), _) => self.forgotten(work, command),
+            (None, Some(under_way)) if reason == LogoutReason::Deleted => self.forgotten(work, under_way.command),
+            (None, _) => {
+                let erase = reason == LogoutReason::Removed && own::is_proven(&mut self.state, work, list)?;
+                connect::logged_out(&mut self.state, work, reason)?;
+                if erase { own::erase(&mut self.state, work) } else { Ok(()) }
+            }
+        }
+    }
+}
+
+/// Whatever the relay says to a change or the record belongs here.
+pub(super) fn concerns(ask: &Ask) -> bool {
+    matches!(ask, Ask::GetRecord | Ask::PutRecord(_) | Ask::Undertake(_))
+}

@@ -1,0 +1,121 @@
+//! A change of the account that takes several questions to the relay: the lists, the record, then the
+//! change itself. One at a time. Whatever is signed is stored before it is sent, and what was signed
+//! once for a sequence number is sent again before anything else is signed for it (SPEC 5.4.4).
+//!
+//! ```text
+//! Lists ──▶ (Again) ──▶ Record ──▶ (Vault) ──▶ Change ──▶ done
+//!   ▲                                             │ conflict: somebody else's list or record came first
+//!   └─────────────────────────────────────────────┘
+//! ```
+
+use std::fmt;
+
+use bytes::Bytes;
+use chat_wire::device_list::DeviceList;
+use chat_wire::ids::{AccountId, DeviceId};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::keyring::Keyring;
+use super::me::Me;
+use crate::engine::context::Work;
+use crate::engine::error::EngineError;
+use crate::engine::io::{CommandId, Deletion, PasswordChange, Recovery, Resumption};
+use crate::store::Table;
+
+const SIGNED_KEY: &[u8] = b"signed";
+
+/// One under way.
+pub(in crate::engine) struct Undertaking {
+    pub(in crate::engine) command: CommandId,
+    pub(in crate::engine) goal: Goal,
+    /// Times that somebody else's change came first.
+    pub(in crate::engine) tries: u8,
+    /// The chain of lists, for a device that is not enrolled yet.
+    pub(in crate::engine) chain: Vec<DeviceList>,
+    /// The record as it came, for a device that is not enrolled yet.
+    pub(in crate::engine) record: Option<(u64, Bytes)>,
+    /// The vault, when it had to be asked for.
+    pub(in crate::engine) vault: Option<Bytes>,
+    /// What stands once the relay says so.
+    pub(in crate::engine) result: Option<Outcome>,
+}
+
+/// What is wanted.
+pub(in crate::engine) enum Goal {
+    /// A new device, by password.
+    Join(Box<Resumption>),
+    /// A new password, and a new device on a fresh profile, by recovery code.
+    Recover(Box<Recovery>),
+    Password(Box<PasswordChange>),
+    Remove(DeviceId),
+    Delete(Box<Deletion>),
+}
+
+/// What a change that was sent makes of this device.
+pub(in crate::engine) struct Outcome {
+    /// The list that was sent.
+    pub(in crate::engine) list: Vec<u8>,
+    /// A new identity.
+    pub(in crate::engine) me: Option<Me>,
+    /// The ring as it is then.
+    pub(in crate::engine) keyring: Option<Keyring>,
+    /// The next recovery code.
+    pub(in crate::engine) recovery_code: Option<zeroize::Zeroizing<String>>,
+}
+
+/// What was asked of the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Stage {
+    Lists,
+    /// What was signed in an earlier run or try.
+    Again,
+    Record,
+    Vault,
+    Change,
+}
+
+impl fmt::Debug for Undertaking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Undertaking({:?})", self.command)
+    }
+}
+
+impl Undertaking {
+    pub(in crate::engine) fn new(command: CommandId, goal: Goal) -> Self {
+        Self { command, goal, tries: 0, chain: Vec::new(), record: None, vault: None, result: None }
+    }
+
+    /// The account that it is about, for a device that is not enrolled yet.
+    pub(in crate::engine) fn joins(&self) -> Option<AccountId> {
+        match &self.goal {
+            Goal::Join(wanted) => Some(wanted.account),
+            Goal::Recover(wanted) => Some(wanted.account),
+            Goal::Password(_) | Goal::Remove(_) | Goal::Delete(_) => None,
+        }
+    }
+}
+
+/// What was signed for a sequence number of the own list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::engine) struct Signed {
+    #[serde(rename = "q")]
+    pub(in crate::engine) seq: u64,
+    #[serde(rename = "l")]
+    pub(in crate::engine) list: ByteBuf,
+    /// The message that carries it, and its body: sent again as they are.
+    #[serde(rename = "m")]
+    pub(in crate::engine) message: chat_wire::message::ClientMessage,
+    #[serde(rename = "b")]
+    pub(in crate::engine) body: ByteBuf,
+}
+
+impl Signed {
+    pub(in crate::engine) fn load(work: &Work<'_>) -> Result<Option<Self>, EngineError> {
+        work.load(Table::Meta, SIGNED_KEY)
+    }
+
+    pub(in crate::engine) fn save(&self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        work.save(Table::Meta, SIGNED_KEY, self)
+    }
+}
