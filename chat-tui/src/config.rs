@@ -15,6 +15,8 @@ pub struct Config {
     pub ui: Ui,
     /// What others learn.
     pub privacy: Privacy,
+    /// What the terminal tells while nobody looks.
+    pub notify: Notify,
     /// Key to action, over all scopes (each action knows its own).
     pub keys: BTreeMap<String, String>,
 }
@@ -31,6 +33,72 @@ pub struct Ui {
     pub list_width: u16,
     /// Wheel and click go to the program; with Shift held they stay the terminal's.
     pub mouse: bool,
+    /// Bindings to begin with.
+    pub keymap: KeymapChoice,
+    /// Addresses are marked as links for the terminal.
+    pub links: LinkChoice,
+}
+
+/// What the terminal tells while nobody looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, rename_all = "snake_case")]
+pub struct Notify {
+    /// How.
+    pub via: NotifyChoice,
+    /// What.
+    pub content: ContentChoice,
+}
+
+/// How the terminal tells that something came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyChoice {
+    /// By a note where the terminal surely shows one, else by its bell.
+    #[default]
+    Auto,
+    /// By its bell.
+    Bell,
+    /// By a note (OSC 9).
+    Note,
+    /// Not at all.
+    Off,
+}
+
+/// How much a note says: others may read the screen too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentChoice {
+    /// That something came.
+    #[default]
+    None,
+    /// From whom.
+    Name,
+    /// From whom, and how it begins.
+    Full,
+}
+
+/// Bindings to begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeymapChoice {
+    /// The usual ones.
+    #[default]
+    Default,
+    /// Those of vi.
+    Vim,
+    /// Those of Emacs.
+    Emacs,
+}
+
+/// Whether addresses are marked as links (OSC 8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkChoice {
+    /// Unless the terminal is known to print the marks.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
 }
 
 /// What others learn.
@@ -100,7 +168,14 @@ const LIST_WIDTH: std::ops::RangeInclusive<u16> = 16..=48;
 
 impl Default for Ui {
     fn default() -> Self {
-        Self { theme: ThemeChoice::Auto, color: ColorChoice::Auto, list_width: 26, mouse: true }
+        Self {
+            theme: ThemeChoice::Auto,
+            color: ColorChoice::Auto,
+            list_width: 26,
+            mouse: true,
+            keymap: KeymapChoice::default(),
+            links: LinkChoice::default(),
+        }
     }
 }
 
@@ -112,8 +187,21 @@ impl Default for Privacy {
 
 impl Config {
     /// Names of every setting, for suggestions.
-    pub const NAMES: [&'static str; 8] =
-        ["ui", "ui.theme", "ui.color", "ui.list_width", "ui.mouse", "privacy", "privacy.typing", "keys"];
+    pub const NAMES: [&'static str; 13] = [
+        "ui",
+        "ui.theme",
+        "ui.color",
+        "ui.list_width",
+        "ui.mouse",
+        "ui.keymap",
+        "ui.links",
+        "privacy",
+        "privacy.typing",
+        "notify",
+        "notify.via",
+        "notify.content",
+        "keys",
+    ];
 
     /// Reads a file's text.
     #[must_use]
@@ -132,8 +220,9 @@ impl Config {
             match (name.as_str(), value) {
                 ("ui", toml::Value::Table(ui)) => config.ui = section(ui, "ui", &mut problems),
                 ("privacy", toml::Value::Table(privacy)) => config.privacy = section(privacy, "privacy", &mut problems),
+                ("notify", toml::Value::Table(notify)) => config.notify = section(notify, "notify", &mut problems),
                 ("keys", toml::Value::Table(keys)) => config.keys = bindings(keys, &mut problems),
-                ("ui" | "privacy" | "keys", _) => problems.push(ConfigProblem::Value { name: name.clone() }),
+                ("ui" | "privacy" | "notify" | "keys", _) => problems.push(ConfigProblem::Value { name: name.clone() }),
                 _ => problems.push(ConfigProblem::Unknown { name: name.clone() }),
             }
         }

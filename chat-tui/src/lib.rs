@@ -9,6 +9,7 @@ pub mod demo;
 #[cfg(test)]
 mod desk;
 pub mod failure;
+pub mod hostile;
 pub mod keymap;
 pub mod model;
 pub mod passphrase;

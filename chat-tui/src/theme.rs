@@ -161,6 +161,17 @@ impl Theme {
         }
     }
 
+    /// Black on white, for codes that cameras read; without colour as the terminal has it.
+    #[must_use]
+    pub fn code(self) -> Style {
+        match self.depth {
+            Depth::Mono => Style::new().add_modifier(Modifier::REVERSED),
+            Depth::Sixteen => Style::new().fg(Color::Black).bg(Color::White),
+            Depth::Indexed => Style::new().fg(Color::Indexed(16)).bg(Color::Indexed(231)),
+            Depth::True => Style::new().fg(Color::Rgb(0, 0, 0)).bg(Color::Rgb(255, 255, 255)),
+        }
+    }
+
     const fn palette(self) -> &'static Palette {
         match self.tone {
             Tone::Dark => &DARK,

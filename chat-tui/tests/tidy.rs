@@ -6,7 +6,7 @@ const FLOORS: &[&[&str]] = &[
     &["model"],
     &["update", "view"],
     &["app", "demo", "rpc"],
-    &["args"],
+    &["args", "hostile"],
 ];
 
 /// Inside `rpc`: bytes, then requests, then calls and shapes, then the session over them.
@@ -14,15 +14,27 @@ const RPC: &[&[&str]] =
     &[&["line", "error", "input", "output"], &["request"], &["call", "shape"], &["session"], &["backend"]];
 
 /// Inside `app`: what the machine and the client tell, then the terminal and the hands, then the loop.
-const APP: &[&[&str]] = &[&["host", "input", "intake", "painter", "stage"], &["effects", "terminal"], &["event_loop"]];
+const APP: &[&[&str]] =
+    &[&["host", "input", "intake", "stage", "widths"], &["painter"], &["effects", "terminal"], &["event_loop"]];
 
 /// Inside `update`: what handlers share, then handlers that use those below.
-const UPDATE: &[&[&str]] =
-    &[&["chats"], &["compose", "list", "people"], &["commands", "messages"], &["door", "menu"], &["client"]];
+const UPDATE: &[&[&str]] = &[
+    &["chats"],
+    &["forms"],
+    &["account", "compose", "files", "list", "people", "rooms"],
+    &["commands", "messages", "sheets"],
+    &["door", "menu"],
+    &["client"],
+];
 
 /// Inside `view`: cells and lines, then the parts of the screen, then what lies on top.
-const VIEW: &[&[&str]] =
-    &[&["canvas", "layout"], &["composer", "roster", "timeline"], &["statusline"], &["overlay"], &["door", "help"]];
+const VIEW: &[&[&str]] = &[
+    &["canvas", "layout"],
+    &["composer", "roster", "timeline"],
+    &["statusline"],
+    &["overlay"],
+    &["door", "form", "help", "sheet", "verify"],
+];
 
 #[test]
 fn the_package_keeps_its_floors_and_sizes() {

@@ -66,8 +66,9 @@ mod store;
 mod transport;
 
 pub use chat_core::engine::{
-    Answer, Command, Contact, Conversation, Event, Failure, FailureKind, FoundPerson, IdentityChange, Message,
-    MessageStatus, Notice, NoticeKind, Query, Reply, Request, Status,
+    AccountCommand, Alarm, AlarmKind, Answer, Command, Contact, Conversation, Device, Event, Failure, FailureKind,
+    FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reply, Request, SafetyNumber,
+    SafetyProof, Status,
 };
 pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;

@@ -2,7 +2,7 @@
 //! Frames are at most 60 a second, and none is drawn when nothing changed; when nothing happens,
 //! nothing wakes.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use chat_client::Events;
@@ -14,9 +14,9 @@ use super::input::Heard;
 use super::stage::{Stage, StageEvent};
 use super::terminal::Terminal;
 use super::{host, input, intake, requests, take_in};
-use crate::model::{Effect, Model, Msg, Screen, Timer};
+use crate::model::{Configured, Effect, Model, Msg, Screen, Timer};
 use crate::text::SafeText;
-use crate::theme::Theme;
+use crate::theme::{Theme, Tone};
 use crate::view::LayoutCache;
 
 /// Least time between two frames: 60 a second are as many as a person sees.
@@ -39,6 +39,13 @@ pub(super) struct EventLoop {
     stage: Stage,
     cache: LayoutCache,
     drawn: Option<Instant>,
+    /// The configuration comes from the person's file, which was last written then.
+    reads_file: bool,
+    written: Option<SystemTime>,
+    /// The ground that the terminal answered.
+    tone: Option<Tone>,
+    /// Columns that it answered behind the samples.
+    columns: Vec<u16>,
 }
 
 /// What happened.
@@ -65,7 +72,21 @@ impl EventLoop {
         input::listen(move |heard| tell.send(heard).is_ok()).context("the terminal can't be read")?;
         model.size = terminal.size();
         let cache = LayoutCache::default();
-        let mut run = Self { model, terminal, hands, messages, events: Some(events), input, stage, cache, drawn: None };
+        let mut run = Self {
+            model,
+            terminal,
+            hands,
+            messages,
+            events: Some(events),
+            input,
+            stage,
+            cache,
+            drawn: None,
+            reads_file: true,
+            written: host::written(),
+            tone: None,
+            columns: Vec::new(),
+        };
         let (columns, rows) = run.model.size;
         run.take(Msg::Resize(columns, rows));
         run.take(Msg::Timer(Timer::Midnight));
@@ -88,13 +109,18 @@ impl EventLoop {
                 Some(heard) = self.input.recv() => {
                     answered |= heard == Some(Heard::Identity);
                     match heard {
-                        Some(Heard::Background(_) | Heard::TellsKeysApart) => self.on_heard(heard),
+                        Some(Heard::Background(_) | Heard::TellsKeysApart | Heard::Column(_) | Heard::Identity) => self.on_heard(heard),
                         other => typed.push(other),
                     }
                 }
             }
         }
         typed.into_iter().for_each(|heard| self.on_heard(heard));
+    }
+
+    /// The configuration was given and lies in no file.
+    pub(super) fn configured_for_good(&mut self) {
+        self.reads_file = false;
     }
 
     /// Tells something on the screen.
@@ -178,16 +204,44 @@ impl EventLoop {
 
     /// Takes a message in and carries its effects out.
     fn take(&mut self, msg: Msg) {
+        let configured = matches!(msg, Msg::Configured(_));
         for effect in take_in(&mut self.model, msg) {
             match effect {
                 Effect::Client(request) => self.hands.perform(request),
                 Effect::After { ms, timer } => self.later(ms, timer),
                 // A clipboard or a screen that can't be written is found out by the next frame.
                 Effect::Copy(text) => drop(self.terminal.copy(&text)),
+                Effect::Notify(text) => self.notify(&text),
+                Effect::Reload { asked } => self.reload(asked),
                 Effect::Redraw => drop(self.terminal.clear()),
                 Effect::Suspend => self.terminal.suspend(),
                 Effect::Quit => self.model.quitting = true,
             }
+        }
+        if configured {
+            let config = &self.model.config;
+            // A terminal that is gone is found out by the next frame.
+            let _ = self.terminal.obey(config.ui.mouse, host::links(config));
+        }
+    }
+
+    fn notify(&mut self, text: &SafeText) {
+        let note = host::notes(self.model.config.notify.via).then_some(text);
+        // A terminal that is gone is found out by the next frame.
+        let _ = self.terminal.notify(note);
+    }
+
+    /// Reads the configuration again when it was written since, or when that is asked for.
+    fn reload(&mut self, asked: bool) {
+        let written = host::written();
+        if self.reads_file && (asked || written != self.written) {
+            self.written = written;
+            let (hands, tone) = (self.hands.clone(), self.tone);
+            drop(tokio::task::spawn_blocking(move || {
+                let host::Settings { config, keymap, look, complaints } = host::settings(None);
+                let theme = Theme::new(host::tone(&config, tone).unwrap_or(look.tone), look.depth);
+                hands.tell(Msg::Configured(Box::new(Configured { config, keymap, theme, complaints })));
+            }));
         }
     }
 
@@ -206,12 +260,15 @@ impl EventLoop {
             Some(Heard::Pointer(pointer)) => self.take(Msg::Pointer(pointer)),
             Some(Heard::Focus(focused)) => self.take(Msg::Focus(focused)),
             Some(Heard::TellsKeysApart) => self.terminal.tell_keys_apart(),
+            Some(Heard::Column(column)) => self.columns.push(column),
             Some(Heard::Background(tone)) => {
+                self.tone = Some(tone);
                 let tone = host::tone(&self.model.config, Some(tone)).unwrap_or(tone);
                 self.model.theme = Theme::new(tone, self.model.theme.depth());
                 self.model.redraw = true;
             }
-            Some(Heard::Identity) => {}
+            // The last of its answers.
+            Some(Heard::Identity) => self.terminal.measured(&std::mem::take(&mut self.columns)),
             // The terminal is gone.
             None => self.take(Msg::End),
         }

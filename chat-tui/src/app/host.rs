@@ -2,9 +2,12 @@
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
-use crate::config::{ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, ThemeChoice};
-use crate::keymap::{BindingProblem, TABLE};
+use crate::config::{
+    ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, KeymapChoice, LinkChoice, NotifyChoice, ThemeChoice,
+};
+use crate::keymap::{BindingProblem, Keymap, Profile, TABLE};
 use crate::text::nearest;
 use crate::theme::{Depth, Tone};
 
@@ -15,8 +18,54 @@ pub(super) struct Look {
     pub(super) depth: Depth,
 }
 
-/// Reads the configuration, and what is wrong with it in words.
-pub(super) fn config(given: Option<&str>) -> (Config, Vec<String>) {
+/// Everything that the configuration decides.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) config: Config,
+    pub(super) keymap: Keymap,
+    pub(super) look: Look,
+    /// What is wrong with it, in words.
+    pub(super) complaints: Vec<String>,
+}
+
+/// Reads the configuration, from the person's directory unless its text is given.
+pub(super) fn settings(given: Option<&str>) -> Settings {
+    let (config, mut complaints) = config(given);
+    let profile = match config.ui.keymap {
+        KeymapChoice::Default => Profile::Default,
+        KeymapChoice::Vim => Profile::Vim,
+        KeymapChoice::Emacs => Profile::Emacs,
+    };
+    let (keymap, problems) = Keymap::new(profile, &config.keys);
+    complaints.extend(problems.iter().map(binding_complaint));
+    let look = look(&config);
+    Settings { config, keymap, look, complaints }
+}
+
+/// When the configuration was last written; none when there is no file.
+pub(super) fn written() -> Option<SystemTime> {
+    std::fs::metadata(config_path()?).and_then(|data| data.modified()).ok()
+}
+
+/// Whether addresses are marked as links: the Linux console and dumb terminals would print the marks.
+pub(super) fn links(config: &Config) -> bool {
+    let term = std::env::var("TERM").unwrap_or_default();
+    config.ui.links == LinkChoice::Auto && !matches!(term.as_str(), "" | "dumb" | "linux")
+}
+
+/// Whether a note of the terminal (OSC 9) is shown: only some terminals do, others would ignore it.
+pub(super) fn notes(choice: NotifyChoice) -> bool {
+    let is = |name: &str, values: &[&str]| std::env::var(name).is_ok_and(|v| values.contains(&v.as_str()));
+    match choice {
+        NotifyChoice::Note => true,
+        NotifyChoice::Bell | NotifyChoice::Off => false,
+        NotifyChoice::Auto => {
+            is("TERM_PROGRAM", &["iTerm.app", "WezTerm", "ghostty"]) || std::env::var_os("KITTY_WINDOW_ID").is_some()
+        }
+    }
+}
+
+fn config(given: Option<&str>) -> (Config, Vec<String>) {
     let text = match given {
         Some(text) => Ok(text.to_owned()),
         None => read_file(),
@@ -55,7 +104,7 @@ fn complaint(problem: &ConfigProblem) -> String {
 }
 
 /// What is wrong with a binding, in words.
-pub(super) fn binding_complaint(problem: &BindingProblem) -> String {
+fn binding_complaint(problem: &BindingProblem) -> String {
     match problem {
         BindingProblem::UnknownKey { key } => format!("config.toml: there is no key {key}."),
         BindingProblem::UnknownAction { name } => {
@@ -69,7 +118,7 @@ fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Strin
 }
 
 /// Colours by choice and environment.
-pub(super) fn look(config: &Config) -> Look {
+fn look(config: &Config) -> Look {
     let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
     let tone = tone(config, None).or_else(|| variable("COLORFGBG").and_then(|v| ground(&v))).unwrap_or_default();
     Look { tone, depth: depth(config.ui.color, &variable) }

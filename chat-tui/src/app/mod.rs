@@ -9,6 +9,7 @@ mod intake;
 mod painter;
 mod stage;
 mod terminal;
+mod widths;
 
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ use anyhow::Context as _;
 use chat_client::{Client, Events};
 use tokio::sync::mpsc;
 
-use crate::keymap::Keymap;
 use crate::model::{Effect, Home, Model, Msg, Name, Request};
 use crate::theme::Theme;
 use crate::update;
 use effects::Hands;
 use event_loop::EventLoop;
+use input::Heard;
 use terminal::Terminal;
 
 /// How the terminal interface starts.
@@ -45,12 +46,10 @@ const FIRST_FRAME: Duration = Duration::from_millis(40);
 /// # Errors
 /// When there is no terminal, or a part of the program failed.
 pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Result<()> {
-    let (config, mut complaints) = host::config(options.config.as_deref());
-    let (keymap, problems) = Keymap::new(&config.keys);
-    complaints.extend(problems.iter().map(host::binding_complaint));
-    let look = host::look(&config);
+    let host::Settings { config, keymap, look, complaints } = host::settings(options.config.as_deref());
     let mut terminal =
         Terminal::open(config.ui.mouse).context("chat-tui needs a terminal; `chat-tui rpc` works without one")?;
+    terminal.obey(config.ui.mouse, host::links(&config))?;
     terminal.ask()?;
 
     let mut model = Model::new(config, keymap, Theme::new(look.tone, look.depth));
@@ -61,11 +60,29 @@ pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Re
     hands.perform(Request::Start);
 
     let mut run = EventLoop::new(model, terminal, hands, messages, events)?;
+    if options.config.is_some() {
+        run.configured_for_good();
+    }
     run.wait_for_start(FIRST_FRAME).await;
     for complaint in complaints {
         run.say(&complaint);
     }
     run.run().await
+}
+
+/// What bytes of a terminal mean to the interface, as far as they are whole.
+#[must_use]
+pub fn hear(bytes: &[u8]) -> Vec<Msg> {
+    let heard = input::take_apart(bytes).into_iter();
+    heard
+        .filter_map(|heard| match heard {
+            Heard::Key(key) => Some(Msg::Key(key)),
+            Heard::Paste(text) => Some(Msg::Paste(text)),
+            Heard::Pointer(pointer) => Some(Msg::Pointer(pointer)),
+            Heard::Focus(focused) => Some(Msg::Focus(focused)),
+            Heard::Background(_) | Heard::TellsKeysApart | Heard::Column(_) | Heard::Identity => None,
+        })
+        .collect()
 }
 
 /// The effects that an update leaves for the client.

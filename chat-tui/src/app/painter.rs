@@ -1,17 +1,21 @@
 //! From cells to bytes: a frame is collected and written at once, between the marks of a synchronised
 //! update, so that no half of it is ever seen.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 
 use crossterm::terminal;
 use ratatui::backend::{Backend, ClearType, CrosstermBackend, WindowSize};
-use ratatui::buffer::Cell;
+use ratatui::buffer::{Cell, CellWidth};
 use ratatui::layout::{Position, Size};
+use ratatui::style::Color;
+
+use super::widths::Widths;
 
 /// Begin and end of a synchronised update (mode 2026); terminals that don't know it ignore it.
-const BEGIN: &[u8] = b"\x1b[?2026h";
-const END: &[u8] = b"\x1b[?2026l";
+pub(super) const BEGIN: &[u8] = b"\x1b[?2026h";
+pub(super) const END: &[u8] = b"\x1b[?2026l";
 
 /// Collects a frame's bytes.
 #[derive(Debug)]
@@ -21,11 +25,34 @@ pub(super) struct Painter {
     /// Where the cursor was put last, so that a frame that leaves it there says nothing about it.
     cursor: Option<Option<Position>>,
     wanted: Option<Position>,
+    /// What the terminal draws as wide as the layout thinks.
+    widths: Widths,
+    /// Addresses, by the mark that their cells carry; none where they are not marked.
+    links: Option<HashMap<u32, String>>,
 }
 
 impl Painter {
     pub(super) fn new(tty: File) -> Self {
-        Self { bytes: Vec::with_capacity(16 * 1024), tty, cursor: None, wanted: None }
+        let bytes = Vec::with_capacity(16 * 1024);
+        Self { bytes, tty, cursor: None, wanted: None, widths: Widths::default(), links: None }
+    }
+
+    /// The terminal told how wide it draws.
+    pub(super) fn measured(&mut self, widths: Widths) {
+        self.widths = widths;
+    }
+
+    /// Addresses of the next frame.
+    pub(super) fn link(&mut self, links: &[(u32, String)]) {
+        if let Some(known) = &mut self.links {
+            known.clear();
+            known.extend(links.iter().cloned());
+        }
+    }
+
+    /// Whether addresses are marked as links.
+    pub(super) fn mark_links(&mut self, marked: bool) {
+        self.links = marked.then(HashMap::new);
     }
 
     /// Writes bytes that are no part of a frame.
@@ -39,9 +66,44 @@ impl Painter {
         self.bytes.clear();
     }
 
+    /// The mark of the link that a cell is part of.
+    fn address(&self, cell: &Cell) -> Option<u32> {
+        let Color::Rgb(red, green, blue) = cell.underline_color else { return None };
+        let mark = u32::from_be_bytes([0, red, green, blue]);
+        self.links.as_ref()?.contains_key(&mark).then_some(mark)
+    }
+
+    /// Writes the cells of a run, as a link when they are part of one.
+    fn write(&mut self, run: &mut Run) -> io::Result<()> {
+        if run.cells.is_empty() {
+            return Ok(());
+        }
+        let cells = std::mem::take(&mut run.cells);
+        let address = run.address.and_then(|mark| Some((mark, self.links.as_ref()?.get(&mark)?)));
+        if let Some((mark, address)) = address {
+            // The parts of an address that is broken over lines belong together.
+            write!(self.bytes, "\x1b]8;id={mark:x};{address}\x1b\\")?;
+        }
+        self.queue().draw(cells.iter().map(|(x, y, cell)| (*x, *y, cell)))?;
+        if run.address.is_some() {
+            self.bytes.extend_from_slice(LINK_END);
+        }
+        Ok(())
+    }
+
     fn queue(&mut self) -> CrosstermBackend<&mut Vec<u8>> {
         CrosstermBackend::new(&mut self.bytes)
     }
+}
+
+const LINK_END: &[u8] = b"\x1b]8;;\x1b\\";
+
+/// Cells that are written in one go.
+#[derive(Default)]
+struct Run {
+    cells: Vec<(u16, u16, Cell)>,
+    /// The mark of the link that they are part of.
+    address: Option<u32>,
 }
 
 /// Whether terminals disagree about the width of this symbol: what follows must be placed anew.
@@ -56,18 +118,30 @@ impl Backend for Painter {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        let mut run = Vec::new();
-        for item in content {
-            let parts = risky(item.2.symbol());
-            run.push(item);
-            if parts {
-                // A new run begins with a cursor position of its own.
-                self.queue().draw(run.drain(..))?;
+        let mut run = Run::default();
+        for (column, row, cell) in content {
+            let address = self.address(cell);
+            if address != run.address {
+                self.write(&mut run)?;
+                run.address = address;
+            }
+            if risky(cell.symbol()) {
+                self.write(&mut run)?;
+                // A terminal that draws it narrower would leave what was there before.
+                let mut blank = cell.clone();
+                blank.set_symbol(" ");
+                run.cells.extend((column..column.saturating_add(cell.cell_width())).map(|x| (x, row, blank.clone())));
+                self.write(&mut run)?;
+                let mut fitting = cell.clone();
+                fitting.set_symbol(&self.widths.fitting(cell.symbol()));
+                run.cells.push((column, row, fitting));
+                // What follows begins with a cursor position of its own.
+                self.write(&mut run)?;
+            } else {
+                run.cells.push((column, row, cell.clone()));
             }
         }
-        if !run.is_empty() {
-            self.queue().draw(run.into_iter())?;
-        }
+        self.write(&mut run)?;
         // Drawing moved the cursor.
         if !self.bytes.is_empty() {
             self.cursor = self.cursor.map(|shown| shown.map(|_| NOWHERE));

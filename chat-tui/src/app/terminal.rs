@@ -13,14 +13,17 @@ use ratatui::Terminal as Screen;
 use ratatui::layout::Size;
 use rustix::process::{Signal, kill_current_process_group};
 
-use super::painter::Painter;
+use super::painter::{BEGIN, END, Painter};
+use super::widths::{self, Widths};
 use crate::model::{Model, Shown};
+use crate::text::SafeText;
 use crate::view::{LayoutCache, view};
 
 /// Other screen, bracketed paste, focus events.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?2004h\x1b[?1004h";
 /// Clicks and wheel only: reports of every movement would wake the program all the time.
 const MOUSE: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_BACK: &[u8] = b"\x1b[?1006l\x1b[?1000l";
 /// Keys with modifiers told apart (kitty protocol, first level), and back.
 const KEYS: &[u8] = b"\x1b[>1u";
 /// Everything back: keys, mouse, focus, paste, synchronised update, colours, cursor, screen.
@@ -105,7 +108,34 @@ impl Terminal {
 
     /// Asks what the terminal is like; the answers come as input.
     pub(super) fn ask(&mut self) -> io::Result<()> {
-        self.screen.backend_mut().raw(QUESTIONS)
+        let mut questions = Vec::from(BEGIN);
+        questions.extend_from_slice(widths::question().as_bytes());
+        questions.extend_from_slice(END);
+        questions.extend_from_slice(QUESTIONS);
+        self.screen.backend_mut().raw(&questions)
+    }
+
+    /// The terminal told where its cursor stood behind the samples.
+    pub(super) fn measured(&mut self, columns: &[u16]) {
+        self.screen.backend_mut().measured(Widths::measured(columns));
+    }
+
+    /// Wheel and click come to the program, or stay the terminal's; addresses are links, or only text.
+    pub(super) fn obey(&mut self, mouse: bool, links: bool) -> io::Result<()> {
+        self.screen.backend_mut().mark_links(links);
+        if self.mouse != mouse {
+            self.mouse = mouse;
+            self.screen.backend_mut().raw(if mouse { MOUSE } else { MOUSE_BACK })?;
+        }
+        Ok(())
+    }
+
+    /// Tells that something came: by a note, or by the bell.
+    pub(super) fn notify(&mut self, note: Option<&SafeText>) -> io::Result<()> {
+        match note {
+            Some(text) => self.screen.backend_mut().raw(format!("\x1b]9;{text}\x07").as_bytes()),
+            None => self.screen.backend_mut().raw(b"\x07"),
+        }
     }
 
     /// Asks for keys with modifiers told apart, from a terminal that knows how.
@@ -141,7 +171,10 @@ impl Terminal {
     pub(super) fn draw(&mut self, model: &Model, cache: &mut LayoutCache) -> io::Result<Shown> {
         let mut shown = Shown::default();
         if self.held.taken.load(Ordering::SeqCst) {
-            self.screen.draw(|frame| shown = view(model, cache, frame))?;
+            self.screen.autoresize()?;
+            shown = view(model, cache, &mut self.screen.get_frame());
+            self.screen.backend_mut().link(&shown.links);
+            self.screen.apply_buffer_with_cursor(shown.cursor)?;
         }
         Ok(shown)
     }

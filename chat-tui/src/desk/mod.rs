@@ -3,12 +3,14 @@
 
 mod deeds;
 mod pictures;
+mod screens;
 mod storm;
 
 use std::collections::BTreeMap;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 use ratatui::style::Modifier;
 
 use crate::config::Config;
@@ -41,6 +43,8 @@ pub(super) struct Desk {
     ids: u64,
     cache: LayoutCache,
     terminal: Terminal<TestBackend>,
+    /// The last frame, cell by cell.
+    seen: Buffer,
 }
 
 /// What a picture shows of colours.
@@ -74,6 +78,7 @@ impl Desk {
             ids: 0,
             cache: LayoutCache::default(),
             terminal: Terminal::new(TestBackend::new(columns, rows)).unwrap(),
+            seen: Buffer::default(),
         };
         desk.tell(Msg::Resize(columns, rows));
         desk
@@ -111,21 +116,8 @@ impl Desk {
         self.ids += 1;
         let mut id = [0; 16];
         id[8..].copy_from_slice(&self.ids.to_be_bytes());
-        Entry {
-            serial: 0,
-            id: Some(MsgId(id)),
-            author: Name::new(if own { "alice" } else { chat }),
-            own,
-            text: SafeText::body(text),
-            unsent: None,
-            unknown: false,
-            reply: None,
-            status: Status::Delivered,
-            when: When::local(ms, 0),
-            edited: false,
-            expanded: false,
-            revision: 0,
-        }
+        let author = Name::new(if own { "alice" } else { chat });
+        Entry { id: Some(MsgId(id)), own, ..Entry::new(author, SafeText::body(text), When::local(ms, 0)) }
     }
 
     fn rows(&self) -> Vec<Row> {
@@ -183,7 +175,14 @@ impl Desk {
     fn draw(&mut self) -> crate::model::Shown {
         let mut shown = crate::model::Shown::default();
         let (model, cache) = (&self.model, &mut self.cache);
-        self.terminal.draw(|frame| shown = view(model, cache, frame)).unwrap();
+        let drawn = |frame: &mut ratatui::Frame<'_>| {
+            shown = view(model, cache, frame);
+            if let Some(cursor) = shown.cursor {
+                frame.set_cursor_position(cursor);
+            }
+        };
+        let frame = self.terminal.draw(drawn).unwrap();
+        self.seen = frame.buffer.clone();
         shown
     }
 
@@ -225,7 +224,7 @@ impl Desk {
     }
 
     pub(super) fn inked(&mut self, ink: Ink) -> String {
-        let buffer = self.terminal.backend().buffer().clone();
+        let buffer = &self.seen;
         let mut out = String::new();
         for row in 0..buffer.area.height {
             let (mut line, mut styles, mut skip) = (String::new(), String::new(), 0);
@@ -251,7 +250,7 @@ impl Desk {
     /// Cells that set a colour.
     pub(super) fn coloured_cells(&self) -> usize {
         let plain = ratatui::style::Color::Reset;
-        self.terminal.backend().buffer().content().iter().filter(|c| c.fg != plain || c.bg != plain).count()
+        self.seen.content().iter().filter(|c| c.fg != plain || c.bg != plain).count()
     }
 
     /// The scripted client.

@@ -1,11 +1,13 @@
 //! Keys, actions and the table that ties them together.
 
 mod key;
+mod profile;
 mod table;
 
 use std::collections::{BTreeMap, HashMap};
 
 pub use key::{Code, Key};
+pub use profile::Profile;
 pub use table::{Action, Scope, Slash, Spec, TABLE};
 
 /// Bindings in force: the table's, changed by the configuration.
@@ -33,25 +35,26 @@ pub enum BindingProblem {
 
 impl Default for Keymap {
     fn default() -> Self {
-        Self::new(&BTreeMap::new()).0
+        Self::new(Profile::Default, &BTreeMap::new()).0
     }
 }
 
 impl Keymap {
-    /// The table's bindings with the configuration's (`key = action`) on top. A key bound to an action
-    /// is taken from whatever had it in the same scope.
+    /// The table's bindings with the profile's and then the configuration's (`key = action`) on top. A key
+    /// bound to an action is taken from whatever had it in the same scope.
     #[must_use]
-    pub fn new(overrides: &BTreeMap<String, String>) -> (Self, Vec<BindingProblem>) {
+    pub fn new(profile: Profile, overrides: &BTreeMap<String, String>) -> (Self, Vec<BindingProblem>) {
         let mut shown: Vec<Vec<Key>> =
             TABLE.iter().map(|spec| spec.keys.iter().filter_map(|k| table_key(k)).collect()).collect();
         let mut problems = Vec::new();
-        for (key_text, name) in overrides {
+        let chosen = overrides.iter().map(|(key, name)| (key.as_str(), name.as_str()));
+        for (key_text, name) in profile.bindings().iter().copied().chain(chosen) {
             let Some(key) = Key::parse(key_text) else {
-                problems.push(BindingProblem::UnknownKey { key: key_text.clone() });
+                problems.push(BindingProblem::UnknownKey { key: key_text.to_owned() });
                 continue;
             };
             let Some(at) = TABLE.iter().position(|s| s.id == name) else {
-                problems.push(BindingProblem::UnknownAction { name: name.clone() });
+                problems.push(BindingProblem::UnknownAction { name: name.to_owned() });
                 continue;
             };
             let scope = TABLE.get(at).map(|s| s.scope);
@@ -91,7 +94,7 @@ impl Keymap {
                 .filter_map(|(spec, keys)| Some((spec.action, *keys.first()?, spec.hint)))
         };
         let everywhere = of(Scope::Global).filter(move |(action, ..)| match scope {
-            Scope::Composer | Scope::Messages | Scope::List | Scope::Request => true,
+            Scope::Composer | Scope::Messages | Scope::List | Scope::Request | Scope::Changed => true,
             Scope::Door | Scope::Code => matches!(action, Action::Help | Action::Quit),
             _ => false,
         });
@@ -114,6 +117,12 @@ fn table_key(text: &str) -> Option<Key> {
 #[must_use]
 pub fn slash(name: &str) -> Option<&'static Spec> {
     TABLE.iter().find(|s| s.slash.is_some_and(|s| s.name == name))
+}
+
+/// The slash command of an action.
+#[must_use]
+pub fn slash_of(action: Action) -> Option<Slash> {
+    TABLE.iter().find_map(|s| s.slash.filter(|_| s.action == action))
 }
 
 /// Rows whose slash command starts like this, in the table's order.
@@ -145,12 +154,26 @@ mod tests {
     fn the_configuration_moves_a_key_and_a_misspelt_action_is_named() {
         let overrides =
             BTreeMap::from([("ctrl-g".into(), "go".into()), ("f9".into(), "qiut".into()), ("foo".into(), "go".into())]);
-        let (map, problems) = Keymap::new(&overrides);
+        let (map, problems) = Keymap::new(Profile::Default, &overrides);
         let key = Key::parse("ctrl-g").unwrap();
         assert_eq!(map.action(Scope::Composer, key), Some(Action::Switcher));
         assert_eq!(map.key_of(Action::Switcher), Some(key));
         assert_eq!(problems.len(), 2);
         assert!(problems.contains(&BindingProblem::UnknownAction { name: "qiut".into() }));
+    }
+
+    #[test]
+    fn a_profile_binds_only_what_is_there_and_the_configuration_counts_on_top() {
+        let overrides = BTreeMap::from([("ctrl-s".into(), "settings".into())]);
+        for profile in [Profile::Vim, Profile::Emacs] {
+            let (map, problems) = Keymap::new(profile, &overrides);
+            assert_eq!(problems, []);
+            assert_eq!(map.action(Scope::Composer, Key::parse("ctrl-s").unwrap()), Some(Action::Settings));
+        }
+        let (emacs, _) = Keymap::new(Profile::Emacs, &BTreeMap::new());
+        let kill = Key::parse("ctrl-k").unwrap();
+        assert_eq!(emacs.action(Scope::Composer, kill), Some(Action::KillToEnd));
+        assert_eq!(emacs.key_of(Action::Switcher), Key::parse("alt-x"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One chat: its messages, what is being written, who types.
 
-use super::{Composer, MsgId, Timeline};
+use super::{Composer, MsgId, Name, Timeline};
 
 /// Whether the person behind a name that was typed is known to exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +25,8 @@ pub struct Chat {
     pub composer: Composer,
     /// The other one types, and the number of the timer that ends it.
     pub typing: Option<u64>,
+    /// Who types, in a room.
+    pub typist: Option<Name>,
     /// Whether there is anybody.
     pub lookup: Lookup,
     /// The last message that was told to be read.

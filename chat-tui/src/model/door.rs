@@ -12,6 +12,8 @@ pub enum Mode {
     SignIn,
     /// A new account.
     Register,
+    /// A forgotten password, by the recovery code.
+    Recover,
 }
 
 /// One field of the form.
@@ -21,6 +23,7 @@ pub enum Field {
     #[default]
     Server,
     Name,
+    Code,
     Password,
     Display,
     Device,
@@ -109,6 +112,10 @@ pub struct Door {
     pub busy: bool,
     /// Why the last try failed.
     pub problem: Option<Problem>,
+    /// The recovery code.
+    pub code: Secret,
+    /// Why the person is here although signed in before.
+    pub why: Option<SafeText>,
 }
 
 impl Door {
@@ -133,6 +140,8 @@ impl Door {
             enrolled: None,
             busy: false,
             problem: None,
+            code: Secret::default(),
+            why: None,
         }
     }
 
@@ -143,6 +152,10 @@ impl Door {
             (Mode::SignIn, Some(_), _) => vec![Field::Password],
             (Mode::SignIn, None, _) => {
                 vec![Field::Server, Field::Name, Field::Password, Field::Device, Field::SwitchMode]
+            }
+            (Mode::Recover, Some(_), _) => vec![Field::Code, Field::Password],
+            (Mode::Recover, None, _) => {
+                vec![Field::Server, Field::Name, Field::Code, Field::Password, Field::Device, Field::SwitchMode]
             }
             (Mode::Register, _, false) => {
                 vec![Field::Server, Field::Name, Field::Password, Field::Display, Field::Device, Field::SwitchMode]
@@ -178,8 +191,23 @@ impl Door {
             Field::Display => Some(&mut self.display),
             Field::Device => Some(&mut self.device),
             Field::Invite => Some(&mut self.invite),
-            Field::Password | Field::SwitchMode => None,
+            Field::Password | Field::Code | Field::SwitchMode => None,
         }
+    }
+
+    /// The secret of the field with the cursor.
+    pub fn secret(&mut self) -> Option<&mut Secret> {
+        match self.field {
+            Field::Password => Some(&mut self.password),
+            Field::Code => Some(&mut self.code),
+            _ => None,
+        }
+    }
+
+    /// Whether a new password is chosen here, which the policy measures.
+    #[must_use]
+    pub fn new_password(&self) -> bool {
+        matches!(self.mode, Mode::Register | Mode::Recover)
     }
 
     /// Whether a secret may be typed: the relay is the one that it says.

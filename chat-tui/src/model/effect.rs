@@ -2,7 +2,9 @@
 //! carries them out and answers with messages.
 
 use super::input::Secret;
+use super::sheet::Role;
 use super::{Availability, MsgId, Name};
+use crate::text::SafeText;
 
 /// Which messages of a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,88 @@ pub struct SignIn {
     pub password: Secret,
     /// Name of this device.
     pub device: Option<String>,
+}
+
+/// An account whose password is forgotten.
+#[derive(Debug, PartialEq)]
+pub struct Recovery {
+    /// User name.
+    pub name: Name,
+    /// The recovery code.
+    pub code: Secret,
+    /// The password from now on.
+    pub password: Secret,
+    /// Name of this device.
+    pub device: Option<String>,
+}
+
+/// About one's own account and what is trusted.
+#[derive(Debug, PartialEq)]
+pub enum AccountAsk {
+    /// All devices.
+    Devices,
+    /// Another name for a device.
+    RenameDevice { id: u32, name: String },
+    /// Takes a device off the account.
+    RemoveDevice(u32),
+    /// Another password.
+    ChangePassword { old: Secret, new: Secret },
+    /// Ends the account.
+    DeleteAccount { password: Secret },
+    /// The safety number with somebody.
+    SafetyNumber(Name),
+    /// It was compared: `theirs` is what the other one's device shows.
+    Confirm { name: Name, theirs: String },
+    /// The changed identity is taken as it is.
+    AcceptIdentity(Name),
+    /// Logs out and erases this device's data.
+    Forget,
+}
+
+/// About rooms.
+#[derive(Debug, PartialEq)]
+pub enum RoomAsk {
+    /// Those of the relay.
+    List,
+    /// One with its members.
+    Info(Name),
+    /// A new one.
+    Create { name: Name, public: bool, topic: Option<String> },
+    /// Goes in.
+    Join(Name),
+    /// Goes out.
+    Leave(Name),
+    /// Ends it for everybody.
+    Delete(Name),
+    /// Somebody in.
+    Invite { room: Name, who: Name },
+    /// Somebody out.
+    Kick { room: Name, who: Name },
+    /// What somebody may do.
+    SetRole { room: Name, who: Name, role: Role },
+    /// What it is about.
+    SetTopic { room: Name, topic: String },
+}
+
+/// About files.
+#[derive(Debug, PartialEq)]
+pub enum FileAsk {
+    /// All transfers.
+    List,
+    /// Sends one.
+    Send { to: Name, path: String, caption: Option<String> },
+    /// Saves one, where files are saved or at a place.
+    Save { id: MsgId, path: Option<String> },
+    /// Opens one that is saved with the program that the system has for it.
+    Open(String),
+    /// Stops one for a while.
+    Pause(MsgId),
+    /// Goes on.
+    Resume(MsgId),
+    /// Gives one up.
+    Cancel(MsgId),
+    /// What a path that is being typed may become.
+    Complete { typed: String, number: u64 },
 }
 
 /// Something for the client.
@@ -90,6 +174,14 @@ pub enum Request {
     Register(Box<NewAccount>),
     /// Signs in.
     SignIn(Box<SignIn>),
+    /// Sets a new password by the recovery code.
+    Recover(Box<Recovery>),
+    /// About one's own account.
+    Account(AccountAsk),
+    /// About rooms.
+    Room(RoomAsk),
+    /// About files.
+    File(FileAsk),
 }
 
 /// What comes back after a while.
@@ -121,6 +213,10 @@ pub enum Effect {
     After { ms: u64, timer: Timer },
     /// Puts a text on the clipboard through the terminal.
     Copy(String),
+    /// Tells through the terminal that something came.
+    Notify(SafeText),
+    /// Reads the configuration again; when it was asked for, also when the file did not change.
+    Reload { asked: bool },
     /// Draws the whole screen again.
     Redraw,
     /// Gives the terminal back and sleeps until woken.

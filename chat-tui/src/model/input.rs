@@ -106,6 +106,7 @@ pub(super) fn act(area: &mut TextArea<'static>, action: Action) -> Option<bool> 
         }
         Action::DeleteWord => return Some(area.delete_word()),
         Action::KillToStart => return Some(area.delete_line_by_head()),
+        Action::KillToEnd => return Some(area.delete_line_by_end()),
         Action::Undo => return Some(area.undo()),
         Action::LineStart => CursorMove::Head,
         Action::LineEnd => CursorMove::End,

@@ -5,26 +5,37 @@ mod chat;
 mod composer;
 mod door;
 mod effect;
+mod form;
 mod input;
 mod msg;
 mod overlay;
 mod problem;
 mod roster;
+mod sheet;
 mod shown;
 mod timeline;
+mod transfer;
+mod verify;
 mod when;
 
 pub use chat::{Chat, Lookup};
 pub use composer::{Composer, Draft, Quote};
 pub use door::{CodeStage, CodeWords, Door, Field, Gaps, Mode, RelayCheck};
-pub use effect::{Effect, Effects, NewAccount, Page, Request, SignIn, Timer};
+pub use effect::{AccountAsk, Effect, Effects, FileAsk, NewAccount, Page, Recovery, Request, RoomAsk, SignIn, Timer};
+pub use form::{Form, FormField, FormKind, Value};
 pub use input::{Input, Secret};
-pub use msg::{Arrival, Msg, Person, Pointer, Receipt, SignedIn, Started};
+pub use msg::{
+    AccountNews, Arrival, Change, Configured, FileNews, FormDone, Msg, Person, Pointer, Receipt, RoomNews, SignedIn,
+    Started,
+};
 pub use overlay::{Ask, AskKind, Certificate, Help, Item, ItemKind, Menu, MenuKind, Overlay, Paste, SearchHit};
 pub use problem::Problem;
 pub use roster::{Availability, Preview, Roster, Row, Stranger};
+pub use sheet::{DeviceRow, Member, Role, RoomPage, RoomRow, Sheet, SheetKind};
 pub use shown::{Hit, Shown};
-pub use timeline::{Anchor, Divider, Entry, MsgId, Place, Status, Timeline};
+pub use timeline::{Anchor, Divider, Entry, FileCard, Mood, MsgId, Place, Reaction, Status, Timeline};
+pub use transfer::{Progress, Transfer, bytes, clock};
+pub use verify::{Qr, SafetyNumber, Verify};
 pub use when::When;
 
 use std::collections::HashMap;
@@ -50,6 +61,12 @@ impl Name {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it names a room.
+    #[must_use]
+    pub fn is_room(&self) -> bool {
+        self.0.starts_with('#')
     }
 }
 
@@ -214,12 +231,16 @@ pub struct Model {
     pub home: Home,
     /// Names worth a first chat, for an empty list.
     pub suggested: Vec<Name>,
+    /// Files on their way or just there, the latest first.
+    pub transfers: Vec<Transfer>,
     /// The configuration.
     pub config: Config,
     /// Bindings in force.
     pub keymap: Keymap,
     /// Styles in force.
     pub theme: Theme,
+    /// When the terminal last told that something came.
+    pub notified_ms: u64,
     /// Last number given to an entry, a toast, a search.
     pub last_number: u64,
 }
@@ -259,9 +280,11 @@ impl Model {
             early: HashMap::new(),
             home: Home::default(),
             suggested: Vec::new(),
+            transfers: Vec::new(),
             config,
             keymap,
             theme,
+            notified_ms: 0,
             last_number: 0,
         }
     }
@@ -281,6 +304,14 @@ impl Model {
             (Some(Overlay::Ask(_)), _) => Scope::Ask,
             (Some(Overlay::Paste(_)), _) => Scope::Paste,
             (Some(Overlay::Certificate(_)), _) => Scope::Certificate,
+            (Some(Overlay::Form(_)), _) => Scope::Form,
+            (Some(Overlay::Verify(_)), _) => Scope::Verify,
+            (Some(Overlay::Sheet(sheet)), _) => match sheet.kind {
+                SheetKind::Devices(_) => Scope::Devices,
+                SheetKind::Rooms(_) => Scope::Rooms,
+                SheetKind::Room(_) => Scope::Room,
+                SheetKind::Transfers => Scope::Transfers,
+            },
             (None, Screen::Door(_)) => Scope::Door,
             (None, Screen::Code(_)) => Scope::Code,
             (None, Screen::Main) => match (self.focus, &self.open) {
@@ -289,9 +320,16 @@ impl Model {
                 (Focus::List, _) if self.list_shown => Scope::List,
                 (_, Open::Request(_)) => Scope::Request,
                 (Focus::Messages, Open::Chat(_)) => Scope::Messages,
+                _ if self.stopped_by_change() => Scope::Changed,
                 _ => Scope::Composer,
             },
         }
+    }
+
+    /// Whether nothing is sent to the open chat until its changed identity was looked into.
+    #[must_use]
+    pub fn stopped_by_change(&self) -> bool {
+        self.open_name().and_then(|name| self.roster.row(name)).is_some_and(|row| row.stopped)
     }
 
     /// Whether list and chat do not fit side by side.

@@ -3,9 +3,14 @@
 
 use super::input::Secret;
 use super::overlay::SearchHit;
+use super::sheet::{DeviceRow, RoomPage, RoomRow};
+use super::transfer::Transfer;
+use super::verify::SafetyNumber;
 use super::{Entry, Gaps, Link, Me, MsgId, Name, Page, Problem, RelayCheck, Row, Shown, Status, Stranger, Timer, When};
-use crate::keymap::Key;
+use crate::config::Config;
+use crate::keymap::{Key, Keymap};
 use crate::text::SafeText;
+use crate::theme::Theme;
 
 /// What the mouse did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,95 @@ pub struct SignedIn {
     pub code: Option<Secret>,
 }
 
+/// The configuration as it counts from now on.
+#[derive(Debug)]
+pub struct Configured {
+    /// What it says.
+    pub config: Config,
+    /// Bindings.
+    pub keymap: Keymap,
+    /// Styles.
+    pub theme: Theme,
+    /// What is wrong with it.
+    pub complaints: Vec<String>,
+}
+
+/// What somebody's identity did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The safety number is another one.
+    Key,
+    /// A device was added; the safety number is the same.
+    Device,
+    /// The name leads to another account.
+    Account,
+    /// The relay contradicted itself about it.
+    Alarm,
+}
+
+/// About one's own account and what is trusted.
+#[derive(Debug)]
+pub enum AccountNews {
+    /// All devices.
+    Devices(Result<Vec<DeviceRow>, Problem>),
+    /// A safety number.
+    Number { name: Name, number: Result<SafetyNumber, Problem> },
+    /// A comparison, done.
+    Verified { name: Name, result: Result<bool, Problem> },
+}
+
+/// About rooms.
+#[derive(Debug)]
+pub enum RoomNews {
+    /// Those of the relay.
+    List(Result<Vec<RoomRow>, Problem>),
+    /// One with its members.
+    Page { name: Name, page: Result<Box<RoomPage>, Problem> },
+    /// One is in a room now, and goes to it.
+    Entered(Name),
+    /// One is no longer in a room.
+    Gone(Name),
+    /// Something happened in a room.
+    Event {
+        /// Where.
+        room: Name,
+        /// To whom.
+        who: Option<Name>,
+        /// By whom.
+        by: Option<Name>,
+        /// It is an invitation.
+        invited: bool,
+        /// What, in words.
+        text: SafeText,
+        /// When.
+        when: When,
+    },
+}
+
+/// About files.
+#[derive(Debug)]
+pub enum FileNews {
+    /// All transfers.
+    List(Vec<Transfer>),
+    /// One got further.
+    Progress { id: MsgId, outgoing: bool, done: u64, total: u64 },
+    /// One was saved.
+    Saved { id: MsgId, path: SafeText },
+    /// One was not sent or saved.
+    Failed { id: Option<MsgId>, what: SafeText, problem: Problem },
+    /// What a path may become: all that it begins, and their common beginning.
+    Paths { number: u64, common: String, choices: Vec<SafeText> },
+}
+
+/// How a form ended well.
+#[derive(Debug, Default)]
+pub struct FormDone {
+    /// What to tell.
+    pub says: SafeText,
+    /// A recovery code that counts from now on.
+    pub code: Option<Secret>,
+}
+
 /// What the store holds at the start.
 #[derive(Debug, Default)]
 pub struct Started {
@@ -91,6 +185,8 @@ pub enum Msg {
     Woken,
     /// The program shall end.
     End,
+    /// The configuration was read.
+    Configured(Box<Configured>),
     /// Something went wrong outside that the person should know.
     Say(SafeText),
 
@@ -123,7 +219,7 @@ pub enum Msg {
     /// A stranger wrote.
     Asked(Stranger),
     /// Somebody's identity changed.
-    IdentityChanged { name: Name, what: &'static str },
+    IdentityChanged { name: Name, change: Change },
     /// This device was logged out.
     LoggedOut { reason: SafeText },
     /// People found.
@@ -140,4 +236,12 @@ pub enum Msg {
     SignedIn(Box<Result<SignedIn, Problem>>),
     /// A deed on a person or setting is done, or not; the words tell which.
     Done { what: SafeText, result: Result<(), Problem> },
+    /// What the form on top was for is done, or not.
+    Form(Box<Result<FormDone, Problem>>),
+    /// About one's own account.
+    Account(AccountNews),
+    /// About rooms.
+    Room(RoomNews),
+    /// About files.
+    File(FileNews),
 }

@@ -1,6 +1,9 @@
 //! What lies on top of the screen and takes the keys first.
 
+use super::form::Form;
 use super::input::Input;
+use super::sheet::Sheet;
+use super::verify::Verify;
 use super::{MsgId, Name, When};
 use crate::keymap::Action;
 use crate::text::SafeText;
@@ -19,6 +22,12 @@ pub enum Overlay {
     Paste(Paste),
     /// The relay's certificate.
     Certificate(Certificate),
+    /// A page of rows.
+    Sheet(Sheet),
+    /// A small form.
+    Form(Box<Form>),
+    /// A safety number.
+    Verify(Box<Verify>),
 }
 
 /// The help page.
@@ -42,6 +51,8 @@ pub enum MenuKind {
     },
     /// What contacts see of being here.
     Presence,
+    /// What can be set.
+    Settings,
 }
 
 /// What a row of a menu does.
@@ -134,8 +145,22 @@ pub enum AskKind {
     Block(Name),
     /// Logs out.
     LogOut,
+    /// Logs out and erases this device's data.
+    Forget,
     /// Leaves although the recovery code is not confirmed.
     LeaveCode,
+    /// Takes a device off the account.
+    RemoveDevice(u32),
+    /// Takes a changed identity as it is.
+    AcceptIdentity(Name),
+    /// Leaves a room.
+    LeaveRoom(Name),
+    /// Ends a room.
+    DeleteRoom(Name),
+    /// Puts somebody out of a room.
+    Kick(Name, Name),
+    /// Deletes a message, for everybody or here only.
+    DeleteMessage(Name, MsgId),
 }
 
 /// A question.

@@ -56,6 +56,12 @@ pub struct Row {
     pub verified: bool,
     /// Its identity changed in this run.
     pub changed: bool,
+    /// Its identity changed after it was compared: nothing is sent until the person decides.
+    pub stopped: bool,
+    /// Unread messages of a room that name the person signed in.
+    pub mentions: u64,
+    /// What a room is about.
+    pub topic: Option<SafeText>,
     /// A contact or a chat, not only a name that was typed.
     pub known: bool,
 }
@@ -66,6 +72,7 @@ impl Row {
     pub fn sign(&self) -> (&'static str, Role) {
         match self.availability {
             _ if self.blocked => ("⊘", Role::Dim),
+            _ if self.name.is_room() => (" ", Role::Dim),
             Availability::Online => ("●", Role::Online),
             Availability::Away => ("◐", Role::Away),
             Availability::Offline | Availability::Invisible => ("○", Role::Offline),
@@ -88,6 +95,9 @@ impl Row {
             blocked: false,
             verified: false,
             changed: false,
+            stopped: false,
+            mentions: 0,
+            topic: None,
             known: false,
         }
     }
@@ -137,6 +147,19 @@ impl Roster {
         // The index is of a row that was just found or pushed.
         #[expect(clippy::indexing_slicing, reason = "the lines above prove it")]
         &mut self.rows[at]
+    }
+
+    /// Changes a chat that is in the list.
+    pub fn row_if_known(&mut self, name: &Name, change: impl FnOnce(&mut Row)) {
+        if let Some(row) = self.rows.iter_mut().find(|r| r.name == *name) {
+            change(row);
+        }
+    }
+
+    /// Takes a chat out of the list.
+    pub fn remove(&mut self, name: &Name) {
+        let rows = self.rows.iter().filter(|r| r.name != *name).cloned().collect();
+        self.set_rows(rows);
     }
 
     /// Replaces all rows.

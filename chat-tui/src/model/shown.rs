@@ -39,6 +39,10 @@ pub struct Shown {
     pub help_lines: usize,
     /// What lies where.
     pub hits: Vec<(Rect, Hit)>,
+    /// Addresses on the screen, by the mark that their cells carry.
+    pub links: Vec<(u32, String)>,
+    /// Where the cursor stands.
+    pub cursor: Option<Position>,
 }
 
 impl Shown {

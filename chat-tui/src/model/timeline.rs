@@ -26,6 +26,37 @@ pub enum Status {
     Failed(Problem),
 }
 
+/// What a line that nobody wrote is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// Somebody came, went, or set something.
+    Plain,
+    /// Something that one should look into before writing on.
+    Alarm,
+}
+
+/// A file that a message carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileCard {
+    /// Its name, as the sender says.
+    pub name: SafeText,
+    /// Bytes.
+    pub size: u64,
+    /// What it is, in one word.
+    pub kind: SafeText,
+}
+
+/// A reaction, and how many gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// The sign.
+    pub sign: SafeText,
+    /// How many.
+    pub count: u64,
+    /// The person signed in is one of them.
+    pub mine: bool,
+}
+
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -51,10 +82,50 @@ pub struct Entry {
     pub when: When,
     /// It was changed later.
     pub edited: bool,
+    /// It was taken back.
+    pub deleted: bool,
+    /// Nobody wrote it: it tells what happened.
+    pub notice: Option<Mood>,
+    /// The file that it carries; the text is then its caption.
+    pub file: Option<FileCard>,
+    /// What people think of it.
+    pub reactions: Vec<Reaction>,
     /// Shown whole although it is long.
     pub expanded: bool,
     /// Changes with every change that can change its lines.
     pub revision: u32,
+}
+
+impl Entry {
+    /// A message of which only the text is known yet.
+    #[must_use]
+    pub fn new(author: Name, text: SafeText, when: When) -> Self {
+        Self {
+            serial: 0,
+            id: None,
+            author,
+            own: false,
+            text,
+            unsent: None,
+            unknown: false,
+            reply: None,
+            status: Status::Delivered,
+            when,
+            edited: false,
+            deleted: false,
+            notice: None,
+            file: None,
+            reactions: Vec::new(),
+            expanded: false,
+            revision: 0,
+        }
+    }
+
+    /// Whether it is only here: an own message that is not queued.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.id.is_none() && self.notice.is_none()
+    }
 }
 
 /// The line at the bottom of the pane.
@@ -144,7 +215,7 @@ impl Timeline {
 
     /// Own messages that are not queued, oldest first, to change them.
     pub fn unsent_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.entries.iter_mut().chain(&mut self.parked).filter(|e| e.id.is_none())
+        self.entries.iter_mut().chain(&mut self.parked).filter(|e| e.is_unsent())
     }
 
     /// Number of a message.
@@ -202,8 +273,9 @@ impl Timeline {
         self.entries = entries;
         if at_end {
             self.entries.extend(kept);
+            self.settle_notices();
         } else {
-            self.parked = kept.into_iter().filter(|e| e.id.is_none()).collect();
+            self.parked = kept.into_iter().filter(Entry::is_unsent).collect();
         }
         (self.at_start, self.at_end, self.loading) = (at_start, at_end, false);
         (self.anchor, self.scroll, self.reveal) = (None, 0, None);
@@ -220,6 +292,17 @@ impl Timeline {
         }
     }
 
+    /// What only the screen knows stands where it happened; messages keep the store's order.
+    fn settle_notices(&mut self) {
+        let (notices, mut entries): (Vec<Entry>, Vec<Entry>) =
+            std::mem::take(&mut self.entries).into_iter().partition(|e| e.notice.is_some() && e.id.is_none());
+        for notice in notices {
+            let at = entries.iter().rposition(|e| !e.is_unsent() && e.when.ms <= notice.when.ms).map_or(0, |i| i + 1);
+            entries.insert(at, notice);
+        }
+        self.entries = entries;
+    }
+
     /// Adds older messages, dropping those already here.
     pub fn extend_older(&mut self, mut older: Vec<Entry>, at_start: bool) {
         older.retain(|e| e.id.is_none_or(|id| self.find(id).is_none()));
@@ -228,7 +311,7 @@ impl Timeline {
         (self.at_start, self.loading) = (at_start, false);
         if self.entries.len() > ENTRIES_MAX && self.anchor.is_some() {
             // Unsent messages are at the end and in no store.
-            let keep = self.entries.iter().position(|e| e.id.is_none()).unwrap_or(ENTRIES_MAX).max(ENTRIES_MAX);
+            let keep = self.entries.iter().position(Entry::is_unsent).unwrap_or(ENTRIES_MAX).max(ENTRIES_MAX);
             if keep < self.entries.len() {
                 self.entries.truncate(keep);
                 self.at_end = false;
@@ -313,21 +396,8 @@ mod tests {
     fn entry(serial: u64) -> Entry {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&serial.to_be_bytes());
-        Entry {
-            serial,
-            id: Some(MsgId(id)),
-            author: Name::new("bob"),
-            own: false,
-            text: SafeText::body("hi"),
-            unsent: None,
-            unknown: false,
-            reply: None,
-            status: Status::Delivered,
-            when: When::default(),
-            edited: false,
-            expanded: false,
-            revision: 0,
-        }
+        let said = Entry::new(Name::new("bob"), SafeText::body("hi"), When::default());
+        Entry { serial, id: Some(MsgId(id)), ..said }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What several handlers do with chats: opening, loading, reading, telling.
 
 use crate::model::{
-    Availability, Chat, Divider, Dwell, Effect, Effects, Focus, Lookup, Model, MsgId, Name, Open, Page, Place, Request,
-    Row, Status, Timer, Toast,
+    Availability, Chat, Divider, Dwell, Effect, Effects, Entry, Focus, Lookup, Model, Mood, MsgId, Name, Open, Page,
+    Place, Request, Row, Status, Timer, Toast, When,
 };
 use crate::text::SafeText;
 
@@ -130,6 +130,27 @@ pub(super) fn leave(model: &mut Model, out: &mut Effects) {
     model.dwell = None;
 }
 
+/// A chat is over: it leaves the list and the screen.
+pub(super) fn gone(model: &mut Model, out: &mut Effects, name: &Name) {
+    if model.open_name() == Some(name) {
+        leave(model, out);
+        model.open = Open::Nothing;
+        model.focus = Focus::Composer;
+        model.list_shown = true;
+    }
+    model.chats.remove(name);
+    model.roster.remove(name);
+}
+
+/// Tells in a chat what happened there.
+pub(super) fn note(model: &mut Model, name: &Name, told: (SafeText, When), mood: Mood) {
+    let serial = model.next_number();
+    if let Some(chat) = model.chats.get_mut(name) {
+        let (text, when) = told;
+        chat.timeline.push(Entry { serial, own: true, notice: Some(mood), ..Entry::new(name.clone(), text, when) });
+    }
+}
+
 /// Keeps what is written, when it changed.
 pub(super) fn save_draft(model: &mut Model, out: &mut Effects, name: &Name) {
     let Some(chat) = model.chats.get_mut(name) else { return };
@@ -217,7 +238,7 @@ pub(super) fn mark_read(model: &mut Model, out: &mut Effects, name: &Name, id: M
 }
 
 /// How many of the unread messages are at or before this place.
-fn entries_read(entries: &[crate::model::Entry], at: Option<usize>, row: &Row) -> u64 {
+fn entries_read(entries: &[Entry], at: Option<usize>, row: &Row) -> u64 {
     let first = row.first_unread.and_then(|f| entries.iter().position(|e| e.id == Some(f)));
     match (first, at) {
         (Some(first), Some(at)) if first <= at => {
@@ -231,7 +252,7 @@ fn entries_read(entries: &[crate::model::Entry], at: Option<usize>, row: &Row) -
 fn forget_oldest(model: &mut Model) {
     while model.chats.len() > CHATS_MAX {
         let idle = |chat: &Chat| {
-            chat.composer.text() == chat.composer.saved && chat.timeline.entries().iter().all(|e| e.id.is_some())
+            chat.composer.text() == chat.composer.saved && !chat.timeline.entries().iter().any(Entry::is_unsent)
         };
         let open = model.open_name().cloned();
         let oldest = model

@@ -1,10 +1,11 @@
 //! What the client says: the store's contents, messages, receipts, presence.
 
 use super::chats::{self, complain, toast};
-use super::door;
+use super::{account, door};
+use crate::config::{ContentChoice, NotifyChoice};
 use crate::model::{
-    Arrival, Availability, Divider, Effects, Entry, Focus, Link, Lookup, Model, MsgId, Name, Open, Page, Place,
-    Preview, Problem, Receipt, Row, Screen, Started, Stranger, Timer,
+    Arrival, Availability, Change, Divider, Effects, Entry, Focus, Link, Lookup, Model, Mood, MsgId, Name, Open, Page,
+    Place, Preview, Problem, Receipt, Row, Screen, Started, Stranger, Timer,
 };
 use crate::text::SafeText;
 
@@ -142,10 +143,13 @@ fn resolve_quotes(timeline: &mut crate::model::Timeline) {
 }
 
 /// A message came.
-pub(super) fn arrived(model: &mut Model, arrival: Arrival) {
+pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     let Arrival { chat: name, mut entry } = arrival;
     entry.serial = model.next_number();
     let looking = model.focused && model.open_name() == Some(&name);
+    if !entry.own {
+        notify(model, out, &entry.author, Some(&entry.text));
+    }
     let row = model.roster.row_mut(&name);
     row.known = true;
     // What was held back while one already wrote is not the last word.
@@ -179,6 +183,30 @@ pub(super) fn arrived(model: &mut Model, arrival: Arrival) {
     }
 }
 
+/// Least time between two notes of the terminal: a burst rings once.
+const NOTIFY_AGAIN_MS: u64 = 2_000;
+
+/// Tells through the terminal that something came, while nobody looks at it.
+fn notify(model: &mut Model, out: &mut Effects, who: &Name, text: Option<&SafeText>) {
+    let quiet = model.focused || model.config.notify.via == NotifyChoice::Off;
+    if quiet || model.now.ms < model.notified_ms.saturating_add(NOTIFY_AGAIN_MS) {
+        return;
+    }
+    model.notified_ms = model.now.ms;
+    let note = match (model.config.notify.content, text) {
+        (ContentChoice::None, _) => "a new message".to_owned(),
+        (ContentChoice::Full, Some(text)) => {
+            let beginning: String = text.one_line().as_str().chars().take(NOTE_CHARS).collect();
+            format!("{who}: {beginning}")
+        }
+        (ContentChoice::Name | ContentChoice::Full, _) => format!("{who} wrote"),
+    };
+    out.push(crate::model::Effect::Notify(SafeText::line(&note)));
+}
+
+/// Characters of a message in a note.
+const NOTE_CHARS: usize = 80;
+
 /// A message changed.
 pub(super) fn updated(model: &mut Model, arrival: Arrival) {
     let Arrival { chat: name, entry } = arrival;
@@ -186,6 +214,7 @@ pub(super) fn updated(model: &mut Model, arrival: Arrival) {
     let serial = entry.id.and_then(|id| chat.timeline.find(id));
     if let Some(old) = serial.and_then(|s| chat.timeline.change(s)) {
         (old.text, old.edited, old.unknown) = (entry.text, entry.edited, entry.unknown);
+        (old.deleted, old.file, old.reactions) = (entry.deleted, entry.file, entry.reactions);
         old.status = old.status.and(entry.status);
     }
 }
@@ -196,7 +225,7 @@ pub(super) fn receipt(model: &mut Model, name: &Name, receipt: Receipt) {
     if chats::set_status(model, name, id, status) {
         return;
     }
-    let waiting = model.chats.get(name).is_some_and(|c| c.timeline.entries().iter().any(|e| e.id.is_none()));
+    let waiting = model.chats.get(name).is_some_and(|c| c.timeline.entries().iter().any(Entry::is_unsent));
     if waiting && model.early.len() < EARLY_MAX {
         let known = model.early.entry(id).or_insert(status);
         *known = known.and(status);
@@ -242,6 +271,7 @@ pub(super) fn asked(model: &mut Model, out: &mut Effects, stranger: Stranger) {
     if model.roster.strangers.iter().any(|s| s.name == stranger.name) {
         return;
     }
+    notify(model, out, &stranger.name, None);
     let first = model.roster.strangers.is_empty();
     toast(model, out, &format!("{} wants to talk to you. F7 shows it.", stranger.name));
     model.roster.strangers.push(stranger);
@@ -274,17 +304,37 @@ pub(super) fn draft(model: &mut Model, name: &Name, text: &SafeText) {
     }
 }
 
+/// Somebody's identity changed: told in the list, in the chat and below, louder when it was compared.
+pub(super) fn identity_changed(model: &mut Model, out: &mut Effects, name: &Name, change: Change) {
+    let words = account::words(name, change);
+    let now = model.now;
+    let row = model.roster.row_mut(name);
+    if change != Change::Device {
+        row.stopped |= row.verified;
+        (row.changed, row.verified) = (true, false);
+    }
+    let mood = if change == Change::Device { Mood::Plain } else { Mood::Alarm };
+    chats::note(model, name, (SafeText::line(&words), now), mood);
+    match mood {
+        Mood::Plain => toast(model, out, &words),
+        Mood::Alarm => complain(model, out, &words),
+    }
+}
+
 /// This device was logged out.
 pub(super) fn logged_out(model: &mut Model, out: &mut Effects, reason: &SafeText) {
     if matches!(model.screen, Screen::Door(_)) {
         return;
     }
     let enrolled = model.me.take().map(|me| me.name);
+    model.transfers.clear();
     model.overlays.clear();
     model.open = Open::Nothing;
     model.chats.clear();
     model.roster.set_rows(Vec::new());
     model.roster.strangers.clear();
     door::open_for(model, out, enrolled);
-    toast(model, out, reason.as_str());
+    if let Screen::Door(door) = &mut model.screen {
+        door.why = Some(reason.clone());
+    }
 }

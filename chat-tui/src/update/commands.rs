@@ -1,7 +1,8 @@
 //! Slash commands. Each is a row of the table, so that help and completion tell the same.
 
 use super::chats::{self, complain};
-use super::people;
+use super::forms::is_name;
+use super::{account, files, people, rooms};
 use crate::keymap::{self, Action, TABLE};
 use crate::model::{Availability, Effects, Model, Name};
 use crate::text::nearest;
@@ -24,12 +25,26 @@ pub(super) fn run(model: &mut Model, out: &mut Effects, line: &str) -> Next {
     };
     match (spec.action, rest) {
         (Action::Dm, "") => complain(model, out, "With whom? /dm NAME"),
+        (Action::Kick | Action::SetRole | Action::Join | Action::CreateRoom | Action::Invite | Action::Topic, rest)
+            if !rest.is_empty() =>
+        {
+            rooms::command(model, out, spec.action, rest);
+        }
+        (Action::SendFile, path) if !path.is_empty() => files::send(model, out, path),
+        (Action::Save, path) if !path.is_empty() => files::save(model, out, Some(path.to_owned())),
         (Action::DisplayName, "") => complain(model, out, "Which name? /name TEXT"),
         (Action::DisplayName, text) => people::set_display(model, out, text),
         (Action::Presence, word) if !word.is_empty() => return presence(model, out, word),
-        (Action::Dm | Action::Accept | Action::Decline | Action::Block | Action::Unblock, who) if !who.is_empty() => {
-            about(model, out, spec.action, who);
-        }
+        (
+            Action::Dm
+            | Action::Accept
+            | Action::Decline
+            | Action::Block
+            | Action::Unblock
+            | Action::Verify
+            | Action::AcceptIdentity,
+            who,
+        ) if !who.is_empty() => about(model, out, spec.action, who),
         (action, text) => return Next::Act(action, text.to_owned()),
     }
     Next::Done
@@ -48,7 +63,10 @@ fn unknown(model: &mut Model, out: &mut Effects, line: &str, name: &str) {
 
 fn about(model: &mut Model, out: &mut Effects, action: Action, who: &str) {
     let raw = who.trim_start_matches('@');
-    if !is_user_name(raw) {
+    if action == Action::Dm && raw.starts_with('#') {
+        return rooms::command(model, out, Action::Join, raw);
+    }
+    if !is_name(raw) {
         return complain(model, out, "A name has 3 to 32 letters, digits, _ - or .");
     }
     let name = Name::new(raw);
@@ -60,13 +78,11 @@ fn about(model: &mut Model, out: &mut Effects, action: Action, who: &str) {
         Action::Decline => people::decline(model, out, name),
         Action::Block => people::ask_block(model, name),
         Action::Unblock => people::unblock(model, out, name),
+        Action::Verify if model.is_me(&name) => complain(model, out, "With somebody else: /verify NAME"),
+        Action::Verify => account::compare(model, out, name),
+        Action::AcceptIdentity => account::ask_accept(model, out, name),
         _ => chats::open(model, out, &name),
     }
-}
-
-/// Whether a text can be a user name (the protocol's rule; the client checks again).
-pub(super) fn is_user_name(text: &str) -> bool {
-    (3..=32).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
 fn presence(model: &mut Model, out: &mut Effects, word: &str) -> Next {

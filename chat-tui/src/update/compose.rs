@@ -73,7 +73,8 @@ fn history(model: &mut Model, action: Action) {
         return if action == Action::Earlier { model.scratch.up(none) } else { model.scratch.down(none) };
     };
     let crate::model::Chat { timeline, composer, .. } = chat;
-    let own = timeline.entries().iter().rev().filter(|e| e.own && !e.unknown).map(|e| e.text.as_str());
+    let own =
+        timeline.entries().iter().rev().filter(|e| e.own && !e.unknown && e.notice.is_none()).map(|e| e.text.as_str());
     if action == Action::Earlier { composer.up(own) } else { composer.down(own) }
 }
 
@@ -184,6 +185,10 @@ pub(super) fn send(model: &mut Model, out: &mut Effects) -> Sent {
         complain(model, out, "Choose a chat first: Ctrl-K, or /dm NAME.");
         return Sent::Done;
     };
+    if model.stopped_by_change() {
+        complain(model, out, &Problem::KeyChanged.sentence());
+        return Sent::Done;
+    }
     if model.chats.get(&name).is_some_and(|c| c.lookup == Lookup::Nobody) {
         complain(model, out, &format!("Nobody on this relay is called {name}."));
         return Sent::Done;
@@ -216,18 +221,11 @@ fn send_text(model: &mut Model, out: &mut Effects, draft: Draft) {
     let serial = model.next_number();
     let entry = Entry {
         serial,
-        id: None,
-        author: me,
         own: true,
-        text: SafeText::body(&draft.text),
         unsent: Some(draft.text.clone()),
-        unknown: false,
         reply: draft.reply.clone(),
         status: Status::Queued,
-        when: model.now,
-        edited: false,
-        expanded: false,
-        revision: 0,
+        ..Entry::new(me, SafeText::body(&draft.text), model.now)
     };
     chats::stop_typing(model, out);
     preview(model, &name, &entry.text, model.now);

@@ -1,11 +1,11 @@
 //! Signing in, registering, the relay's certificate, the recovery code.
 
 use super::chats::{ask, complain, toast};
-use super::commands::is_user_name;
+use super::forms::is_name;
 use crate::keymap::{Action, Code, Key};
 use crate::model::{
     Ask, AskKind, Certificate, CodeStage, CodeWords, Door, Effect, Effects, Field, Gaps, Mode, Model, Name, NewAccount,
-    Overlay, Problem, RelayCheck, Request, Screen, SignIn, SignedIn,
+    Overlay, Problem, Recovery, RelayCheck, Request, Screen, Secret, SignIn, SignedIn,
 };
 use crate::text::SafeText;
 
@@ -50,12 +50,13 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) {
         Action::NextField => step(model, out, 1),
         Action::PreviousField => step(model, out, -1),
         Action::Reveal => door.revealed = !door.revealed,
-        Action::SwitchMode => switch_mode(model, out),
+        Action::SwitchMode => switch_mode(model, out, Mode::Register),
+        Action::Recover => switch_mode(model, out, Mode::Recover),
         Action::CheckRelay => check_relay(model, out),
         Action::ClearField => {
             match door.input() {
                 Some(input) => *input = crate::model::Input::default(),
-                None => door.password.clear(),
+                None => door.secret().map_or((), Secret::clear),
             }
             edited(model, out);
         }
@@ -72,12 +73,15 @@ pub(super) fn key(model: &mut Model, out: &mut Effects, key: Key) {
     }
     match (door.field, key.code) {
         (Field::SwitchMode, _) => return,
-        (Field::Password, _) if !door.relay_trusted() => return relay_first(model, out),
-        (Field::Password, Code::Backspace) => door.password.pop(),
-        (Field::Password, _) => match key.written() {
-            Some(c) => door.password.push(c),
-            None => return,
-        },
+        (Field::Password | Field::Code, _) if !door.relay_trusted() => return relay_first(model, out),
+        (Field::Password | Field::Code, code) => {
+            let Some(secret) = door.secret() else { return };
+            match (code, key.written()) {
+                (Code::Backspace, _) => secret.pop(),
+                (_, Some(c)) => secret.push(c),
+                _ => return,
+            }
+        }
         _ => {
             if !door.input().is_some_and(|i| i.key(key)) {
                 return;
@@ -91,8 +95,8 @@ pub(super) fn key(model: &mut Model, out: &mut Effects, key: Key) {
 pub(super) fn paste(model: &mut Model, out: &mut Effects, text: &str) {
     let Screen::Door(door) = &mut model.screen else { return };
     match door.field {
-        Field::Password if !door.relay_trusted() => return relay_first(model, out),
-        Field::Password => door.password.paste(text),
+        Field::Password | Field::Code if !door.relay_trusted() => return relay_first(model, out),
+        Field::Password | Field::Code => door.secret().map_or((), |secret| secret.paste(text)),
         _ => {
             if let Some(input) = door.input() {
                 input.paste(text);
@@ -117,7 +121,7 @@ fn edited(model: &mut Model, out: &mut Effects) {
     let number = model.next_number();
     let Screen::Door(door) = &mut model.screen else { return };
     door.problem = None;
-    let measured = matches!(door.field, Field::Password | Field::Name) && door.mode == Mode::Register;
+    let measured = matches!(door.field, Field::Password | Field::Name) && door.new_password();
     if measured && door.password.chars() > 0 {
         door.checking = Some(number);
         let (password, name) = (door.password.copy(), Name::new(door.name.text()));
@@ -150,7 +154,7 @@ pub(super) fn focus(model: &mut Model, out: &mut Effects, place: usize) {
     let Screen::Door(door) = &mut model.screen else { return };
     let left = door.field;
     match door.fields().get(place) {
-        Some(Field::SwitchMode) => return switch_mode(model, out),
+        Some(Field::SwitchMode) => return switch_mode(model, out, Mode::Register),
         Some(field) => door.field = *field,
         None => return,
     }
@@ -159,15 +163,21 @@ pub(super) fn focus(model: &mut Model, out: &mut Effects, place: usize) {
     }
 }
 
-fn switch_mode(model: &mut Model, out: &mut Effects) {
+/// To signing in, or from there to another way in.
+fn switch_mode(model: &mut Model, out: &mut Effects, other: Mode) {
     let Screen::Door(door) = &mut model.screen else { return };
-    if door.enrolled.is_some() {
+    if door.enrolled.is_some() && other == Mode::Register {
         return;
     }
-    door.mode = if door.mode == Mode::SignIn { Mode::Register } else { Mode::SignIn };
+    door.mode =
+        if door.mode == Mode::SignIn || other == Mode::Recover && door.mode != other { other } else { Mode::SignIn };
     door.problem = None;
-    if !door.fields().contains(&door.field) || door.field == Field::SwitchMode {
-        door.field = Field::Name;
+    door.code.clear();
+    door.password.clear();
+    let fields = door.fields();
+    if !fields.contains(&door.field) || door.field == Field::SwitchMode {
+        let first = fields.iter().find(|f| **f != Field::Server);
+        door.field = first.copied().unwrap_or_default();
     }
     door.gaps = None;
     let field = std::mem::replace(&mut door.field, Field::Password);
@@ -182,6 +192,7 @@ fn check_relay(model: &mut Model, out: &mut Effects) {
     // A password is meant for the relay that it was typed for.
     if door.server.text() != door.asked {
         door.password.clear();
+        door.code.clear();
     }
     door.relay = RelayCheck::Asking;
     door.asked = door.server.text().trim().to_owned();
@@ -225,22 +236,23 @@ pub(super) fn decide_certificate(model: &mut Model, out: &mut Effects, trusted: 
 fn submit(model: &mut Model, out: &mut Effects) {
     let Screen::Door(door) = &mut model.screen else { return };
     if door.field == Field::SwitchMode {
-        return switch_mode(model, out);
+        return switch_mode(model, out, Mode::Register);
     }
     let ready = door.password.chars() > 0 && (door.enrolled.is_some() || !door.name.is_empty());
-    if !ready || matches!(door.field, Field::Server | Field::Name) {
+    let ready = ready && (door.mode != Mode::Recover || door.code.chars() > 0);
+    if !ready || matches!(door.field, Field::Server | Field::Name | Field::Code) {
         return step(model, out, 1);
     }
     if !door.relay_trusted() {
         return relay_first(model, out);
     }
     let name = door.enrolled.clone().unwrap_or_else(|| Name::new(door.name.text()));
-    if !is_user_name(name.as_str()) {
+    if !is_name(name.as_str()) {
         (door.problem, door.field) = (Some(Problem::BadName), Field::Name);
         return;
     }
     // A check that is not answered yet is not waited for: the client checks again.
-    if door.mode == Mode::Register && door.checking.is_none() && door.gaps.is_some_and(Gaps::refused) {
+    if door.new_password() && door.checking.is_none() && door.gaps.is_some_and(Gaps::refused) {
         (door.problem, door.field) = (Some(Problem::WeakPassword), Field::Password);
         return;
     }
@@ -254,6 +266,10 @@ fn submit(model: &mut Model, out: &mut Effects) {
             Request::Register(Box::new(NewAccount { name, password, display, device, invite }))
         }
         Mode::SignIn => Request::SignIn(Box::new(SignIn { name, password, device })),
+        Mode::Recover => {
+            let code = door.code.copy();
+            Request::Recover(Box::new(Recovery { name, code, password, device }))
+        }
     };
     ask(out, request);
 }
@@ -277,6 +293,7 @@ pub(super) fn signed_in(model: &mut Model, out: &mut Effects, result: Result<Sig
         Err(problem) => {
             door.problem = Some(problem);
             match problem {
+                Problem::BadCredentials if door.mode == Mode::Recover => door.field = Field::Code,
                 Problem::BadCredentials => {
                     door.password.clear();
                     door.field = Field::Password;

@@ -5,7 +5,7 @@ use nucleo_matcher::{Matcher, Utf32Str};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::chats::{self, ask};
-use super::commands::is_user_name;
+use super::forms::is_name;
 use super::people;
 use crate::keymap::{Action, Key, Scope};
 use crate::model::{
@@ -142,6 +142,10 @@ fn refresh(model: &mut Model, out: &mut Effects) {
             put(model, items);
         }
         MenuKind::Presence => put(model, presence()),
+        MenuKind::Settings => {
+            let items = settings(model);
+            put(model, items);
+        }
         MenuKind::Search { within } => search(model, out, &query, within),
     }
 }
@@ -249,6 +253,30 @@ fn presence() -> Vec<Item> {
     ]
 }
 
+/// What can be set, and how it stands.
+fn settings(model: &Model) -> Vec<Item> {
+    let me = model.me.as_ref();
+    let shown = me.map_or("", |me| chats::availability_word(me.availability));
+    let display = me.and_then(|me| me.display.as_ref()).map_or("not set: /name TEXT", SafeText::as_str);
+    let row = |action: Action, label: &str, detail: &str| {
+        let key = model.keymap.key_of(action).map(|k| k.to_string());
+        let slash = crate::keymap::slash_of(action).map(|s| s.name.to_owned());
+        let right = key.or(slash).unwrap_or_default();
+        Item { right, ..item(ItemKind::Act(action), label, detail) }
+    };
+    vec![
+        row(Action::DisplayName, "Name that contacts see", display),
+        row(Action::Presence, "Presence", shown),
+        row(Action::Devices, "Devices", "look at them, name them, remove them"),
+        row(Action::ChangePassword, "Password", "change it; the recovery code changes too"),
+        row(Action::Transfers, "Files", "on their way, and where they were saved"),
+        row(Action::Reload, "Configuration", "read config.toml again"),
+        row(Action::LogOut, "Log out", "the history stays on this device"),
+        row(Action::Forget, "Log out and erase", "this device's data is gone"),
+        row(Action::DeleteAccount, "Delete account", "for good, on every device"),
+    ]
+}
+
 /// Chats, people and actions that fit the query, the best first.
 fn switcher(model: &Model, query: &str, found: &[(Name, bool)], waiting: bool) -> Vec<Item> {
     let wanted = query.trim();
@@ -269,7 +297,7 @@ fn switcher(model: &Model, query: &str, found: &[(Name, bool)], waiting: bool) -
     if !wanted.is_empty()
         && wanted.len() <= 32
         && !exact
-        && wanted.bytes().all(|b| is_user_name(&format!("{}aa", char::from(b))))
+        && wanted.bytes().all(|b| is_name(&format!("{}aa", char::from(b))))
     {
         let label =
             if waiting { format!("asking the relay for {wanted} …") } else { format!("find {wanted} on the relay") };
@@ -304,16 +332,21 @@ fn chat_item(model: &Model, row: &Row) -> Item {
 fn action_items(model: &Model) -> Vec<Item> {
     let strangers = !model.roster.strangers.is_empty();
     let useful = |a: Action| match a {
-        // These need words, or only their key makes sense.
-        Action::Dm
-        | Action::DisplayName
-        | Action::ChatNumber
-        | Action::Interrupt
-        | Action::Switcher
-        | Action::Redraw => false,
+        // Only their key makes sense.
+        Action::ChatNumber | Action::Interrupt | Action::Switcher | Action::Redraw => false,
         Action::PreviousChat | Action::NextChat | Action::PreviousUnread => false,
         Action::Accept | Action::Decline | Action::Requests => strangers,
         Action::SearchHere | Action::FirstUnread | Action::MarkRead => model.open_chat().is_some(),
+        Action::RoomInfo
+        | Action::Kick
+        | Action::SetRole
+        | Action::Invite
+        | Action::Topic
+        | Action::Leave
+        | Action::DeleteRoom => model.open_name().is_some_and(Name::is_room),
+        Action::SendFile => model.open_chat().is_some(),
+        Action::Verify => model.open_name().is_some_and(|n| !n.is_room() && !model.is_me(n)),
+        Action::AcceptIdentity => model.stopped_by_change(),
         Action::Block => model.open_name().and_then(|n| model.roster.row(n)).is_some_and(|r| !r.blocked),
         Action::Unblock => model.open_name().and_then(|n| model.roster.row(n)).is_some_and(|r| r.blocked),
         _ => true,
@@ -367,6 +400,7 @@ pub(super) fn kind_of(model: &Model, action: Action) -> Option<MenuKind> {
         Action::SearchAll => Some(MenuKind::Search { within: None }),
         Action::SearchHere => Some(MenuKind::Search { within: model.open_name().cloned() }),
         Action::Presence => Some(MenuKind::Presence),
+        Action::Settings => Some(MenuKind::Settings),
         _ => None,
     }
 }

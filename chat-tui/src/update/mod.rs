@@ -4,19 +4,25 @@
 //! This page routes; handlers do. A handler may use those below it (`chats` is the lowest), never the
 //! other way round.
 
+mod account;
 mod chats;
 mod client;
 mod commands;
 mod compose;
 mod door;
+mod files;
+mod forms;
 mod list;
 mod menu;
 mod messages;
 mod people;
+mod rooms;
+mod sheets;
 
-use crate::keymap::{Action, Code, Key, Scope};
+use crate::keymap::{self, Action, Code, Key, Scope};
 use crate::model::{
-    Effect, Effects, Focus, Hit, Link, Model, Msg, Open, Overlay, Page, Pointer, Screen, Shown, Timer, When,
+    AskKind, Configured, Effect, Effects, Focus, Hit, Link, Model, Msg, Open, Overlay, Page, Pointer, Screen, Shown,
+    Timer, When,
 };
 
 /// Lines that one notch of the wheel scrolls.
@@ -40,16 +46,31 @@ pub fn update(model: &mut Model, now: When, msg: Msg) -> Effects {
         Msg::Resize(columns, rows) => resize(model, columns, rows),
         Msg::Focus(focused) => {
             model.focused = focused;
+            if focused {
+                // Whoever comes back may have been in the editor with the configuration.
+                out.push(Effect::Reload { asked: false });
+            }
             chats::watch(model, &mut out);
         }
         Msg::Timer(timer) => timers(model, &mut out, timer),
-        Msg::Woken => out.push(Effect::Redraw),
+        Msg::Woken => out.extend([Effect::Redraw, Effect::Reload { asked: false }]),
+        Msg::Configured(configured) => configure(model, &mut out, *configured),
         Msg::End => end(model, &mut out),
         Msg::Say(text) => chats::complain(model, &mut out, text.as_str()),
         other => from_client(model, &mut out, other),
     }
     model.redraw = true;
     out
+}
+
+/// The configuration counts from now on.
+fn configure(model: &mut Model, out: &mut Effects, configured: Configured) {
+    let Configured { config, keymap, theme, complaints } = configured;
+    (model.config, model.keymap, model.theme) = (config, keymap, theme);
+    match complaints.as_slice() {
+        [] => chats::toast(model, out, "The configuration was read again."),
+        all => all.iter().for_each(|text| chats::complain(model, out, text)),
+    }
 }
 
 fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
@@ -72,7 +93,7 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
             chats::complain(model, out, &problem.sentence());
         }
         Msg::Draft { chat, text } => client::draft(model, &chat, &text),
-        Msg::Arrived(arrival) => client::arrived(model, *arrival),
+        Msg::Arrived(arrival) => client::arrived(model, out, *arrival),
         Msg::Updated(arrival) => client::updated(model, *arrival),
         Msg::Queued { serial, chat, id, when } => compose::queued(model, serial, &chat, (id, when)),
         Msg::NotQueued { serial, chat, problem } => client::not_queued(model, out, serial, &chat, problem),
@@ -80,10 +101,7 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::Typing { chat, active } => client::typing(model, out, &chat, active),
         Msg::Presence { name, availability } => client::presence(model, &name, availability),
         Msg::Asked(stranger) => client::asked(model, out, stranger),
-        Msg::IdentityChanged { name, what } => {
-            model.roster.row_mut(&name).changed = true;
-            chats::complain(model, out, &format!("{name}: {what}"));
-        }
+        Msg::IdentityChanged { name, change } => client::identity_changed(model, out, &name, change),
         Msg::LoggedOut { reason } => client::logged_out(model, out, &reason),
         Msg::Found { number, people } => menu::found(model, out, number, people),
         Msg::LookedUp { name, exists } => client::looked_up(model, &name, exists),
@@ -92,6 +110,10 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::Relay { server, check } => door::relay(model, &server, check),
         Msg::SignedIn(result) => door::signed_in(model, out, *result),
         Msg::Done { what, result: Err(problem) } => people::undone(model, out, &what, problem),
+        Msg::Form(result) => forms::done(model, out, *result),
+        Msg::Account(news) => account::news(model, out, news),
+        Msg::Room(news) => rooms::news(model, out, news),
+        Msg::File(news) => files::news(model, out, news),
         _ => {}
     }
 }
@@ -118,6 +140,7 @@ fn write(model: &mut Model, out: &mut Effects, scope: Scope, key: Key) {
         Scope::Menu | Scope::Help => menu::key(model, out, key),
         Scope::Door => door::key(model, out, key),
         Scope::Code => door::code_key(model, key),
+        Scope::Form => forms::key(model, key),
         _ => {}
     }
 }
@@ -128,6 +151,7 @@ fn act(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
         (_, Action::Quit) => leave(model, out),
         (_, Action::Interrupt) => interrupt(model, out),
         (_, Action::Redraw) => out.push(Effect::Redraw),
+        (_, Action::Reload) => out.push(Effect::Reload { asked: true }),
         (_, Action::Suspend) => out.push(Effect::Suspend),
         (Scope::Help, Action::Help) => drop(model.overlays.pop()),
         (_, Action::Help | Action::HelpIfEmpty) => menu::open_help(model),
@@ -136,10 +160,12 @@ fn act(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
         (Scope::Certificate, _) => door::decide_certificate(model, out, action == Action::Yes),
         (Scope::Ask, _) => answer(model, out, action == Action::Yes),
         (Scope::Paste, _) => compose::decide_paste(model, out, action),
+        (Scope::Form, _) => forms::act(model, out, action),
+        (Scope::Verify, _) => account::act_on_number(model, out, action),
+        (Scope::Devices | Scope::Rooms | Scope::Room | Scope::Transfers, _) => sheets::act(model, out, scope, action),
         (Scope::Menu | Scope::Help, _) => {
             if let Some(action) = menu::act(model, out, action) {
-                let scope = model.scope();
-                act(model, out, scope, action);
+                act(model, out, Scope::Global, action);
             }
         }
         _ => on_main(model, out, scope, action),
@@ -153,6 +179,13 @@ fn on_main(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
     }
     match (scope, action) {
         (Scope::Composer, Action::Send) => send(model, out),
+        // What needs words is begun where one writes.
+        (Scope::Global, Action::DisplayName | Action::Dm | Action::Join | Action::Kick | Action::SetRole) => {
+            messages::to_composer(model);
+            if let Some(slash) = keymap::slash_of(action) {
+                model.composer_mut().set(&format!("{} ", slash.name));
+            }
+        }
         (_, Action::Command) => {
             // A request has no composer of its own.
             if matches!(model.open, Open::Request(_)) {
@@ -166,6 +199,9 @@ fn on_main(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
         }
         _ => {
             let _ = people::act(model, out, action)
+                || account::act(model, out, action)
+                || rooms::act(model, out, action)
+                || files::act(model, out, action)
                 || (scope == Scope::Composer && compose::act(model, out, action))
                 || (scope != Scope::List && messages::act(model, out, action))
                 || (action == Action::ToComposer && back(model))
@@ -193,8 +229,17 @@ fn send(model: &mut Model, out: &mut Effects) {
 
 fn answer(model: &mut Model, out: &mut Effects, yes: bool) {
     let Some(Overlay::Ask(question)) = model.overlays.pop() else { return };
-    if yes && people::confirmed(model, out, question.kind) {
-        door::quit(model, out);
+    if !yes {
+        return;
+    }
+    match question.kind {
+        AskKind::LeaveCode => door::quit(model, out),
+        AskKind::RemoveDevice(id) => account::remove_device(model, out, id),
+        AskKind::AcceptIdentity(name) => account::accept_identity(model, out, name),
+        AskKind::LeaveRoom(_) | AskKind::DeleteRoom(_) | AskKind::Kick(..) => {
+            rooms::confirmed(model, out, question.kind);
+        }
+        other => people::confirmed(model, out, other),
     }
 }
 
@@ -234,6 +279,7 @@ fn paste(model: &mut Model, out: &mut Effects, text: &str) {
         Scope::Composer | Scope::Messages => compose::paste(model, out, text),
         Scope::Menu | Scope::Help => menu::paste(model, out, text),
         Scope::Door => door::paste(model, out, text),
+        Scope::Form => forms::paste(model, text),
         Scope::Code => {
             if let Screen::Code(words) = &mut model.screen {
                 words.typed.paste(text);
@@ -262,14 +308,19 @@ fn point(model: &mut Model, out: &mut Effects, pointer: Pointer) {
                 messages::scroll(model, i32::from(lines) * WHEEL_LINES);
             } else {
                 let action = if lines < 0 { Action::Up } else { Action::Down };
-                let _ = menu::act(model, out, action);
+                let scope = model.scope();
+                if !matches!(scope, Scope::Form | Scope::Verify | Scope::Ask | Scope::Paste | Scope::Certificate) {
+                    act(model, out, scope, action);
+                }
             }
         }
         Pointer::Click { column, row } => match model.shown.hit(column, row).cloned() {
+            Some(Hit::MenuRow(row)) if matches!(model.overlays.last(), Some(Overlay::Sheet(_))) => {
+                sheets::mark(model, row);
+            }
             Some(Hit::MenuRow(row)) => {
                 if let Some(action) = menu::choose_row(model, out, row) {
-                    let scope = model.scope();
-                    act(model, out, scope, action);
+                    act(model, out, Scope::Global, action);
                 }
             }
             _ if !model.overlays.is_empty() => {}

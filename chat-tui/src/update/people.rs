@@ -2,7 +2,9 @@
 
 use super::chats::{self, ask, availability_word, complain, toast};
 use crate::keymap::Action;
-use crate::model::{Ask, AskKind, Availability, Effects, Focus, Model, Name, Open, Overlay, Problem, Request};
+use crate::model::{
+    AccountAsk, Ask, AskKind, Availability, Effects, Focus, Model, Name, Open, Overlay, Problem, Request,
+};
 use crate::text::SafeText;
 
 /// Does an action about the person of the open request or chat; tells whether it was one.
@@ -133,14 +135,14 @@ pub(super) fn set_display(model: &mut Model, out: &mut Effects, text: &str) {
     ask(out, Request::SetDisplay(text.to_owned()));
 }
 
-/// A yes to a question.
-pub(super) fn confirmed(model: &mut Model, out: &mut Effects, kind: AskKind) -> bool {
+/// A yes to a question about people or oneself.
+pub(super) fn confirmed(model: &mut Model, out: &mut Effects, kind: AskKind) {
     match kind {
         AskKind::Block(name) => block(model, out, name),
         AskKind::LogOut => ask(out, Request::LogOut),
-        AskKind::LeaveCode => return true,
+        AskKind::Forget => ask(out, Request::Account(AccountAsk::Forget)),
+        _ => {}
     }
-    false
 }
 
 /// A deed that was shown as done was not: what is true is loaded again.

@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use ratatui::style::Style;
+use ratatui::style::{Color, Style};
 use ratatui::symbols::line;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -18,6 +18,8 @@ pub(super) struct Canvas<'a> {
     pub(super) cursor: Option<Position>,
     /// What lies where.
     pub(super) hits: Vec<(Rect, Hit)>,
+    /// Addresses, by the mark that their cells carry.
+    pub(super) links: Vec<(u32, String)>,
 }
 
 /// A piece of a line.
@@ -28,7 +30,7 @@ pub(super) struct Piece<'t> {
 
 impl<'a> Canvas<'a> {
     pub(super) fn new(buffer: &'a mut Buffer, theme: Theme) -> Self {
-        Self { buffer, theme, cursor: None, hits: Vec::new() }
+        Self { buffer, theme, cursor: None, hits: Vec::new(), links: Vec::new() }
     }
 
     /// The whole screen.
@@ -154,11 +156,32 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// A style that marks its cells as part of a link to this address. The mark is a colour of an
+    /// underline, which nothing else sets: so a cell counts as changed when only its address did.
+    pub(super) fn linked(&mut self, style: Style, address: &str) -> Style {
+        // What a terminal or a reader could take for another address is text only.
+        if address.len() > ADDRESS_BYTES_MAX || !address.bytes().all(|b| b.is_ascii_graphic()) {
+            return style;
+        }
+        let mark = address.bytes().fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193));
+        let [_, red, green, blue] = mark.to_be_bytes();
+        let mark = u32::from_be_bytes([0, red, green, blue]);
+        match self.links.iter().find(|(known, _)| *known == mark) {
+            Some((_, other)) if other != address => return style,
+            Some(_) => {}
+            None => self.links.push((mark, address.to_owned())),
+        }
+        style.underline_color(Color::Rgb(red, green, blue))
+    }
+
     /// Remembers what lies in an area.
     pub(super) fn hit(&mut self, area: Rect, hit: Hit) {
         self.hits.push((area, hit));
     }
 }
+
+/// Bytes of an address that terminals take as a link.
+const ADDRESS_BYTES_MAX: usize = 2_000;
 
 /// Cells of a text, bounded to what a screen can have.
 pub(super) fn cells(text: &str) -> u16 {

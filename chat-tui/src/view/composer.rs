@@ -19,6 +19,9 @@ const COMPLETIONS_MAX: usize = 6;
 /// Lines that the composer wants at this width, with its rule and the quote; at most a third of the
 /// screen.
 pub(super) fn height(model: &Model, area: Rect) -> u16 {
+    if model.stopped_by_change() {
+        return 3;
+    }
     let composer = model.composer();
     let width = area.width.saturating_sub(PROMPT + 1).max(1);
     let mut probe = composer.area().clone();
@@ -46,6 +49,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         canvas.text(until(from(text, 1), 1), 0, &whom, Role::Quote);
         text = lines(text, 1, text.height);
     }
+    if model.stopped_by_change() {
+        return stopped(canvas, model, text);
+    }
     canvas.hit(text, Hit::Composer);
     let active = model.focus == Focus::Composer && model.overlays.is_empty();
     canvas.text(from(text, 1), 0, "›", if active { Role::FieldActive } else { Role::Field });
@@ -64,6 +70,18 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         let at = composer.area().screen_cursor();
         let line = at.row.saturating_sub(usize::from(if composer.is_empty() { 0 } else { row }));
         canvas.cursor_at(inner, at.col, u16::try_from(line).unwrap_or(0));
+    }
+}
+
+/// Nothing is written to who may be somebody else.
+fn stopped(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let name = model.open_name().map(ToString::to_string).unwrap_or_default();
+    let words = [
+        format!("! {name}'s safety number changed after you compared it."),
+        "  Nothing is sent until you decide.".to_owned(),
+    ];
+    for (row, text) in (0..area.height).zip(words) {
+        canvas.text(from(area, 1), row, &text, Role::Error);
     }
 }
 

@@ -3,8 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Piece, cells, centered, from, lines, until};
-use super::overlay::paragraph;
-use crate::model::{CodeStage, CodeWords, Door, Field, Gaps, Hit, Input, Mode, Model, RelayCheck};
+use super::overlay::{self, paragraph};
+use crate::model::{CodeStage, CodeWords, Door, Field, Gaps, Hit, Input, Mode, Model, RelayCheck, Secret};
+use crate::text::SafeText;
 use crate::theme::Role;
 
 /// Columns of the form on a big screen.
@@ -23,6 +24,8 @@ enum Line {
     Policy,
     Blank,
     Problem(String),
+    Told(String),
+    Forgotten,
     Words(&'static str),
 }
 
@@ -32,6 +35,8 @@ pub(super) fn form(canvas: &mut Canvas<'_>, model: &Model, door: &Door, area: Re
         (Mode::Register, _) => "Register".to_owned(),
         (Mode::SignIn, Some(name)) => format!("Sign in as {name}"),
         (Mode::SignIn, None) => "Sign in".to_owned(),
+        (Mode::Recover, Some(name)) => format!("A new password for {name}"),
+        (Mode::Recover, None) => "A new password".to_owned(),
     };
     let all = form_lines(door, area.height);
     let height = u16::try_from(all.len()).unwrap_or(u16::MAX) + 2;
@@ -53,6 +58,8 @@ pub(super) fn form(canvas: &mut Canvas<'_>, model: &Model, door: &Door, area: Re
             Line::Policy => policy(canvas, door, from(at, LABEL)),
             Line::Problem(text) => drop(canvas.text(at, 0, &format!("! {text}"), Role::Error)),
             Line::Words(text) => drop(canvas.text(at, 0, text, Role::Dim)),
+            Line::Told(text) => drop(canvas.text(at, 0, &format!("! {text}"), Role::Warning)),
+            Line::Forgotten => forgotten(canvas, model, at),
             Line::Blank => {}
         }
     }
@@ -75,7 +82,7 @@ fn form_lines(door: &Door, rows: u16) -> Vec<Line> {
         all.push(Line::Field(place, field));
         match field {
             Field::Server => all.push(Line::Relay),
-            Field::Password if door.mode == Mode::Register => all.push(Line::Policy),
+            Field::Password if door.new_password() => all.push(Line::Policy),
             _ => {}
         }
         if airy && matches!(field, Field::Server | Field::Name | Field::Password) {
@@ -85,8 +92,18 @@ fn form_lines(door: &Door, rows: u16) -> Vec<Line> {
     if door.enrolled.is_some() {
         all.insert(0, Line::Relay);
     }
+    if let Some(why) = &door.why {
+        all.insert(0, Line::Told(why.to_string()));
+        if airy {
+            all.insert(1, Line::Blank);
+        }
+    }
+    if door.mode == Mode::SignIn {
+        all.push(Line::Forgotten);
+    }
     let said = match (door.busy, door.problem) {
         (true, _) if door.mode == Mode::Register => Some(Line::Words("Making your keys and registering …")),
+        (true, _) if door.mode == Mode::Recover => Some(Line::Words("Setting the new password …")),
         (true, _) => Some(Line::Words("Signing in …")),
         (false, Some(problem)) => Some(Line::Problem(problem.sentence())),
         (false, None) => None,
@@ -103,6 +120,13 @@ fn form_lines(door: &Door, rows: u16) -> Vec<Line> {
     all
 }
 
+/// The way in for who forgot the password.
+fn forgotten(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let used = canvas.text(area, 0, "Password forgotten? Use the recovery code", Role::Text);
+    let key = model.keymap.key_of(crate::keymap::Action::Recover).map(|k| format!("  {k}")).unwrap_or_default();
+    canvas.text(from(area, used), 0, &key, Role::Key);
+}
+
 fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, usize, Field)) {
     let (area, place, field) = what;
     canvas.hit(area, Hit::Field(place));
@@ -110,7 +134,7 @@ fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, 
     if field == Field::SwitchMode {
         let text = match door.mode {
             Mode::SignIn => "No account yet? Register",
-            Mode::Register => "You have an account? Sign in",
+            Mode::Register | Mode::Recover => "You have an account? Sign in",
         };
         let key = model.keymap.key_of(crate::keymap::Action::SwitchMode).map(|k| format!("  {k}")).unwrap_or_default();
         let used = canvas.text(area, 0, text, if active { Role::FieldActive } else { Role::Text });
@@ -123,7 +147,9 @@ fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, 
     let label = match field {
         Field::Server => "Relay",
         Field::Name => "Name",
+        Field::Password if door.mode == Mode::Recover => "New one",
         Field::Password => "Password",
+        Field::Code => "Code",
         Field::Display => "Shown as",
         Field::Device => "Device",
         Field::Invite => "Invite",
@@ -133,13 +159,7 @@ fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, 
     let rest = from(area, LABEL);
     let field_area = Rect { width: FIELD.min(rest.width.saturating_sub(1)), ..rest };
     let (text, cursor) = shown_text(door, field);
-    let room = usize::from(field_area.width.saturating_sub(1));
-    let hidden = cursor.saturating_sub(room);
-    let visible: String = text.chars().skip(hidden).collect();
-    written_on_a_line(canvas, field_area, &visible, active);
-    if active {
-        canvas.cursor_at(field_area, cursor - hidden, 0);
-    }
+    overlay::written_on_a_line(canvas, field_area, (&text, cursor), active);
     let note = match field {
         Field::Password => model
             .keymap
@@ -151,14 +171,6 @@ fn draw_field(canvas: &mut Canvas<'_>, model: &Model, door: &Door, what: (Rect, 
     canvas.text(from(rest, field_area.width + 2), 0, &note.unwrap_or_default(), Role::Dim);
 }
 
-/// A text and the line that shows how far the field goes; between them one cell for the cursor.
-fn written_on_a_line(canvas: &mut Canvas<'_>, area: Rect, text: &str, active: bool) {
-    let used = canvas.text(area, 0, text, Role::Text);
-    let rest = from(area, used + 1);
-    let line = "─".repeat(usize::from(rest.width));
-    canvas.text(rest, 0, &line, if active { Role::FieldActive } else { Role::Rule });
-}
-
 fn shown_text(door: &Door, field: Field) -> (String, usize) {
     let of = |input: &Input| (input.text().to_owned(), input.cursor());
     match field {
@@ -167,14 +179,19 @@ fn shown_text(door: &Door, field: Field) -> (String, usize) {
         Field::Display => of(&door.display),
         Field::Device => of(&door.device),
         Field::Invite => of(&door.invite),
-        Field::Password if door.revealed => {
-            let safe = crate::text::SafeText::line(door.password.expose());
-            let cells = crate::text::width(safe.as_str());
-            (safe.into_string(), cells)
-        }
-        Field::Password => ("•".repeat(door.password.chars()), door.password.chars()),
+        Field::Password => secret(&door.password, door.revealed),
+        Field::Code => secret(&door.code, true),
         Field::SwitchMode => (String::new(), 0),
     }
+}
+
+fn secret(secret: &Secret, revealed: bool) -> (String, usize) {
+    if !revealed {
+        return ("•".repeat(secret.chars()), secret.chars());
+    }
+    let safe = SafeText::line(secret.expose());
+    let cells = crate::text::width(safe.as_str());
+    (safe.into_string(), cells)
 }
 
 /// What is known of the relay.
@@ -265,8 +282,7 @@ fn asked_code(canvas: &mut Canvas<'_>, words: &CodeWords, area: Rect) {
     let used = paragraph(canvas, area, 0, &question, Role::Text);
     let field = lines(until(area, 1), used + 1, 1);
     let field = Rect { width: 16.min(field.width), ..field };
-    written_on_a_line(canvas, field, words.typed.text(), true);
-    canvas.cursor_at(field, words.typed.cursor(), 0);
+    overlay::written_on_a_line(canvas, field, (words.typed.text(), words.typed.cursor()), true);
     if words.stage == CodeStage::Wrong {
         canvas.text(area, used + 3, "! Not that one. Esc shows the code.", Role::Error);
     } else {

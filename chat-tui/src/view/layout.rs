@@ -37,6 +37,10 @@ impl LayoutCache {
     fn lines(&mut self, entry: &Entry, width: usize) -> Rc<Wrapped> {
         let frame = self.frame;
         let kept = self.kept.entry((entry.serial, entry.revision, width)).or_insert_with(|| {
+            // A file without a caption is its card only.
+            if entry.file.is_some() && entry.text.is_empty() {
+                return (frame, Rc::default());
+            }
             let limit = if entry.expanded { LINES_OPENED } else { LINES_FOLDED };
             (frame, Rc::new(wrap(entry.text.as_str(), width, limit)))
         });
@@ -53,23 +57,59 @@ pub(super) struct Block {
     pub(super) new: Option<u64>,
     /// The line with what is answered.
     pub(super) quote: bool,
+    /// The line with the file.
+    pub(super) card: bool,
     /// The text.
     pub(super) body: Rc<Wrapped>,
     /// The line "n more lines".
     pub(super) more: bool,
+    /// The line with the reactions.
+    pub(super) reactions: bool,
     /// The line with why it failed.
     pub(super) failed: bool,
 }
 
 impl Block {
     pub(super) fn height(&self) -> usize {
-        self.before_body() + self.body.lines.len() + usize::from(self.more) + usize::from(self.failed)
+        let after = [self.more, self.reactions, self.failed].into_iter().filter(|line| *line).count();
+        self.before_body() + self.body.lines.len() + after
+    }
+
+    /// What a line below the day and "n new" is.
+    pub(super) fn part(&self, line: usize) -> Part {
+        match line.checked_sub(self.before_body()) {
+            None if self.card && line + 1 == self.before_body() => Part::Card,
+            None => Part::Quote,
+            Some(n) if n < self.body.lines.len() => Part::Body(n),
+            Some(n) => {
+                let after = [(self.more, Part::More), (self.reactions, Part::Reactions), (self.failed, Part::Failure)];
+                let there = after.into_iter().filter(|(there, _)| *there).map(|(_, part)| part);
+                there.skip(n - self.body.lines.len()).find(|_| true).unwrap_or(Part::Failure)
+            }
+        }
     }
 
     /// Lines above the text.
     pub(super) fn before_body(&self) -> usize {
-        usize::from(self.day) + usize::from(self.new.is_some()) + usize::from(self.quote)
+        [self.day, self.new.is_some(), self.quote, self.card].into_iter().filter(|line| *line).count()
     }
+}
+
+/// What a line of a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What it answers.
+    Quote,
+    /// The file that it carries.
+    Card,
+    /// A line of its text.
+    Body(usize),
+    /// How much is folded.
+    More,
+    /// What people think of it.
+    Reactions,
+    /// Why it was not sent.
+    Failure,
 }
 
 /// A line: of which message, and how many lines of it are below.
@@ -96,7 +136,9 @@ impl Layout<'_> {
         Some(Block {
             day: previous.is_none_or(|p| p.when.day != entry.when.day),
             new: self.timeline.divider.filter(|d| d.before == entry.serial).map(|d| d.count),
-            quote: entry.reply.is_some(),
+            quote: entry.reply.is_some() && !entry.deleted,
+            card: entry.file.is_some() && !entry.deleted,
+            reactions: !entry.reactions.is_empty() && !entry.deleted,
             more: body.more > 0 || (entry.expanded && body.lines.len() > LINES_FOLDED),
             failed: matches!(entry.status, Status::Failed(_)),
             body,

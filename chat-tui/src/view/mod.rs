@@ -4,12 +4,15 @@
 mod canvas;
 mod composer;
 mod door;
+mod form;
 mod help;
 mod layout;
 mod overlay;
 mod roster;
+mod sheet;
 mod statusline;
 mod timeline;
+mod verify;
 
 pub use layout::LayoutCache;
 
@@ -52,12 +55,14 @@ pub fn view(model: &Model, cache: &mut LayoutCache, frame: &mut Frame<'_>) -> Sh
             Overlay::Ask(ask) => overlay::question(&mut canvas, model, ask),
             Overlay::Paste(paste) => overlay::paste(&mut canvas, model, paste),
             Overlay::Certificate(certificate) => overlay::certificate(&mut canvas, model, certificate),
+            Overlay::Sheet(page) => sheet::draw(&mut canvas, model, page, &mut shown),
+            Overlay::Form(page) => form::draw(&mut canvas, model, page),
+            Overlay::Verify(page) => verify::draw(&mut canvas, model, page),
         }
     }
     shown.hits = std::mem::take(&mut canvas.hits);
-    if let Some(cursor) = canvas.cursor {
-        frame.set_cursor_position(cursor);
-    }
+    shown.links = std::mem::take(&mut canvas.links);
+    shown.cursor = canvas.cursor;
     shown
 }
 

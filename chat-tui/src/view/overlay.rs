@@ -20,12 +20,15 @@ pub(super) fn menu(canvas: &mut Canvas<'_>, model: &Model, menu: &Menu, shown: &
         MenuKind::Search { within: None } => "Find in all chats".to_owned(),
         MenuKind::Search { within: Some(name) } => format!("Find in {name}"),
         MenuKind::Presence => "What contacts see".to_owned(),
+        MenuKind::Settings => "Settings".to_owned(),
     };
-    let rows = if menu.kind == MenuKind::Presence { 7 } else { MENU.1 };
+    // A few rows that are always the same need no search.
+    let fixed = matches!(menu.kind, MenuKind::Presence | MenuKind::Settings);
+    let rows = if fixed { u16::try_from(menu.items.len()).unwrap_or(MENU.1) + 4 } else { MENU.1 };
     let place = centered(until_last_line(screen), MENU.0.min(screen.width.saturating_sub(2)), rows);
     let inner = canvas.frame(place, &title);
     let mut list = inner;
-    if menu.kind != MenuKind::Presence {
+    if !fixed {
         search_line(canvas, inner, menu.query.text(), menu.query.cursor());
         list = lines(inner, 2, inner.height);
         canvas.rule(inner, 1);
@@ -68,6 +71,22 @@ fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, marked: bool) {
     }
     if marked {
         canvas.fill(area, Role::Selected);
+    }
+}
+
+/// A text, the cursor in it, and the line that shows how far the field goes. The end of a long text is
+/// where one types.
+pub(super) fn written_on_a_line(canvas: &mut Canvas<'_>, area: Rect, text: (&str, usize), active: bool) {
+    let (text, cursor) = text;
+    let room = usize::from(area.width.saturating_sub(1));
+    let hidden = cursor.saturating_sub(room);
+    let visible: String = text.chars().skip(hidden).collect();
+    let used = canvas.text(area, 0, &visible, Role::Text);
+    let rest = from(area, used + 1);
+    let line = "─".repeat(usize::from(rest.width));
+    canvas.text(rest, 0, &line, if active { Role::FieldActive } else { Role::Rule });
+    if active {
+        canvas.cursor_at(area, cursor - hidden, 0);
     }
 }
 

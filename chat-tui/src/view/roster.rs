@@ -56,7 +56,7 @@ fn draw_chat(canvas: &mut Canvas<'_>, model: &Model, area: Rect, row: &Row) {
     let mut inner = until(from(area, 3), 1);
     if row.unread > 0 && !looked_at(model, &row.name) {
         let count = if row.unread > 999 { "999+".to_owned() } else { row.unread.to_string() };
-        let badge = format!(" {count} ");
+        let badge = if row.mentions > 0 { format!(" @{count} ") } else { format!(" {count} ") };
         canvas.right(inner, 0, &badge, if row.blocked { Role::Dim } else { Role::Badge });
         inner = until(inner, cells(&badge) + 1);
     }

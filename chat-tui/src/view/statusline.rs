@@ -127,13 +127,21 @@ fn open_chat(canvas: &mut Canvas<'_>, model: &Model, place: Rect) {
     let name = model.open_name();
     let mine = name.is_some_and(|n| model.is_me(n));
     let title = if mine { "notes to self".to_owned() } else { title };
-    let used = canvas.styled(place, 0, &title, style);
+    let mut used = canvas.styled(place, 0, &title, style);
+    if name.and_then(|n| model.roster.row(n)).is_some_and(|r| r.verified) {
+        used += canvas.text(from(place, used), 0, " ✓ verified", Role::Good);
+    }
+    if let Some(topic) = name.and_then(|n| model.roster.row(n)).and_then(|r| r.topic.as_ref()) {
+        used += canvas.text(from(place, used + 2), 0, topic.as_str(), Role::BarDim) + 2;
+    }
     let rest = from(place, used + 2);
-    let Some(row) = name.and_then(|n| model.roster.row(n)).filter(|_| !mine) else { return };
     if model.open_chat().is_some_and(|c| c.typing.is_some()) {
-        canvas.right(rest, 0, "types …", Role::Accent);
+        let who = model.open_chat().and_then(|c| c.typist.as_ref());
+        let words = who.map_or_else(|| "types …".to_owned(), |who| format!("{who} types …"));
+        canvas.right(rest, 0, &words, Role::Accent);
         return;
     }
+    let Some(row) = name.and_then(|n| model.roster.row(n)).filter(|r| !mine && !r.name.is_room()) else { return };
     let (sign, role) = row.sign();
     let word = match (row.availability, row.last_seen) {
         _ if row.changed => "! identity changed".to_owned(),

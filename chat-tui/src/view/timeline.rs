@@ -6,8 +6,8 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 
 use super::canvas::{Canvas, Piece, cells, from, lines, until};
-use super::layout::{Block, Layout, LayoutCache};
-use crate::model::{Entry, Hit, Lookup, Model, Shown, Status, Timeline};
+use super::layout::{Block, Layout, LayoutCache, Part};
+use crate::model::{Entry, Hit, Lookup, Model, Mood, Progress, Shown, Status, Timeline, bytes};
 use crate::text::{elide, width};
 use crate::theme::Role;
 
@@ -37,7 +37,8 @@ const AFTER_BODY: u16 = 4;
 impl Columns {
     fn of(pane: u16, timeline: &Timeline) -> Self {
         let cap = if pane >= WIDE_PANE { 12 } else { 6 };
-        let names = timeline.entries().iter().filter(|e| !e.own).map(|e| cells(e.author.as_str()));
+        let names =
+            timeline.entries().iter().filter(|e| !e.own && e.notice.is_none()).map(|e| cells(e.author.as_str()));
         let name = names.max().unwrap_or(0).max(3).min(cap);
         let body = (BEFORE_NAME + name + 2).min(pane);
         Self { name, body, width: pane.saturating_sub(body + AFTER_BODY).max(1) }
@@ -61,8 +62,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Mod
     let mut row = area.height;
     let mut span: Option<(u64, u64)> = None;
     'messages: while let (Some(block), Some(entry)) = (layout.block(index), timeline.entries().get(index)) {
-        let links = links(entry.text.as_str());
-        let message = Message { model, timeline, entry, index, block, columns, links };
+        let me = model.me.as_ref().map(|me| me.name.as_str());
+        let spans = spans(entry.text.as_str(), me);
+        let message = Message { model, timeline, entry, index, block, columns, spans };
         let height = message.block.height();
         for line in (0..height.saturating_sub(below)).rev() {
             let Some(above) = row.checked_sub(1) else { break 'messages };
@@ -95,6 +97,7 @@ fn empty(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let title = match chat.lookup {
         _ if chat.timeline.loading && chat.lookup == Lookup::Known => return,
         _ if model.is_me(name) => "Notes to yourself".to_owned(),
+        _ if name.is_room() => format!("What is written in {name} from now on stands here"),
         Lookup::Asked => format!("Looking for {name} …"),
         Lookup::Nobody => format!("Nobody on this relay is called {name}."),
         Lookup::Later => format!("{name} is looked up as soon as the relay can be reached."),
@@ -116,7 +119,7 @@ struct Message<'a> {
     index: usize,
     block: Block,
     columns: Columns,
-    links: Vec<Range<usize>>,
+    spans: Vec<Span>,
 }
 
 impl Message<'_> {
@@ -141,16 +144,17 @@ impl Message<'_> {
         }
         let body = from(area, self.columns.body);
         let text = Rect { width: self.columns.width.min(body.width), ..body };
-        match line.checked_sub(self.block.before_body()) {
-            None => self.quote(canvas, text),
-            Some(n) if n < self.block.body.lines.len() => {
-                self.body_line(canvas, text, n);
-                if n + 1 == self.block.body.lines.len() {
-                    self.marks(canvas, area);
-                }
-            }
-            Some(n) if n == self.block.body.lines.len() && self.block.more => self.more(canvas, text),
-            Some(_) => self.failure(canvas, text),
+        let last = self.block.before_body() + self.block.body.lines.len();
+        match self.block.part(line) {
+            Part::Quote => self.quote(canvas, text),
+            Part::Card => self.card(canvas, text),
+            Part::Body(n) => self.body_line(canvas, text, n),
+            Part::More => self.more(canvas, text),
+            Part::Reactions => self.reactions(canvas, text),
+            Part::Failure => self.failure(canvas, text),
+        }
+        if line + 1 == last {
+            self.marks(canvas, area);
         }
         if selected {
             canvas.text(area, 0, "▌", Role::Marked);
@@ -164,7 +168,10 @@ impl Message<'_> {
         if together.is_none_or(|above| above.when.ms / 60_000 != self.entry.when.ms / 60_000) {
             canvas.text(from(area, 1), 0, &self.entry.when.clock(), Role::Dim);
         }
-        if together.is_none() {
+        if let Some(mood) = self.entry.notice {
+            let (sign, role) = if mood == Mood::Alarm { ("!", Role::Error) } else { ("·", Role::Dim) };
+            canvas.text(from(area, BEFORE_NAME + self.columns.name.saturating_sub(1)), 0, sign, role);
+        } else if together.is_none() {
             let cap = usize::from(self.columns.name);
             let (name, style) = if self.entry.own {
                 ("you".to_owned(), canvas.theme.style(Role::Own))
@@ -180,7 +187,9 @@ impl Message<'_> {
         let above = self.index.checked_sub(1).and_then(|i| self.timeline.entries().get(i))?;
         let near = self.entry.when.ms.saturating_sub(above.when.ms) < TOGETHER_MINUTES * 60_000;
         let parted = self.block.day || self.block.new.is_some();
-        (above.author == self.entry.author && above.own == self.entry.own && near && !parted).then_some(above)
+        let same = above.author == self.entry.author && above.own == self.entry.own;
+        let spoken = above.notice.is_none() && self.entry.notice.is_none();
+        (same && spoken && near && !parted).then_some(above)
     }
 
     fn quote(&self, canvas: &mut Canvas<'_>, area: Rect) {
@@ -196,20 +205,82 @@ impl Message<'_> {
     fn body_line(&self, canvas: &mut Canvas<'_>, area: Rect, n: usize) {
         let line =
             self.block.body.lines.get(n).and_then(|r| self.entry.text.as_str().get(r.clone())).unwrap_or_default();
-        if self.entry.unknown {
-            canvas.text(area, 0, line, Role::Quote);
+        let told = match self.entry.notice {
+            Some(Mood::Alarm) => Some(Role::Warning),
+            Some(Mood::Plain) => Some(Role::Dim),
+            None => (self.entry.unknown || self.entry.deleted).then_some(Role::Quote),
+        };
+        if let Some(role) = told {
+            canvas.text(area, 0, line, role);
             return;
         }
         let link = canvas.theme.style(Role::Accent).add_modifier(Modifier::UNDERLINED);
         let plain = canvas.theme.style(Role::Text);
         let range = self.block.body.lines.get(n).cloned().unwrap_or_default();
-        let pieces: Vec<Piece<'_>> = split_links(self.entry.text.as_str(), &self.links, range)
+        let named = canvas.theme.style(Role::New);
+        let text = self.entry.text.as_str();
+        let mut style = |span: Option<&Span>| match span.map(|s| (s.kind, text.get(s.range.clone()))) {
+            Some((SpanKind::Link, address)) => canvas.linked(link, address.unwrap_or_default()),
+            Some((SpanKind::Mention, _)) => named,
+            None => plain,
+        };
+        let pieces: Vec<Piece<'_>> = split(text, &self.spans, range)
             .into_iter()
-            .map(|(text, is_link)| Piece { text, style: if is_link { link } else { plain } })
+            .map(|(text, span)| Piece { text, style: style(span) })
             .collect();
         let used = canvas.pieces(area, 0, &pieces);
         if self.entry.edited && n + 1 == self.block.body.lines.len() {
             canvas.text(from(area, used), 0, " (edited)", Role::Dim);
+        }
+    }
+
+    /// The file, and how far it is on its way.
+    fn card(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let Some(file) = &self.entry.file else { return };
+        let transfer = self.model.transfers.iter().find(|t| self.entry.id == Some(t.id));
+        let standing = transfer.map(|t| match t.progress {
+            Progress::Running => format!("{} {}%", bar(t.percent()), t.percent()),
+            Progress::Waiting => "waits".to_owned(),
+            Progress::Paused => format!("paused at {}%", t.percent()),
+            Progress::Failed => "given up".to_owned(),
+            Progress::Done if t.path.is_some() => "saved".to_owned(),
+            Progress::Done => String::new(),
+        });
+        let standing = standing.map_or_else(String::new, |s| if s.is_empty() { s } else { format!("  {s}") });
+        let brief = transfer.filter(|t| t.open()).map_or_else(String::new, |t| format!("  {}%", t.percent()));
+        let (size, kind) = (bytes(file.size), &file.kind);
+        // What is behind the name gives way to it, piece by piece.
+        let behind = [
+            (format!("  {size}  {kind}"), &standing),
+            (format!("  {size}"), &standing),
+            (format!("  {size}"), &brief),
+            (String::new(), &brief),
+        ];
+        let room = area.width.saturating_sub(2);
+        let left = |(facts, standing): &(String, &String)| room.saturating_sub(cells(facts) + cells(standing));
+        let needed = cells(file.name.as_str()).min(NAME_CELLS);
+        let [.., least] = &behind;
+        let (facts, standing) = behind.iter().find(|b| left(b) >= needed).unwrap_or(least);
+        let name = elide(file.name.as_str(), usize::from(left(&(facts.clone(), standing))));
+        let style = |role| canvas.theme.style(role);
+        let pieces = [
+            Piece { text: "▣ ", style: style(Role::Accent) },
+            Piece { text: &name, style: style(Role::Strong) },
+            Piece { text: facts, style: style(Role::Dim) },
+            Piece { text: standing, style: style(Role::Accent) },
+        ];
+        canvas.pieces(area, 0, &pieces);
+    }
+
+    fn reactions(&self, canvas: &mut Canvas<'_>, area: Rect) {
+        let mut at = 0;
+        for reaction in &self.entry.reactions {
+            let text = format!("{} {}", reaction.sign, reaction.count);
+            let role = if reaction.mine { Role::Accent } else { Role::Dim };
+            if at + cells(&text) > area.width {
+                return;
+            }
+            at += canvas.text(from(area, at), 0, &text, role) + 2;
         }
     }
 
@@ -232,7 +303,7 @@ impl Message<'_> {
 
     /// How far an own message got, at the right edge of its last line.
     fn marks(&self, canvas: &mut Canvas<'_>, area: Rect) {
-        if !self.entry.own {
+        if !self.entry.own || self.entry.notice.is_some() || self.entry.deleted {
             return;
         }
         let (mark, role) = match self.entry.status {
@@ -246,32 +317,64 @@ impl Message<'_> {
     }
 }
 
-/// Where a text has links; on the screen one may go over several lines.
-fn links(text: &str) -> Vec<Range<usize>> {
+/// What a part of a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SpanKind {
+    Link,
+    /// The name of the person signed in.
+    Mention,
+}
+
+/// A part of a text that is shown apart; on the screen one may go over several lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Span {
+    range: Range<usize>,
+    kind: SpanKind,
+}
+
+/// Where a text has links, and names the person signed in.
+fn spans(text: &str, me: Option<&str>) -> Vec<Span> {
     let mut found = Vec::new();
     let mut at = 0;
     for word in text.split_inclusive(char::is_whitespace) {
         let bare = word.trim_end().trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);
+        let range = at..at + bare.len();
         if bare.starts_with("https://") || bare.starts_with("http://") {
-            found.push(at..at + bare.len());
+            found.push(Span { range, kind: SpanKind::Link });
+        } else if let (Some(name), Some(me)) = (bare.strip_prefix('@'), me)
+            && name.eq_ignore_ascii_case(me)
+        {
+            found.push(Span { range, kind: SpanKind::Mention });
         }
         at += word.len();
     }
     found
 }
 
-/// A line of a text in pieces, links apart.
-fn split_links<'t>(text: &'t str, links: &[Range<usize>], line: Range<usize>) -> Vec<(&'t str, bool)> {
+/// A line of a text in pieces, those that are shown apart with what they are.
+fn split<'t, 's>(text: &'t str, spans: &'s [Span], line: Range<usize>) -> Vec<(&'t str, Option<&'s Span>)> {
     let mut pieces = Vec::new();
     let mut at = line.start;
-    for link in links.iter().filter(|l| l.end > line.start && l.start < line.end) {
-        let (start, end) = (link.start.max(line.start), link.end.min(line.end));
-        pieces.push((text.get(at..start).unwrap_or_default(), false));
-        pieces.push((text.get(start..end).unwrap_or_default(), true));
+    for span in spans.iter().filter(|s| s.range.end > line.start && s.range.start < line.end) {
+        let (start, end) = (span.range.start.max(line.start), span.range.end.min(line.end));
+        pieces.push((text.get(at..start).unwrap_or_default(), None));
+        pieces.push((text.get(start..end).unwrap_or_default(), Some(span)));
         at = end;
     }
-    pieces.push((text.get(at..line.end).unwrap_or_default(), false));
+    pieces.push((text.get(at..line.end).unwrap_or_default(), None));
     pieces
+}
+
+/// Cells of a file's name that are worth more than what is behind it.
+const NAME_CELLS: u16 = 20;
+
+/// Cells of the bar on a card.
+const BAR_CELLS: usize = 10;
+
+/// `███████░░░`.
+fn bar(percent: u64) -> String {
+    let full = usize::try_from(percent.min(100)).unwrap_or(100) * BAR_CELLS / 100;
+    format!("{}{}", "█".repeat(full), "░".repeat(BAR_CELLS - full))
 }
 
 /// Cells that a text takes, for callers that draw around it.

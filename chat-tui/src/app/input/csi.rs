@@ -14,6 +14,7 @@ pub(super) fn meaning(parameters: &[u8], last: u8) -> Option<Heard> {
         (Some(b'<'), b'M') => pointer(text.get(1..)?).map(Heard::Pointer),
         (None, b'I') => Some(Heard::Focus(true)),
         (None, b'O') => Some(Heard::Focus(false)),
+        (Some(b'2'), b'R') if text.starts_with("2;") => text.get(2..)?.parse().ok().map(Heard::Column),
         (Some(b'?' | b'<' | b'>' | b'='), _) => None,
         _ => key(text, last).map(Heard::Key),
     }

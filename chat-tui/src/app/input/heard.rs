@@ -19,6 +19,8 @@ pub(in crate::app) enum Heard {
     Background(Tone),
     /// It knows the keyboard protocol that tells Shift-Enter from Enter.
     TellsKeysApart,
+    /// Where the cursor stands behind a sample of its widths.
+    Column(u16),
     /// Who it is: the answer that every terminal gives, after all others.
     Identity,
 }

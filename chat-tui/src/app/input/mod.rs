@@ -36,6 +36,14 @@ pub(super) fn listen(mut tell: impl FnMut(Option<Heard>) -> bool + Send + 'stati
     Ok(())
 }
 
+/// What some bytes mean, with nothing behind them.
+pub(super) fn take_apart(bytes: &[u8]) -> Vec<Heard> {
+    let mut parser = Parser::default();
+    let mut heard = parser.feed(bytes);
+    heard.extend(parser.give_up_waiting());
+    heard
+}
+
 fn read(tty: &File, tell: &mut dyn FnMut(Option<Heard>) -> bool) {
     let mut parser = Parser::default();
     let mut chunk = [0_u8; 4096];

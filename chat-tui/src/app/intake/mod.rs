@@ -1,6 +1,8 @@
 //! From the client's values to the model's: the one place where remote text becomes
 //! [`SafeText`], and times become local.
 
+pub(super) mod account;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_client::{
@@ -10,8 +12,8 @@ use chat_client::{
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::model::{
-    Arrival, Availability, Entry, Link, Msg, MsgId, Name, Preview, Problem, Quote, Receipt, Row, SearchHit, Status,
-    Stranger, When,
+    Arrival, Availability, Change, Entry, Link, Msg, MsgId, Name, Preview, Problem, Quote, Receipt, Row, SearchHit,
+    Status, Stranger, When,
 };
 use crate::text::SafeText;
 
@@ -60,13 +62,15 @@ fn notice_message(kind: NoticeKind) -> Option<Msg> {
         NoticeKind::Request(request) => Msg::Asked(stranger(&request)),
         NoticeKind::IdentityChanged { username, reason } => Msg::IdentityChanged {
             name: Name::new(username.as_str()),
-            what: match reason {
-                IdentityChange::Key => "the safety number changed.",
-                IdentityChange::Device => "a device was added.",
-                IdentityChange::Name => "the name now leads to another account.",
-                _ => "something about the identity changed.",
+            change: match reason {
+                IdentityChange::Device => Change::Device,
+                IdentityChange::Name => Change::Account,
+                _ => Change::Key,
             },
         },
+        NoticeKind::TrustAlarm(alarm) => {
+            Msg::IdentityChanged { name: Name::new(alarm.subject.as_str()), change: Change::Alarm }
+        }
         NoticeKind::LoggedOut { reason } => {
             let words = match reason.as_str() {
                 "removed" => "This device was removed from the account.".to_owned(),
@@ -115,19 +119,14 @@ fn chat_of(message: &Message) -> Name {
 pub(super) fn entry(message: Message) -> Entry {
     let unknown = message.text.is_none();
     Entry {
-        serial: 0,
         id: Some(id_of(message.id)),
-        author: Name::new(message.from.as_str()),
         own: message.outgoing,
-        text: body(&message),
-        unsent: None,
         unknown,
         reply: message.reply_to.map(|id| Quote { id: id_of(id), known: None }),
         status: status_of(message.status),
-        when: when(message.timestamp_ms),
         edited: message.edited,
-        expanded: false,
-        revision: 0,
+        deleted: message.deleted,
+        ..Entry::new(Name::new(message.from.as_str()), body(&message), when(message.timestamp_ms))
     }
 }
 
@@ -218,7 +217,9 @@ pub(super) fn problem(failure: &Failure) -> Problem {
         FailureKind::BadCredentials => Problem::BadCredentials,
         FailureKind::WeakPassword => Problem::WeakPassword,
         FailureKind::UsernameTaken => Problem::UsernameTaken,
-        FailureKind::UnknownUser | FailureKind::UnknownRoom | FailureKind::NotFound => Problem::UnknownUser,
+        FailureKind::UnknownUser => Problem::UnknownUser,
+        FailureKind::UnknownRoom => Problem::UnknownRoom,
+        FailureKind::NotFound => Problem::NotFound,
         FailureKind::Forbidden => Problem::Forbidden,
         FailureKind::Blocked => Problem::Blocked,
         FailureKind::TooLarge => Problem::TooLarge,

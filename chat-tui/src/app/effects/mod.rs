@@ -1,6 +1,8 @@
 //! Carries out what an update wants of the client. Every call takes its place in the client's queue
 //! here and now, in order; the answer comes back as a message. Nothing here waits.
 
+mod account;
+
 use std::future::Future;
 
 use chat_client::zeroize::Zeroizing;
@@ -87,6 +89,7 @@ impl Hands {
             Request::TrustRelay { pin } => self.trust_relay(pin),
             Request::Register(account) => self.register(*account),
             Request::SignIn(account) => self.sign_in(*account),
+            Request::Account(asked) => self.account(asked),
             other => self.small(other),
         }
     }

@@ -1,0 +1,102 @@
+//! One's own account, devices, and whether somebody is who one thinks.
+
+use chat_client::{AccountCommand, Answer, Command, DeviceId, Query, Reply, SafetyProof, UserName};
+
+use super::Hands;
+use crate::app::intake::{self, account};
+use crate::model::{AccountAsk, AccountNews, FormDone, Msg, Name, Problem};
+use crate::text::SafeText;
+
+impl Hands {
+    /// Carries out what is asked about the account.
+    pub(super) fn account(&self, asked: AccountAsk) {
+        match asked {
+            AccountAsk::Devices => self.devices(),
+            AccountAsk::RenameDevice { id, name } => self.rename_device(id, name),
+            AccountAsk::RemoveDevice(id) => self.remove_device(id),
+            AccountAsk::ChangePassword { .. } | AccountAsk::DeleteAccount { .. } => {
+                self.tell(Msg::Form(Box::new(Err(Problem::Offline))));
+            }
+            AccountAsk::SafetyNumber(name) => self.safety_number(name),
+            AccountAsk::Confirm { name, theirs } => self.confirm(name, theirs),
+            AccountAsk::AcceptIdentity(name) => match UserName::parse(name.as_str()) {
+                Ok(user) => self.deed("Not done", self.run(AccountCommand::AcceptIdentity(user))),
+                Err(_) => self.tell(Msg::Done { what: SafeText::line("Not done"), result: Err(Problem::BadName) }),
+            },
+            AccountAsk::Forget => self.forget(),
+        }
+    }
+
+    fn run(&self, command: AccountCommand) -> chat_client::Asked<Reply> {
+        self.client.run(Command::Account(command))
+    }
+
+    fn devices(&self) {
+        self.then(self.client.query(Query::Devices), |answer| {
+            Msg::Account(AccountNews::Devices(match answer {
+                Ok(Answer::Devices(devices)) => Ok(devices.into_iter().map(account::device).collect()),
+                Ok(_) => Err(Problem::Internal),
+                Err(failure) => Err(intake::problem(&failure)),
+            }))
+        });
+    }
+
+    /// Does something to a device, then tells how the devices are now.
+    fn on_device(&self, command: AccountCommand, done: fn(Result<(), Problem>) -> Msg) {
+        let (work, hands) = (self.run(command), self.clone());
+        self.then(work, move |result| {
+            // The list is asked for after the deed, so that it tells what came of it.
+            hands.devices();
+            done(result.map(drop).map_err(|f| intake::problem(&f)))
+        });
+    }
+
+    fn rename_device(&self, id: u32, name: String) {
+        let name = Some(name).filter(|n| !n.is_empty());
+        self.on_device(AccountCommand::RenameDevice { device: DeviceId(id), name }, |result| form(result, ""));
+    }
+
+    fn remove_device(&self, id: u32) {
+        let says = |result| form(result, "The device is off your account.");
+        self.on_device(AccountCommand::RemoveDevice(DeviceId(id)), says);
+    }
+
+    fn safety_number(&self, name: Name) {
+        let Ok(user) = UserName::parse(name.as_str()) else {
+            return self.tell(Msg::Account(AccountNews::Number { name, number: Err(Problem::BadName) }));
+        };
+        self.then(self.run(AccountCommand::SafetyNumber(user)), move |answer| {
+            let number = match answer {
+                Ok(Reply::Safety(number)) => Ok(account::safety_number(number)),
+                Ok(_) => Err(Problem::Internal),
+                Err(failure) => Err(intake::problem(&failure)),
+            };
+            Msg::Account(AccountNews::Number { name, number })
+        });
+    }
+
+    fn confirm(&self, name: Name, theirs: String) {
+        let Ok(username) = UserName::parse(name.as_str()) else {
+            return self.tell(Msg::Account(AccountNews::Verified { name, result: Err(Problem::BadName) }));
+        };
+        let digits = theirs.chars().all(|c| c.is_ascii_digit() || c.is_whitespace());
+        let proof = if digits { SafetyProof::Digits(theirs) } else { SafetyProof::Code(theirs) };
+        self.then(self.run(AccountCommand::Verify { username, proof }), move |answer| {
+            let result = answer.map(|_| true).map_err(|f| intake::problem(&f));
+            Msg::Account(AccountNews::Verified { name, result })
+        });
+    }
+
+    fn forget(&self) {
+        let done = self.client.run(Command::Logout { forget: true });
+        self.then(done, |result| match result {
+            Ok(_) => Msg::LoggedOut { reason: SafeText::line("Logged out; this device's data is erased.") },
+            Err(failure) => Msg::Done { what: SafeText::line("Not erased"), result: Err(intake::problem(&failure)) },
+        });
+    }
+}
+
+fn form(result: Result<(), Problem>, says: &str) -> Msg {
+    let says = SafeText::line(says);
+    Msg::Form(Box::new(result.map(|()| FormDone { says, code: None })))
+}
