@@ -16,7 +16,7 @@ const STORE_FLOORS: &[&[&str]] = &[
     &["place"],
     &["seal"],
     &["sqlite", "keyfile"],
-    &["migrate", "records", "history", "drafts", "settings"],
+    &["file", "migrate", "records", "history", "drafts", "settings"],
     &["search", "notices"],
 ];
 

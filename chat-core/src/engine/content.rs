@@ -4,6 +4,8 @@
 
 mod heal;
 
+pub(in crate::engine) mod file;
+
 use chat_wire::device_list::DeviceList;
 use chat_wire::domain::{labelled_hash, plain_hash};
 use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RequestKey, UserName};
@@ -12,6 +14,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 
 use super::context::{Work, encode};
 use super::error::EngineError;
+pub(super) use file::{File, commitment as file_commitment};
 pub(super) use heal::{Probe, Resend};
 
 /// Label of message ids.
@@ -113,6 +116,7 @@ pub(super) enum Content {
     Echo(Probe),
     /// What the sender lacks of the recipient's stream.
     Resend(Resend),
+    File(Box<File>),
     /// A kind that this version does not know, or one of its own that does not fit its shape.
     Unknown,
 }
@@ -130,6 +134,7 @@ const KIND_GONE: u32 = 22;
 const KIND_PROBE: u32 = 8;
 const KIND_ECHO: u32 = 9;
 const KIND_RESEND: u32 = 10;
+const KIND_FILE: u32 = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Text {
@@ -252,6 +257,7 @@ impl Content {
             Self::OwnState(state) => (KIND_OWN_STATE, encode(state)?),
             Self::OwnRead(read) => (KIND_OWN_READ, encode(read)?),
             Self::Gone => (KIND_GONE, Vec::new()),
+            Self::File(file) => (KIND_FILE, encode(file)?),
             Self::Probe(probe) => (KIND_PROBE, encode(probe)?),
             Self::Echo(probe) => (KIND_ECHO, encode(probe)?),
             Self::Resend(lacking) => (KIND_RESEND, encode(lacking)?),
@@ -277,6 +283,10 @@ impl Body {
             KIND_OWN_STATE => read(&self.data, Content::OwnState),
             KIND_OWN_READ => read(&self.data, Content::OwnRead),
             KIND_GONE => Content::Gone,
+            KIND_FILE => match minicbor_serde::from_slice::<File>(&self.data) {
+                Ok(file) if file.is_sound() => Content::File(Box::new(file)),
+                _ => Content::Unknown,
+            },
             KIND_PROBE => read(&self.data, Content::Probe),
             KIND_ECHO => read(&self.data, Content::Echo),
             KIND_RESEND => read(&self.data, Content::Resend),
@@ -286,20 +296,41 @@ impl Body {
 }
 
 impl Identified {
-    /// Encodes a body and gives it its id (key-schedule C).
-    pub(super) fn new(author: &DeviceAddress, body: &Body, work: &mut Work<'_>) -> Result<Self, EngineError> {
+    /// Encodes a body and gives it its id (key-schedule C, SPEC 3.4); a file's was given before.
+    pub(super) fn new(
+        author: &DeviceAddress,
+        body: &Body,
+        content: &Content,
+        work: &mut Work<'_>,
+    ) -> Result<Self, EngineError> {
         let body = encode(body)?;
+        let (nonce, commitment) = match content {
+            Content::File(file) => (file.nonce, file.commitment()),
+            _ => (None, plain_hash(&[&body])),
+        };
+        let nonce = nonce.unwrap_or_else(|| RequestKey(work.random()));
+        Ok(Self { id: message_id(author, &nonce, &commitment), nonce, body: ByteBuf::from(body) })
+    }
+
+    /// The id of a message whose file is still to be uploaded, and what it was made with.
+    pub(super) fn reserve(
+        author: &DeviceAddress,
+        commitment: &[u8; 32],
+        work: &mut Work<'_>,
+    ) -> (MessageId, RequestKey) {
         let nonce = RequestKey(work.random());
-        Ok(Self { id: message_id(author, &nonce, &body), nonce, body: ByteBuf::from(body) })
+        (message_id(author, &nonce, commitment), nonce)
     }
 
     /// The body, if the id belongs to it and to this author: nobody can make a content under the id of
     /// somebody else's.
     pub(super) fn verified_body(&self, author: &DeviceAddress) -> Option<Body> {
-        if message_id(author, &self.nonce, &self.body) != self.id {
-            return None;
-        }
-        minicbor_serde::from_slice(&self.body).ok()
+        let body: Body = minicbor_serde::from_slice(&self.body).ok()?;
+        let commitment = match body.content() {
+            Content::File(file) => file.commitment(),
+            _ => plain_hash(&[&self.body]),
+        };
+        (message_id(author, &self.nonce, &commitment) == self.id).then_some(body)
     }
 }
 
@@ -317,10 +348,10 @@ impl Envelope {
     }
 }
 
-/// `H(L("msg-id") ‖ account ‖ device ‖ nonce 16 ‖ H(body))[..16]` (key-schedule C).
-fn message_id(author: &DeviceAddress, nonce: &RequestKey, body: &[u8]) -> MessageId {
-    let body_hash = plain_hash(&[body]);
-    let parts = [&author.account.0[..], &author.device.0.to_be_bytes(), &nonce.0, &body_hash];
+/// `H(L("msg-id") ‖ account ‖ device ‖ nonce 16 ‖ commitment)[..16]` (key-schedule C): the commitment is
+/// the hash of the body, or what names a file.
+fn message_id(author: &DeviceAddress, nonce: &RequestKey, commitment: &[u8; 32]) -> MessageId {
+    let parts = [&author.account.0[..], &author.device.0.to_be_bytes(), &nonce.0, commitment];
     MessageId(first_half(&labelled_hash(MESSAGE_ID, &parts)))
 }
 
@@ -355,7 +386,11 @@ mod tests {
     fn an_id_belongs_to_one_author_and_one_body() {
         let bytes = encode(&body(KIND_EMPTY, b"")).unwrap();
         let nonce = RequestKey([3; 16]);
-        let message = Identified { id: message_id(&author(1), &nonce, &bytes), nonce, body: ByteBuf::from(bytes) };
+        let message = Identified {
+            id: message_id(&author(1), &nonce, &plain_hash(&[&bytes])),
+            nonce,
+            body: ByteBuf::from(bytes),
+        };
         assert!(message.verified_body(&author(1)).is_some());
         assert!(message.verified_body(&author(2)).is_none());
         let mut changed = message;

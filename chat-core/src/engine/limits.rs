@@ -4,6 +4,15 @@
 /// Bytes of one text (contract: 64 KiB of UTF-8).
 pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of a file's name: 255 of a file system, and room for those that count characters.
+pub(super) const FILE_NAME_BYTES_MAX: usize = 1_024;
+
+/// Bytes of a media type (RFC 6838 §4.2: 127 for each half).
+pub(super) const MEDIA_TYPE_BYTES_MAX: usize = 255;
+
+/// Bytes of a thumbnail: with the longest caption and name a content stays under its limit.
+pub(super) const THUMBNAIL_BYTES_MAX: usize = 8 * 1024;
+
 /// Messages of one stranger that are held back (DESIGN §5).
 pub(super) const HELD_MESSAGES_MAX: u16 = 50;
 

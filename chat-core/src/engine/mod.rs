@@ -74,8 +74,8 @@ use content::Content;
 use context::Work;
 use handle::account::trust;
 use handle::{
-    chores, connect, enroll, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve,
-    search, timers,
+    chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests,
+    resolve, search, timers,
 };
 use memory::asks::Ask;
 use memory::names::{Draft, Want};
@@ -182,10 +182,32 @@ impl Engine {
             }
             Command::Unblock(name) => requests::unblock(state, work, id, &name),
             Command::Send { to, text, reply_to, idempotency_key } => {
-                outbox::send(state, work, id, &to, Draft { text, reply_to, idempotency_key })
+                outbox::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, file: None })
             }
+            Command::File(command) => self.file(work, id, command),
             Command::Typing { to, active } => presence::type_to(state, work, id, (&to, active)),
             Command::MarkRead { with, id: message } => receipts::mark_read(state, work, id, (&with, message)),
+        }
+    }
+
+    fn file(&mut self, work: &mut Work<'_>, id: CommandId, command: FileCommand) -> Result<(), EngineError> {
+        let state = &mut self.state;
+        match command {
+            FileCommand::Reserve { to, blob, key } => {
+                match outbox::addressee(state, work, &to, Want::Reserve(id, blob, key)) {
+                    Some((account, Want::Reserve(id, blob, key))) => {
+                        files::reserve(state, work, id, &account, (&blob, &key))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            FileCommand::Offer(offer) => match files::draft(*offer) {
+                Some((to, draft)) => outbox::send(state, work, id, &to, draft),
+                None => {
+                    work.fail(id, FailureKind::InvalidParams);
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -384,6 +406,9 @@ impl Engine {
         for want in wants {
             match want {
                 Want::Send(command, draft) => outbox::write(&mut self.state, work, command, account, draft)?,
+                Want::Reserve(command, blob, key) => {
+                    files::reserve(&self.state, work, command, &account, (&blob, &key))?;
+                }
                 Want::Block(command) => requests::block_account(&mut self.state, work, command, account)?,
                 Want::Trust(command, question) => {
                     trust::answer(&mut self.state, work, command, (account, question))?;
@@ -459,8 +484,7 @@ impl Engine {
             // Kept for the day the block is taken back.
             Content::Accepted => requests::accepted(state, work, from),
             _ if blocked => Ok(()),
-            Content::Text(text) => inbox::message(state, work, received, Some(text)),
-            Content::Unknown => inbox::message(state, work, received, None),
+            Content::Text(_) | Content::File(_) | Content::Unknown => inbox::message(state, work, received, content),
             Content::Receipt(receipt) => receipts::apply(state, work, from, &receipt),
             Content::Typing(typing) => {
                 presence::typed(state, work, from, &typing);

@@ -38,6 +38,8 @@ pub struct Message {
     pub to: String,
     /// Text; none when this version can't show the content.
     pub text: Option<String>,
+    /// The file that it is about.
+    pub file: Option<FileInfo>,
     /// Content of a kind that this version does not know, raw.
     pub unknown: Option<Vec<u8>>,
     /// The message it answers.
@@ -54,6 +56,21 @@ pub struct Message {
     pub deleted: bool,
     /// It came over a peer-to-peer link.
     pub direct: bool,
+}
+
+/// A file as its message shows it. What opens it stays with the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileInfo {
+    /// What the sender calls it; free text, never a path.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// What it holds, as far as the sender says.
+    pub media_type: Option<String>,
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
+    /// When the relay removes it, milliseconds since the Unix epoch.
+    pub expires_ms: u64,
 }
 
 /// A stranger who wrote.

@@ -7,7 +7,7 @@ mod memory;
 
 pub use batch::{HistoryChange, Write, WriteBatch};
 pub use history::{
-    Alarm, AlarmKind, Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
+    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
 };
 pub use memory::MemoryRecords;
 
@@ -52,6 +52,8 @@ pub enum Table {
     Errands = 17,
     /// Messages that the relay has and no recipient yet: sent again to a device that lost them.
     Kept = 18,
+    /// What leads to files of the history, by message id.
+    Files = 19,
     /// What the relay was caught with, by hash of the objects.
     Evidence = 20,
 }

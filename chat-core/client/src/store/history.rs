@@ -7,8 +7,8 @@ use chat_wire::ids::{AccountId, MessageId, UserName};
 use rusqlite::types::Type;
 use rusqlite::{Params, Row, params};
 
-use super::StoreError;
 use super::sqlite::Db;
+use super::{StoreError, file};
 use crate::request::{ConversationSummary, HISTORY_PAGE_MAX, HistoryPart, MessagePage};
 
 /// A text that came new into the history.
@@ -43,8 +43,8 @@ pub(super) fn insert(db: &Db, message: &Message) -> Result<Option<NewText>, Stor
     };
     let added = db.change(
         "INSERT INTO messages (conversation, id, sender, recipient, text, unknown, reply_to, outgoing, status, time_ms,
-             edited, deleted, direct)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             edited, deleted, direct, file)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (conversation, id) DO NOTHING",
         params![
             conversation,
@@ -60,6 +60,7 @@ pub(super) fn insert(db: &Db, message: &Message) -> Result<Option<NewText>, Stor
             message.edited,
             message.deleted,
             message.direct,
+            message.file.as_ref().map(file::encode),
         ],
     )?;
     let text = message.text.as_ref().filter(|_| added > 0);
@@ -241,7 +242,7 @@ fn messages(db: &Db, condition: &'static str, params: impl Params) -> Result<Vec
 fn select(db: &Db, from: &str, params: impl Params) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT id, kind, peer, sender, recipient, text, unknown, reply_to, outgoing, status, time_ms, edited, deleted,
-             direct, place <= read_to
+             direct, place <= read_to, file
          FROM {from}"
     );
     db.rows(&sql, params, read_message)
@@ -267,6 +268,10 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
         edited: row.get(11)?,
         deleted: row.get(12)?,
         direct: row.get(13)?,
+        file: row
+            .get::<_, Option<Vec<u8>>>(15)?
+            .map(|stored| file::decode(&stored).ok_or_else(|| misfit(15)))
+            .transpose()?,
     })
 }
 

@@ -8,7 +8,7 @@ use super::sqlite::Db;
 use crate::error::OpenError;
 
 /// From version N (the position in the list) to version N + 1.
-const STEPS: &[&str] = &[VERSION_1];
+const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
     CREATE TABLE records (
@@ -71,6 +71,26 @@ const VERSION_1: &str = "
     CREATE TABLE settings (
         name TEXT PRIMARY KEY,
         value BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// Files in messages, and transfers under way.
+const VERSION_2: &str = "
+    ALTER TABLE messages ADD COLUMN file BLOB;
+
+    CREATE TABLE transfers (
+        id BLOB NOT NULL,
+        direction INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (id, direction)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Hashes of consecutive chunks of an upload.
+    CREATE TABLE transfer_chunks (
+        transfer BLOB NOT NULL,
+        first INTEGER NOT NULL,
+        hashes BLOB NOT NULL,
+        PRIMARY KEY (transfer, first)
     ) STRICT, WITHOUT ROWID;
 ";
 

@@ -11,6 +11,7 @@
 //! The parts beside this file don't know each other; they share [`sqlite::Db`] only.
 
 mod drafts;
+mod file;
 mod history;
 mod keyfile;
 mod migrate;
@@ -23,11 +24,13 @@ mod settings;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod transfers;
 
 use std::path::Path;
 
 use chat_core::engine::{FailureKind, Message, Notice};
 use chat_core::store::{Records, Table, WriteBatch};
+use chat_wire::ids::MessageId;
 
 use crate::config::{Kept, Passphrase, StoreKey};
 use crate::error::OpenError;
@@ -186,6 +189,7 @@ impl Store {
         records::erase(&self.db)?;
         notices::erase(&self.db)?;
         drafts::erase(&self.db)?;
+        transfers::erase(&self.db)?;
         search::erase(&self.db)?;
         history::erase(&self.db)
     }
@@ -236,6 +240,36 @@ impl Store {
     /// Notices up to `seq` were taken.
     pub(crate) fn acknowledge(&self, seq: u64) -> Result<(), StoreError> {
         notices::acknowledge(&self.db, seq)
+    }
+
+    /// All transfers, as they were stored.
+    pub(crate) fn transfers(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        transfers::all(&self.db)
+    }
+
+    /// Stores a transfer, replacing what was known of it.
+    pub(crate) fn set_transfer(&self, id: &MessageId, direction: u8, body: &[u8]) -> Result<(), StoreError> {
+        transfers::write(&self.db, id, direction, body)
+    }
+
+    /// Forgets a transfer.
+    pub(crate) fn remove_transfer(&self, id: &MessageId, direction: u8) -> Result<(), StoreError> {
+        transfers::remove(&self.db, id, direction)
+    }
+
+    /// Adds hashes of consecutive chunks of an upload.
+    pub(crate) fn add_transfer_chunks(&self, id: &MessageId, first: u64, hashes: &[u8]) -> Result<(), StoreError> {
+        transfers::add_chunks(&self.db, id, first, hashes)
+    }
+
+    /// The hashes of all chunks of an upload that were ever sealed.
+    pub(crate) fn transfer_chunks(&self, id: &MessageId) -> Result<Vec<u8>, StoreError> {
+        transfers::chunks(&self.db, id)
+    }
+
+    /// An upload is over.
+    pub(crate) fn forget_transfer_chunks(&self, id: &MessageId) -> Result<(), StoreError> {
+        transfers::forget_chunks(&self.db, id)
     }
 
     /// What is kept beside account and history.

@@ -11,7 +11,7 @@ use chat_wire::device_list::DeviceList;
 use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::message::ClientMessage;
 
-use crate::engine::content::{Body, Envelope, Identified, ListGossip, Sync, Text, chain_hash};
+use crate::engine::content::{Body, Content, Envelope, Identified, ListGossip, Sync, chain_hash};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::Trouble;
@@ -225,10 +225,10 @@ pub(in crate::engine) fn message(
     state: &mut State,
     work: &mut Work<'_>,
     received: Received,
-    text: Option<Text>,
+    content: Content,
 ) -> Result<(), EngineError> {
     let account = received.author.account;
-    let arrival = arrival(&received.said(), account, received.author, text);
+    let arrival = arrival(&received.said(), account, received.author, content);
     let seen = seen_key(&account, &account, &arrival.id);
     if work.get(Table::Seen, &seen).is_some() {
         work.trouble(Trouble::Duplicate);
@@ -262,13 +262,16 @@ pub(in crate::engine) fn synced(
     if !known || work.get(Table::Seen, &seen).is_some() {
         return Ok(());
     }
-    let crate::engine::content::Content::Text(text) = body.content() else { return Ok(()) };
+    let content = body.content();
+    if !matches!(content, Content::Text(_) | Content::File(_)) {
+        return Ok(());
+    }
     // Writing to somebody accepts, from whichever device.
     state.accept(work, sync.with)?;
     // Receipts for it reach this device too.
     state.sent_elsewhere(work, (&sync.with, &received.author), (body.counter, &sync.message.id))?;
     let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
-    let arrival = arrival(&said, sync.with, received.author, Some(text));
+    let arrival = arrival(&said, sync.with, received.author, content);
     state.show(work, arrival)
 }
 
@@ -285,11 +288,14 @@ struct Said<'a> {
     sent_ms: u64,
 }
 
-fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, text: Option<Text>) -> Arrival {
+fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, content: Content) -> Arrival {
     let earliest = said.sent_ms.saturating_sub(CLOCK_SKEW_MS_MAX);
     let latest = said.sent_ms.saturating_add(CLOCK_SKEW_MS_MAX);
-    let unknown = text.is_none().then(|| said.body.data.clone());
-    let (text, reply_to) = text.map_or((None, None), |text| (Some(text.text), text.reply_to));
+    let (text, reply_to, file, unknown) = match content {
+        Content::Text(text) => (Some(text.text), text.reply_to, None, None),
+        Content::File(file) => (file.caption.clone(), file.reply_to, Some(file), None),
+        _ => (None, None, None, Some(said.body.data.clone())),
+    };
     Arrival {
         conversation,
         author,
@@ -299,6 +305,7 @@ fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, text
         text,
         unknown,
         reply_to,
+        file,
     }
 }
 

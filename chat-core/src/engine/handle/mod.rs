@@ -4,6 +4,7 @@ pub(super) mod account;
 pub(super) mod chores;
 pub(super) mod connect;
 pub(super) mod enroll;
+pub(super) mod files;
 pub(super) mod heal;
 pub(super) mod inbox;
 pub(super) mod leave;

@@ -6,7 +6,7 @@ use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 
-use crate::engine::content::{Content, Identified, Text};
+use crate::engine::content::{Content, Identified};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Conversation, FailureKind, Message, MessageStatus, Reply};
@@ -15,6 +15,7 @@ use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{remember, seen_key};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::fanout::{Audience, Cargo};
+use crate::engine::memory::files::KeptFile;
 use crate::engine::memory::kept;
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::names::{Draft, Want};
@@ -23,7 +24,7 @@ use crate::engine::memory::results::Queued;
 use crate::engine::memory::streams::{OwnStream, sent_key};
 use crate::store::{HistoryChange, Table};
 
-/// A person sends a text. A name that was never resolved is looked up first.
+/// A person sends a text or a file. A name that was never resolved is looked up first.
 pub(in crate::engine) fn send(
     state: &mut State,
     work: &mut Work<'_>,
@@ -31,32 +32,44 @@ pub(in crate::engine) fn send(
     to: &str,
     draft: Draft,
 ) -> Result<(), EngineError> {
-    if !state.is_logged_in() {
-        work.fail(command, FailureKind::NotLoggedIn);
-        return Ok(());
-    }
     if draft.text.len() > TEXT_BYTES_MAX {
         work.fail(command, FailureKind::TooLarge);
         return Ok(());
     }
-    if to.starts_with('#') {
-        work.fail(command, FailureKind::UnknownRoom);
-        return Ok(());
+    match addressee(state, work, to, Want::Send(command, draft)) {
+        Some((account, Want::Send(command, draft))) => write(state, work, command, account, draft),
+        _ => Ok(()),
     }
-    let Ok(name) = UserName::parse(to) else {
-        work.fail(command, FailureKind::InvalidParams);
-        return Ok(());
+}
+
+/// Whom a conversation's name means, with the wish again. None when the command was answered, or waits
+/// for the name to be looked up.
+pub(in crate::engine) fn addressee(
+    state: &mut State,
+    work: &mut Work<'_>,
+    to: &str,
+    want: Want,
+) -> Option<(AccountId, Want)> {
+    let command = want.command();
+    let mut fail = |kind| {
+        work.fail(command, kind);
+        None
     };
+    if !state.is_logged_in() {
+        return fail(FailureKind::NotLoggedIn);
+    }
+    if to.starts_with('#') {
+        return fail(FailureKind::UnknownRoom);
+    }
+    let Ok(name) = UserName::parse(to) else { return fail(FailureKind::InvalidParams) };
     let own = state.me.as_ref().filter(|me| me.name == name).map(|me| me.account());
     if let Some(account) = own.or_else(|| state.people.account_of(&name)) {
-        return write(state, work, command, account, draft);
+        return Some((account, want));
     }
     if !state.is_online() {
-        let kind = if state.relay_refused { FailureKind::Integrity } else { FailureKind::Offline };
-        work.fail(command, kind);
-        return Ok(());
+        return fail(if state.relay_refused { FailureKind::Integrity } else { FailureKind::Offline });
     }
-    match state.names.wait(&name, Want::Send(command, draft)) {
+    match state.names.wait(&name, want) {
         Some(true) => {
             let claim = ClientMessage::Claim { account: None, name: Some(name.clone()), devices: Vec::new() };
             state.ask(work, Ask::ClaimName(name), claim);
@@ -64,10 +77,10 @@ pub(in crate::engine) fn send(
         Some(false) => {}
         None => work.fail(command, FailureKind::RateLimited),
     }
-    Ok(())
+    None
 }
 
-/// Queues a text to an account that is known.
+/// Queues a text or a file to an account that is known.
 pub(in crate::engine) fn write(
     state: &mut State,
     work: &mut Work<'_>,
@@ -80,23 +93,16 @@ pub(in crate::engine) fn write(
         work.reply(command, Reply::Queued { id, timestamp_ms });
         return Ok(());
     }
-    if let Some(person) = state.people.get(&account) {
-        let refused = if person.blocked {
-            Some(FailureKind::Blocked)
-        } else {
-            person.is_doubtful().then_some(FailureKind::KeyChanged)
-        };
-        if let Some(kind) = refused {
-            work.fail(command, kind);
-            return Ok(());
-        }
+    if let Some(kind) = state.keeps_from_writing(&account) {
+        work.fail(command, kind);
+        return Ok(());
     }
     // Writing to somebody accepts; a declined one as well.
     state.accept(work, account)?;
     let id = if state.own_address()?.account == account {
         note_to_self(state, work, account, draft)?
     } else {
-        let content = Content::Text(Text { text: draft.text, reply_to: draft.reply_to });
+        let content = draft.into_content();
         let message = state.post(work, account, &content)?;
         record(state, work, account, (message.id, content), MessageStatus::Queued)?;
         message.id
@@ -117,7 +123,7 @@ fn note_to_self(
     draft: Draft,
 ) -> Result<MessageId, EngineError> {
     let alone = state.list_of(work, &account)?.is_none_or(|known| known.list.body().live_devices().count() <= 1);
-    let content = Content::Text(Text { text: draft.text, reply_to: draft.reply_to });
+    let content = draft.into_content();
     state.announce_conversation(work, account);
     if !alone {
         let message = state.post(work, account, &content)?;
@@ -130,7 +136,7 @@ fn note_to_self(
     Ok(id)
 }
 
-/// Puts an own text into the history.
+/// Puts an own message into the history.
 fn record(
     state: &State,
     work: &mut Work<'_>,
@@ -138,17 +144,21 @@ fn record(
     (id, content): (MessageId, Content),
     status: MessageStatus,
 ) -> Result<(), EngineError> {
-    let (Some(me), Some(name), Content::Text(text)) = (&state.me, state.name_of(&account), content) else {
-        return Ok(());
+    let (Some(me), Some(name)) = (&state.me, state.name_of(&account)) else { return Ok(()) };
+    let (text, reply_to, file) = match content {
+        Content::Text(text) => (Some(text.text), text.reply_to, None),
+        Content::File(file) => (file.caption.clone(), file.reply_to, Some(file)),
+        _ => return Ok(()),
     };
     work.history(HistoryChange::Insert(Message {
         id,
         conversation: Conversation::Direct(account),
         from: me.name.clone(),
         to: name.to_string(),
-        text: Some(text.text),
+        text,
+        file: file.as_ref().map(|file| file.info()),
         unknown: None,
-        reply_to: text.reply_to,
+        reply_to,
         outgoing: true,
         status,
         timestamp_ms: work.now.as_ms(),
@@ -156,6 +166,9 @@ fn record(
         deleted: false,
         direct: false,
     }));
+    if let Some(file) = file {
+        state.keep_file(work, &id, &KeptFile { conversation: account, outgoing: true, file: *file })?;
+    }
     let order = work.next_order()?;
     remember(work, &seen_key(&account, &me.account(), &id), order)
 }

@@ -18,6 +18,7 @@ pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Qu
         Query::Devices => Answer::Devices(devices(state, records)),
         Query::Alarms => Answer::Alarms(alarms::all(records)),
         Query::Conversation(name) => Answer::Conversation(conversation(state, name)),
+        Query::File(id) => Answer::File(state.shared_file(records, id).map(Box::new)),
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{AccountCommand, Route};
+use super::{AccountCommand, FileCommand, Route};
 
 /// What a person or program wants.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub enum Command {
         /// A repeat with the same key returns the first result.
         idempotency_key: Option<String>,
     },
+    /// Something about files.
+    File(FileCommand),
     /// Says that one types, or no longer does.
     Typing {
         /// Conversation.

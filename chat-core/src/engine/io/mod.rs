@@ -6,6 +6,7 @@ mod command;
 mod diagnostics;
 mod event;
 mod failure;
+mod file;
 mod query;
 mod reply;
 
@@ -24,6 +25,7 @@ pub use command::{Command, Enrollment, ExportKey, Resumption};
 pub use diagnostics::Diagnostics;
 pub use event::{Event, Trouble};
 pub use failure::{Failure, FailureKind};
+pub use file::{FileCommand, FileInfo, FileOffer, FilePointer, SharedFile};
 pub use query::{Answer, Contact, Query, Status};
 pub use reply::{FoundPerson, Reply};
 

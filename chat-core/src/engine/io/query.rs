@@ -1,9 +1,9 @@
 //! Questions that need no step, and their answers.
 
-use chat_wire::ids::{AccountId, DeviceId, UserName};
+use chat_wire::ids::{AccountId, DeviceId, MessageId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{Alarm, Conversation, Device, Diagnostics, Request};
+use super::{Alarm, Conversation, Device, Diagnostics, Request, SharedFile};
 
 /// Questions that the engine answers from its records at once, without a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub enum Query {
     Diagnostics,
     /// Which conversation a user name means.
     Conversation(UserName),
+    /// What leads to the file of a message.
+    File(MessageId),
 }
 
 /// Answers to [`Query`].
@@ -43,6 +45,8 @@ pub enum Answer {
     Diagnostics(Diagnostics),
     /// The conversation with that person, if one is known.
     Conversation(Option<Conversation>),
+    /// The file of that message, if there is one.
+    File(Option<Box<SharedFile>>),
 }
 
 /// Who is logged in on this profile.

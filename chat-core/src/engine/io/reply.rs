@@ -1,6 +1,6 @@
 //! The answers to commands.
 
-use chat_wire::ids::{DeviceId, MessageId, UserName};
+use chat_wire::ids::{DeviceId, MessageId, RequestKey, UserName};
 
 use super::SafetyNumber;
 
@@ -56,6 +56,13 @@ pub enum Reply {
         id: MessageId,
         /// Its time, milliseconds since the Unix epoch.
         timestamp_ms: u64,
+    },
+    /// The message of a file that may be uploaded now.
+    FileReserved {
+        /// Its id.
+        id: MessageId,
+        /// What it was made with, for the offer.
+        nonce: RequestKey,
     },
 }
 

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::State;
+use super::files::KeptFile;
 use super::people::{Person, RequestCard, Standing};
-use crate::engine::content::Content;
+use crate::engine::content::{Content, File};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::{Conversation, Message, MessageStatus, NoticeKind, Request, Trouble};
+use crate::engine::io::{Conversation, FailureKind, Message, MessageStatus, NoticeKind, Request, Trouble};
 use crate::engine::limits::{HELD_MESSAGES_MAX, PREVIEW_CHARS_MAX, REQUESTS_MAX};
 use crate::store::{HistoryChange, Table};
 
@@ -33,6 +34,8 @@ pub(in crate::engine) struct Arrival {
     pub(in crate::engine) unknown: Option<ByteBuf>,
     #[serde(rename = "r", default)]
     pub(in crate::engine) reply_to: Option<MessageId>,
+    #[serde(rename = "f", default)]
+    pub(in crate::engine) file: Option<Box<File>>,
 }
 
 /// What is kept of a message that was seen: its place among all of this device.
@@ -77,13 +80,14 @@ impl State {
         let outgoing = arrival.author.account == own_account;
         let status = if outgoing { MessageStatus::Sent } else { MessageStatus::Delivered };
         let (from, to) = if outgoing { (own_name, peer.to_string()) } else { (peer, own_name.to_string()) };
-        let Arrival { conversation, author, id, counter, time_ms, text, unknown, reply_to } = arrival;
+        let Arrival { conversation, author, id, counter, time_ms, text, unknown, reply_to, file } = arrival;
         let message = Message {
             id,
             conversation: Conversation::Direct(conversation),
             from,
             to,
             text,
+            file: file.as_ref().map(|file| file.info()),
             unknown: unknown.map(ByteBuf::into_vec),
             reply_to,
             outgoing,
@@ -94,6 +98,9 @@ impl State {
             direct: false,
         };
         work.history(HistoryChange::Insert(message.clone()));
+        if let Some(file) = file {
+            self.keep_file(work, &id, &KeptFile { conversation, outgoing, file: *file })?;
+        }
         let order = work.notice(NoticeKind::Message(message))?;
         remember(work, &seen_key(&conversation, &author.account, &id), order)?;
         if !outgoing {
@@ -187,6 +194,15 @@ impl State {
         if let Some(name) = self.name_of(&account) {
             work.history(HistoryChange::Named { conversation: Conversation::Direct(account), name: name.to_string() });
         }
+    }
+
+    /// Why nothing may be sent to a known account now.
+    pub(in crate::engine) fn keeps_from_writing(&self, account: &AccountId) -> Option<FailureKind> {
+        let person = self.people.get(account)?;
+        if person.blocked {
+            return Some(FailureKind::Blocked);
+        }
+        person.is_doubtful().then_some(FailureKind::KeyChanged)
     }
 
     /// The name of the other side of a conversation.

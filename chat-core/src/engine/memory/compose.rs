@@ -34,7 +34,7 @@ impl State {
         let counter = if content.is_in_stream() { stream.next_counter()? } else { stream.counter };
         let (kind, data) = content.encode()?;
         let body = Body { time_ms: work.now.as_ms(), counter, previous: stream.last, kind, data };
-        let message = Identified::new(&author, &body, work)?;
+        let message = Identified::new(&author, &body, content, work)?;
         if content.is_in_stream() {
             stream.counter = counter;
             stream.last = ByteArray::new(chain_hash(&message.body));
@@ -51,7 +51,7 @@ impl State {
         content: &Content,
     ) -> Result<Identified, EngineError> {
         let Composed { message, counter } = self.compose(work, &conversation, content)?;
-        let counter = matches!(content, Content::Text(_)).then_some(counter);
+        let counter = matches!(content, Content::Text(_) | Content::File(_)).then_some(counter);
         if let Some(counter) = counter {
             let device = self.own_address()?.device.0;
             work.put(Table::Sent, &sent_key(&conversation, device, counter), message.id.0.to_vec());

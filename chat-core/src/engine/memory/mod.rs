@@ -23,6 +23,7 @@ pub(super) mod bundles;
 pub(super) mod compose;
 pub(super) mod errands;
 pub(super) mod fanout;
+pub(super) mod files;
 pub(super) mod healing;
 pub(super) mod kept;
 pub(super) mod keyring;

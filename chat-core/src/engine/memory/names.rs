@@ -2,15 +2,18 @@
 
 use std::collections::HashMap;
 
-use chat_wire::ids::{AccountId, MessageId, UserName};
+use chat_wire::ids::{AccountId, BlobId, MessageId, UserName};
 
+use crate::engine::content::{Content, File, Text};
 use crate::engine::io::{CommandId, SafetyProof};
 use crate::engine::limits::WAITING_COMMANDS_MAX;
+use crate::file::FileKey;
 
 /// A command that needs to know whom a name means.
 #[derive(Debug)]
 pub(in crate::engine) enum Want {
     Send(CommandId, Draft),
+    Reserve(CommandId, BlobId, FileKey),
     Block(CommandId),
     Trust(CommandId, TrustQuestion),
 }
@@ -25,17 +28,31 @@ pub(in crate::engine) enum TrustQuestion {
 impl Want {
     pub(in crate::engine) fn command(&self) -> CommandId {
         match self {
-            Self::Send(command, _) | Self::Block(command) | Self::Trust(command, _) => *command,
+            Self::Send(command, _) | Self::Reserve(command, ..) | Self::Block(command) | Self::Trust(command, _) => {
+                *command
+            }
         }
     }
 }
 
-/// A text to be sent.
+/// A text, or a file, to be sent.
 #[derive(Debug)]
 pub(in crate::engine) struct Draft {
     pub(in crate::engine) text: String,
     pub(in crate::engine) reply_to: Option<MessageId>,
     pub(in crate::engine) idempotency_key: Option<String>,
+    /// The file; the text stands beside it.
+    pub(in crate::engine) file: Option<Box<File>>,
+}
+
+impl Draft {
+    /// What is sealed.
+    pub(in crate::engine) fn into_content(self) -> Content {
+        match self.file {
+            Some(file) => Content::File(file),
+            None => Content::Text(Text { text: self.text, reply_to: self.reply_to }),
+        }
+    }
 }
 
 /// Names under way.

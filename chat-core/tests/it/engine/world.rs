@@ -404,29 +404,29 @@ impl World {
         self.run();
     }
 
-    fn query(&mut self, who: &str, query: &Query) -> Answer {
+    pub(crate) fn ask(&mut self, who: &str, query: &Query) -> Answer {
         let now = self.now;
         let client = self.client(who);
         client.engine.as_ref().unwrap().query(now, query, &client.disk.records)
     }
 
     pub(crate) fn status(&mut self, who: &str) -> Status {
-        let Answer::Status(status) = self.query(who, &Query::Status) else { panic!() };
+        let Answer::Status(status) = self.ask(who, &Query::Status) else { panic!() };
         status
     }
 
     pub(crate) fn diagnostics(&mut self, who: &str) -> Diagnostics {
-        let Answer::Diagnostics(counts) = self.query(who, &Query::Diagnostics) else { panic!() };
+        let Answer::Diagnostics(counts) = self.ask(who, &Query::Diagnostics) else { panic!() };
         counts
     }
 
     pub(crate) fn contact(&mut self, who: &str, whom: &str) -> Contact {
-        let Answer::Contacts(contacts) = self.query(who, &Query::Contacts) else { panic!() };
+        let Answer::Contacts(contacts) = self.ask(who, &Query::Contacts) else { panic!() };
         contacts.into_iter().find(|contact| contact.username.as_str() == whom).expect("a contact")
     }
 
     pub(crate) fn requests(&mut self, who: &str) -> Vec<Request> {
-        let Answer::Requests(requests) = self.query(who, &Query::Requests) else { panic!() };
+        let Answer::Requests(requests) = self.ask(who, &Query::Requests) else { panic!() };
         requests
     }
 

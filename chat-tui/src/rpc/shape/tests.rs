@@ -27,6 +27,7 @@ fn hello() -> Message {
         edited: false,
         deleted: false,
         direct: false,
+        file: None,
     }
 }
 

@@ -5,7 +5,7 @@ use chat_wire::ids::{BootId, DeviceId, ListHash, MessageId, RelayId, UserName};
 use serde_bytes::{ByteArray, ByteBuf};
 
 use super::*;
-use crate::engine::content::{Content, Profile, Receipt, StreamMark, Typing};
+use crate::engine::content::{Profile, Receipt, StreamMark, Text, Typing};
 use crate::engine::context::Context;
 use crate::engine::io::{Boot, Event, MessageStatus, NoticeKind, Output};
 use crate::engine::memory::me::Me;
@@ -74,7 +74,7 @@ impl Bench {
             data: ByteBuf::from(data),
         };
         self.step(|engine, work| {
-            let message = Identified::new(&author, &body, work)?;
+            let message = Identified::new(&author, &body, &body.content(), work)?;
             let none = ListGossip::of(None);
             let received = Received {
                 author,
@@ -184,7 +184,7 @@ fn a_copy_from_an_own_device_is_shown_as_sent_by_us() {
     let body = Body { time_ms: NOW.as_ms(), counter: 1, previous: ByteArray::new([0; 16]), kind, data };
     let mut message = None;
     bench.step(|_, work| {
-        message = Some(Identified::new(&second, &body, work)?);
+        message = Some(Identified::new(&second, &body, &body.content(), work)?);
         Ok(())
     });
     let sync = Content::Sync(Sync { with: bob.account, name: None, message: message.unwrap() });
