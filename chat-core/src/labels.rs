@@ -30,6 +30,10 @@ pub(crate) const DM_RANDOM: &[u8] = label!("dm/r");
 pub(crate) const DM_HEADER: &[u8] = label!("dm/h");
 pub(crate) const DM_MESSAGE: &[u8] = label!("dm/mk");
 
+// Rooms: randomness of OpenMLS.
+pub(crate) const ROOM_CHANCE: &[u8] = label!("room/chance");
+pub(crate) const ROOM_SEAL: &[u8] = label!("room/seal");
+
 // D. File.
 pub(crate) const FILE: &[u8] = label!("file");
 

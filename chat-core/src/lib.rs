@@ -70,6 +70,7 @@
 mod crypto;
 pub mod engine;
 pub mod file;
+mod group;
 pub mod handshake;
 pub mod identity;
 mod labels;

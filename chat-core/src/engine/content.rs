@@ -2,9 +2,8 @@
 //! place in the sender's stream and one content. CBOR maps with short keys; unknown keys are dropped,
 //! unknown kinds stay raw. The author is the session, never a field.
 
-mod heal;
-
 pub(in crate::engine) mod file;
+mod heal;
 
 use chat_wire::device_list::DeviceList;
 use chat_wire::domain::{labelled_hash, plain_hash};
@@ -104,6 +103,7 @@ pub(super) enum Content {
     Empty,
     /// From one own device to another: what it sent elsewhere.
     Sync(Sync),
+    File(Box<File>),
     /// From one own device to another: which account record stands, and its key.
     OwnState(OwnState),
     /// From one own device to another: how far a conversation was read.
@@ -116,7 +116,6 @@ pub(super) enum Content {
     Echo(Probe),
     /// What the sender lacks of the recipient's stream.
     Resend(Resend),
-    File(Box<File>),
     /// A kind that this version does not know, or one of its own that does not fit its shape.
     Unknown,
 }
@@ -128,13 +127,13 @@ const KIND_ACCEPTED: u32 = 4;
 const KIND_PROFILE: u32 = 5;
 const KIND_EMPTY: u32 = 6;
 const KIND_SYNC: u32 = 7;
+const KIND_FILE: u32 = 16;
 const KIND_OWN_STATE: u32 = 20;
 const KIND_OWN_READ: u32 = 21;
 const KIND_GONE: u32 = 22;
 const KIND_PROBE: u32 = 8;
 const KIND_ECHO: u32 = 9;
 const KIND_RESEND: u32 = 10;
-const KIND_FILE: u32 = 16;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Text {
@@ -254,10 +253,10 @@ impl Content {
             Self::Profile(profile) => (KIND_PROFILE, encode(profile)?),
             Self::Empty | Self::Unknown => (KIND_EMPTY, Vec::new()),
             Self::Sync(sync) => (KIND_SYNC, encode(sync)?),
+            Self::File(file) => (KIND_FILE, encode(file.as_ref())?),
             Self::OwnState(state) => (KIND_OWN_STATE, encode(state)?),
             Self::OwnRead(read) => (KIND_OWN_READ, encode(read)?),
             Self::Gone => (KIND_GONE, Vec::new()),
-            Self::File(file) => (KIND_FILE, encode(file)?),
             Self::Probe(probe) => (KIND_PROBE, encode(probe)?),
             Self::Echo(probe) => (KIND_ECHO, encode(probe)?),
             Self::Resend(lacking) => (KIND_RESEND, encode(lacking)?),
@@ -280,13 +279,10 @@ impl Body {
             KIND_PROFILE => read(&self.data, Content::Profile),
             KIND_EMPTY => Content::Empty,
             KIND_SYNC => read(&self.data, Content::Sync),
+            KIND_FILE => read(&self.data, |file| Content::File(Box::new(file))),
             KIND_OWN_STATE => read(&self.data, Content::OwnState),
             KIND_OWN_READ => read(&self.data, Content::OwnRead),
             KIND_GONE => Content::Gone,
-            KIND_FILE => match minicbor_serde::from_slice::<File>(&self.data) {
-                Ok(file) if file.is_sound() => Content::File(Box::new(file)),
-                _ => Content::Unknown,
-            },
             KIND_PROBE => read(&self.data, Content::Probe),
             KIND_ECHO => read(&self.data, Content::Echo),
             KIND_RESEND => read(&self.data, Content::Resend),
@@ -386,11 +382,7 @@ mod tests {
     fn an_id_belongs_to_one_author_and_one_body() {
         let bytes = encode(&body(KIND_EMPTY, b"")).unwrap();
         let nonce = RequestKey([3; 16]);
-        let message = Identified {
-            id: message_id(&author(1), &nonce, &plain_hash(&[&bytes])),
-            nonce,
-            body: ByteBuf::from(bytes),
-        };
+        let message = Identified { id: message_id(&author(1), &nonce, &plain_hash(&[&bytes])), nonce, body: ByteBuf::from(bytes) };
         assert!(message.verified_body(&author(1)).is_some());
         assert!(message.verified_body(&author(2)).is_none());
         let mut changed = message;

@@ -178,3 +178,18 @@ pub(super) const LIST_RENEWAL_MS: u64 = LIST_MS_MAX / 4;
 
 /// Contradictions that are kept: more of the same tell nothing new.
 pub(super) const ALARMS_MAX: usize = 200;
+
+/// Entries of a room's log that wait here; more is asked for again on the next connection.
+pub(super) const ROOM_ENTRIES_MAX: usize = 4_096;
+/// Messages to one room that are under way at once.
+pub(super) const ROOM_POSTS_UNDER_WAY_MAX: usize = 32;
+/// Milliseconds by which a lost commit waits longer each time, at random below.
+pub(super) const ROOM_RETRY_MS: u64 = 120;
+/// Milliseconds that a lost commit waits at most.
+pub(super) const ROOM_RETRY_MS_MAX: u64 = 4_000;
+/// Milliseconds after which a leaf renews its keys (DESIGN §6).
+pub(super) const ROOM_RENEW_MS: u64 = 7 * 24 * 3_600_000;
+/// One-time key packages of a device at the relay.
+pub(super) const KEY_PACKAGES_WANTED: u32 = 20;
+/// Milliseconds after which a last-resort key package is replaced: half of its lifetime.
+pub(super) const LAST_RESORT_PACKAGE_MS: u64 = 30 * 24 * 3_600_000;

@@ -63,6 +63,7 @@ mod handle;
 mod io;
 mod limits;
 mod memory;
+mod rooms;
 mod step;
 
 pub use context::Context;
@@ -74,8 +75,8 @@ use content::Content;
 use context::Work;
 use handle::account::trust;
 use handle::{
-    chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests,
-    resolve, search, timers,
+    chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve, room, search,
+    timers,
 };
 use memory::asks::Ask;
 use memory::names::{Draft, Want};
@@ -125,6 +126,7 @@ impl Engine {
         outbox::pump(&mut self.state, &mut work)?;
         self.say_farewell(&mut work);
         heal::errands::pump(&mut self.state, &mut work)?;
+        room::pump(&mut self.state, &mut work)?;
         timers::arm(&mut self.state, &mut work);
         let step = work.finish();
         burn_stack();
@@ -181,6 +183,18 @@ impl Engine {
                 Ok(())
             }
             Command::Unblock(name) => requests::unblock(state, work, id, &name),
+            Command::Room(command) => self.room_command(work, id, command),
+            Command::Send { to, text, reply_to, idempotency_key } if to.starts_with('#') => {
+                room::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, file: None })
+            }
+            Command::Typing { to, .. } if to.starts_with('#') => {
+                room::type_to(state, work, id, &to);
+                Ok(())
+            }
+            Command::MarkRead { with, id: message } if with.starts_with('#') => {
+                room::mark_read(state, work, id, (&with, message));
+                Ok(())
+            }
             Command::Send { to, text, reply_to, idempotency_key } => {
                 outbox::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, file: None })
             }
@@ -216,6 +230,7 @@ impl Engine {
             return self.push(work, frame);
         }
         match self.state.asks.close(frame.request) {
+            Some(Ask::Room(task)) => self.room_answer(work, task, frame.message, &frame.body),
             Some(ask) if accounts::concerns(&ask) => self.account_answer(work, ask, (frame.message, frame.body)),
             Some(ask) => self.answer(work, ask, frame.message),
             // The answer to something that was given up.
@@ -245,6 +260,7 @@ impl Engine {
             ServerMessage::LoggedOut { reason, list } => {
                 self.dismissed(work, reason, list.as_ref().map(|l| l.as_slice()))
             }
+            ServerMessage::RoomPush(push) if state.is_online() => room::pushed(state, work, push, &frame.body),
             // A push of a later version.
             _ => Ok(()),
         }
@@ -364,6 +380,7 @@ impl Engine {
                 Ok(())
             }
             // The record and changes of the account have their own way.
+            Ask::Room(_) => Ok(()),
             Ask::GetRecord | Ask::PutRecord(_) | Ask::Undertake(_) => Ok(()),
             Ask::PreKeys { .. } | Ask::Contacts | Ask::Presence(None) | Ask::Heartbeat => Ok(()),
         }
@@ -409,6 +426,7 @@ impl Engine {
                 Want::Reserve(command, blob, key) => {
                     files::reserve(&self.state, work, command, &account, (&blob, &key))?;
                 }
+                Want::Invite(command, room) => room::invite(&mut self.state, work, command, (&room, account))?,
                 Want::Block(command) => requests::block_account(&mut self.state, work, command, account)?,
                 Want::Trust(command, question) => {
                     trust::answer(&mut self.state, work, command, (account, question))?;
@@ -447,10 +465,15 @@ impl Engine {
 
     /// Opens what lies in the mailbox and acknowledges it with this very step.
     fn open_parcels(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        while let Some(next) = inbox::next(&mut self.state, work)? {
-            match next {
-                inbox::Next::Content(received) => self.content(work, *received)?,
-                inbox::Next::Dropped(from, trouble) => heal::failed(&mut self.state, work, (from, trouble))?,
+        loop {
+            while room::welcome_is_next(&self.state) {
+                room::take_welcome(&mut self.state, work)?;
+            }
+            match inbox::next(&mut self.state, work)? {
+                Some(inbox::Next::Content(received)) => self.content(work, *received)?,
+                Some(inbox::Next::Dropped(from, trouble)) => heal::failed(&mut self.state, work, (from, trouble))?,
+                None if room::welcome_is_next(&self.state) => {}
+                None => break,
             }
         }
         inbox::acknowledge(&mut self.state, work);

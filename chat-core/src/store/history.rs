@@ -1,6 +1,6 @@
 //! What the history and the notices hold: plain data that the shell keeps in its own tables.
 
-use chat_wire::ids::{AccountId, MessageId, UserName};
+use chat_wire::ids::{AccountId, MessageId, RoomId, RoomName, UserName};
 
 /// Where messages belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -8,6 +8,8 @@ use chat_wire::ids::{AccountId, MessageId, UserName};
 pub enum Conversation {
     /// Two accounts; named by the other one.
     Direct(AccountId),
+    /// A room.
+    Room(RoomId),
 }
 
 /// How far an own message got; incoming ones are `Delivered` until they are `Read`.
@@ -112,6 +114,8 @@ pub enum NoticeKind {
     },
     /// The relay was caught in a contradiction; the evidence is kept.
     TrustAlarm(Alarm),
+    /// Something happened in a room.
+    Room(RoomNotice),
     /// This device was logged out by the relay or the account.
     LoggedOut {
         /// Why, as a stable word.
@@ -164,6 +168,36 @@ impl AlarmKind {
             Self::RecordForked => "record-forked",
         }
     }
+}
+
+/// Something that happened in a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomNotice {
+    /// Where.
+    pub room: RoomName,
+    /// What.
+    pub kind: RoomEventKind,
+    /// Whom it is about, where it is about somebody.
+    pub username: Option<UserName>,
+    /// Who did it, where it was somebody else.
+    pub by: Option<UserName>,
+}
+
+/// Kinds of [`RoomNotice`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names are the contract's")]
+pub enum RoomEventKind {
+    Created,
+    Deleted,
+    Invited,
+    Joined,
+    Left,
+    Kicked,
+    Role,
+    Topic,
+    /// The room was out of step with the others on this device and was joined afresh.
+    Resynced,
 }
 
 /// How an identity changed.

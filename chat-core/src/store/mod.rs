@@ -7,7 +7,8 @@ mod memory;
 
 pub use batch::{HistoryChange, Write, WriteBatch};
 pub use history::{
-    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
+    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request, RoomEventKind,
+    RoomNotice,
 };
 pub use memory::MemoryRecords;
 
@@ -56,6 +57,14 @@ pub enum Table {
     Files = 19,
     /// What the relay was caught with, by hash of the objects.
     Evidence = 20,
+    /// Rooms that this device is in, is about to enter or is invited to, by id.
+    Rooms = 21,
+    /// MLS state of rooms, by room, kind and key.
+    Groups = 22,
+    /// Sealed requests to rooms that are under way.
+    RoomFlights = 23,
+    /// Own key packages with their leaf keys, by reference.
+    KeyPackages = 24,
 }
 
 /// Read access to the records as they are on disk.

@@ -17,6 +17,12 @@ pub const SIG_LAST_RESORT: &str = "sig/lastres";
 pub const SIG_PROOF: &str = "sig/proof";
 /// The relay's greeting.
 pub const SIG_READY: &str = "sig/ready";
+/// Certificate of a room's leaf key, by the device (SPEC 12.3).
+pub const SIG_LEAF: &str = "sig/leaf";
+/// Statement that an account leaves a room, by its leaf key.
+pub const SIG_LEAVE: &str = "sig/leave";
+/// Statement that a room is deleted, by its owner's leaf key.
+pub const SIG_ROOM_END: &str = "sig/room-end";
 /// A request for recovery.
 pub const SIG_RECOVERY: &str = "sig/recover";
 /// The end of an account.
@@ -31,6 +37,8 @@ pub const RELAY_ID: &str = "relay";
 pub const ACCOUNT_ID: &str = "account";
 /// Proofs that a ticket is known on a bulk connection.
 pub const BLOB_ENTER: &str = "blob/enter";
+/// What the relay makes tickets of.
+pub const BLOB_TICKET_KEY: &str = "blob/tickets";
 /// Secrets of tickets, made by the relay.
 pub const BLOB_TICKET: &str = "blob/ticket";
 /// Hashes of tokens that write and delete blobs.

@@ -45,6 +45,10 @@ pub enum RefusalKind {
     Unavailable,
     /// The account was deleted (SPEC 9.10.2).
     AccountDeleted,
+    /// No blob of that id, or one that is not finished, or has expired.
+    UnknownBlob,
+    /// The account's blobs fill its quota.
+    QuotaFull,
     /// A message this relay does not know.
     Unsupported,
     /// A kind this version does not know.

@@ -3,7 +3,7 @@
 
 use chat_core::engine::{Conversation, Message, MessageStatus};
 use chat_core::store::HistoryChange;
-use chat_wire::ids::{AccountId, MessageId, UserName};
+use chat_wire::ids::{AccountId, MessageId, RoomId, UserName};
 use rusqlite::types::Type;
 use rusqlite::{Params, Row, params};
 
@@ -268,19 +268,18 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
         edited: row.get(11)?,
         deleted: row.get(12)?,
         direct: row.get(13)?,
-        file: row
-            .get::<_, Option<Vec<u8>>>(15)?
-            .map(|stored| file::decode(&stored).ok_or_else(|| misfit(15)))
-            .transpose()?,
+        file: row.get::<_, Option<Vec<u8>>>(15)?.map(|stored| file::decode(&stored).ok_or_else(|| misfit(15))).transpose()?,
     })
 }
 
 const DIRECT: u8 = 1;
+const ROOM: u8 = 2;
 
 /// How a conversation is stored.
 fn key(conversation: &Conversation) -> Result<(u8, &[u8]), StoreError> {
     match conversation {
         Conversation::Direct(peer) => Ok((DIRECT, &peer.0)),
+        Conversation::Room(room) => Ok((ROOM, &room.0)),
         _ => Err(StoreError::Unsupported),
     }
 }
@@ -289,6 +288,7 @@ fn key(conversation: &Conversation) -> Result<(u8, &[u8]), StoreError> {
 fn conversation(row: &Row<'_>, column: usize) -> rusqlite::Result<Conversation> {
     match row.get(column)? {
         DIRECT => Ok(Conversation::Direct(AccountId(row.get(column.saturating_add(1))?))),
+        ROOM => Ok(Conversation::Room(RoomId(row.get(column.saturating_add(1))?))),
         _ => Err(misfit(column)),
     }
 }

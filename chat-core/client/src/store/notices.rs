@@ -1,8 +1,8 @@
 //! Durable notices: stored with the step that made them, told until they are acknowledged. A message
 //! is kept once, in the history; its notice only points there.
 
-use chat_core::engine::{IdentityChange, Message, Notice, NoticeKind, Request};
-use chat_wire::ids::UserName;
+use chat_core::engine::{IdentityChange, Message, Notice, NoticeKind, Request, RoomEventKind, RoomNotice};
+use chat_wire::ids::{RoomName, UserName};
 use rusqlite::params;
 
 use super::StoreError;
@@ -14,6 +14,7 @@ const MESSAGE_UPDATED: u8 = 2;
 const REQUEST: u8 = 3;
 const IDENTITY_CHANGED: u8 = 4;
 const LOGGED_OUT: u8 = 5;
+const ROOM: u8 = 20;
 
 /// The message that a notice needs in the history.
 pub(super) fn message(notice: &Notice) -> Option<&Message> {
@@ -74,6 +75,12 @@ fn pack(db: &Db, kind: &NoticeKind) -> Result<Stored, StoreError> {
             detail: Some(word(*reason)?.to_owned()),
             ..Stored::default()
         }),
+        NoticeKind::Room(notice) => Ok(Stored {
+            kind: ROOM,
+            username: notice.username.as_ref().map(UserName::to_string),
+            detail: Some(room_detail(notice)?),
+            ..Stored::default()
+        }),
         NoticeKind::LoggedOut { reason } => {
             Ok(Stored { kind: LOGGED_OUT, detail: Some(reason.clone()), ..Stored::default() })
         }
@@ -115,6 +122,7 @@ fn unpack(db: &Db, stored: Stored) -> Result<NoticeKind, StoreError> {
             username: name(stored.username)?,
             reason: change(&stored.detail.unwrap_or_default())?,
         }),
+        ROOM => room_notice(stored).map(NoticeKind::Room),
         LOGGED_OUT => Ok(NoticeKind::LoggedOut { reason: stored.detail.unwrap_or_default() }),
         _ => Err(StoreError::Damaged),
     }
@@ -139,6 +147,39 @@ pub(super) fn erase(db: &Db) -> Result<(), StoreError> {
 
 fn name(text: Option<String>) -> Result<UserName, StoreError> {
     UserName::parse(&text.unwrap_or_default()).map_err(|_| StoreError::Damaged)
+}
+
+/// Kinds of room notices as stored, by their position.
+const ROOM_WORDS: [(&str, RoomEventKind); 9] = [
+    ("created", RoomEventKind::Created),
+    ("deleted", RoomEventKind::Deleted),
+    ("invited", RoomEventKind::Invited),
+    ("joined", RoomEventKind::Joined),
+    ("left", RoomEventKind::Left),
+    ("kicked", RoomEventKind::Kicked),
+    ("role", RoomEventKind::Role),
+    ("topic", RoomEventKind::Topic),
+    ("resynced", RoomEventKind::Resynced),
+];
+
+/// `kind room by`; no name holds a space.
+fn room_detail(notice: &RoomNotice) -> Result<String, StoreError> {
+    let (word, _) = ROOM_WORDS.iter().find(|(_, kind)| *kind == notice.kind).ok_or(StoreError::Unsupported)?;
+    let by = notice.by.as_ref().map_or("", UserName::as_str);
+    Ok(format!("{word} {} {by}", notice.room))
+}
+
+fn room_notice(stored: Stored) -> Result<RoomNotice, StoreError> {
+    let detail = stored.detail.unwrap_or_default();
+    let mut parts = detail.splitn(3, ' ');
+    let mut part = || parts.next().unwrap_or_default();
+    let word = part();
+    let (_, kind) = ROOM_WORDS.iter().find(|(known, _)| *known == word).ok_or(StoreError::Damaged)?;
+    let room = RoomName::parse(part()).map_err(|_| StoreError::Damaged)?;
+    let by = Some(part()).filter(|by| !by.is_empty()).map(UserName::parse).transpose();
+    let username = stored.username.as_deref().map(UserName::parse).transpose();
+    let (by, username) = (by.map_err(|_| StoreError::Damaged)?, username.map_err(|_| StoreError::Damaged)?);
+    Ok(RoomNotice { room, kind: *kind, username, by })
 }
 
 fn word(change: IdentityChange) -> Result<&'static str, StoreError> {

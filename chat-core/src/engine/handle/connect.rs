@@ -233,8 +233,12 @@ pub(in crate::engine) fn lost(state: &mut State, work: &mut Work<'_>, route: Rou
             Ask::Register(command) | Ask::Proof(Some(command)) | Ask::Search(command) | Ask::Forget(command) => {
                 work.fail(command, kind);
             }
+            Ask::Room(task) => task.command().into_iter().for_each(|command| work.fail(command, kind)),
             _ => {}
         }
+    }
+    for command in state.rooms.disconnect() {
+        work.fail(command, kind);
     }
     if let Some(under_way) = state.undertaking.take() {
         work.fail(under_way.command, kind);

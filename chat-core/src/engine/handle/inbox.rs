@@ -19,6 +19,7 @@ use crate::engine::limits::{CLOCK_SKEW_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
 use crate::engine::memory::arrivals::{Arrival, seen_key};
 use crate::engine::memory::asks::ListsAfter;
 use crate::engine::memory::people::Standing;
+use crate::engine::memory::rooms::WELCOME_PACKET;
 use crate::engine::memory::sessions::{Sessions, Trial, Unsealed, Via};
 use crate::engine::memory::streams::PeerStream;
 use crate::engine::memory::{Parcel, State};
@@ -71,6 +72,10 @@ pub(in crate::engine) fn receive(state: &mut State, parcel: Parcel) -> bool {
 pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<Option<Next>, EngineError> {
     while state.parcels.waits_for.is_none() {
         let Some(parcel) = state.parcels.queue.front().cloned() else { return Ok(None) };
+        if parcel.packet.first() == Some(&WELCOME_PACKET) {
+            // A Welcome is for rooms to take, in its turn.
+            return Ok(None);
+        }
         let outcome = match open(state, work, &parcel)? {
             Outcome::Needs(account, after_seq) if !state.parcels.fetched => {
                 state.parcels.waits_for = Some(ListsAfter { account, seq: after_seq });

@@ -15,5 +15,6 @@ pub(super) mod queries;
 pub(super) mod receipts;
 pub(super) mod requests;
 pub(super) mod resolve;
+pub(super) mod room;
 pub(super) mod search;
 pub(super) mod timers;

@@ -15,6 +15,7 @@ pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Qu
         Query::Contacts => Answer::Contacts(contacts(state)),
         Query::Diagnostics => Answer::Diagnostics(state.healing.counts()),
         Query::Requests => Answer::Requests(requests(state)),
+        Query::Room(name) => Answer::Conversation(state.rooms.named(name).map(Conversation::Room)),
         Query::Devices => Answer::Devices(devices(state, records)),
         Query::Alarms => Answer::Alarms(alarms::all(records)),
         Query::Conversation(name) => Answer::Conversation(conversation(state, name)),

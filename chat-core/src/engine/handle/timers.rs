@@ -75,6 +75,10 @@ pub(in crate::engine) fn timed_out(state: &mut State, work: &mut Work<'_>, ask: 
             work.reply(command, Reply::Done);
             true
         }
+        Ask::Room(task) => {
+            task.command().into_iter().for_each(|command| work.fail(command, FailureKind::Timeout));
+            true
+        }
         // Whatever else was asked is part of the connection: it starts again with a new one.
         _ => true,
     }
@@ -85,7 +89,7 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
     let heartbeat =
         state.link.as_ref().filter(|link| beats(link.phase)).map(|link| link.last_sent.plus_ms(HEARTBEAT_MS));
     let online = state.is_online();
-    let due = state.queue.next_due().into_iter().chain(state.errands.next_due()).filter(|_| online).min();
+    let due = state.queue.next_due().into_iter().chain(state.errands.next_due()).chain(state.rooms.next_due()).filter(|_| online).min();
     let Some(next) =
         heartbeat.into_iter().chain(state.asks.next_deadline()).chain(due).chain(state.parcels.retry_at).min()
     else {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{AccountCommand, FileCommand, Route};
+use super::{AccountCommand, FileCommand, RoomCommand, Route};
 
 /// What a person or program wants.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub enum Command {
     Unblock(UserName),
     /// Sends a text. The reply comes as soon as it is durably queued.
     Send {
-        /// User name; rooms come later.
+        /// User name, or room name with its `#`.
         to: String,
         /// The text, exactly as it arrives.
         text: String,
@@ -66,6 +66,8 @@ pub enum Command {
         /// Typing or not.
         active: bool,
     },
+    /// Something about rooms.
+    Room(RoomCommand),
     /// Everything up to this message was read.
     MarkRead {
         /// Conversation.

@@ -82,6 +82,8 @@ pub enum Trouble {
     SessionReset(AccountId),
     /// A session's key exchange was broken by the other side; the session was given up.
     SessionBroken,
+    /// A commit in a room was not sound or not allowed; it was passed over.
+    CommitRefused,
     /// More was held back or waiting than a limit allows; a packet was dropped.
     Overflow,
 }

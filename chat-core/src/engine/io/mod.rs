@@ -5,10 +5,12 @@ mod account;
 mod command;
 mod diagnostics;
 mod event;
+mod file;
 mod failure;
 mod file;
 mod query;
 mod reply;
+mod room;
 
 use chat_wire::frame::{ClientFrame, ServerFrame};
 use chat_wire::ids::BootId;
@@ -24,10 +26,12 @@ pub use account::{
 pub use command::{Command, Enrollment, ExportKey, Resumption};
 pub use diagnostics::Diagnostics;
 pub use event::{Event, Trouble};
+pub use file::{FileCommand, FileInfo, FileOffer, FilePointer, SharedFile};
 pub use failure::{Failure, FailureKind};
 pub use file::{FileCommand, FileInfo, FileOffer, FilePointer, SharedFile};
 pub use query::{Answer, Contact, Query, Status};
 pub use reply::{FoundPerson, Reply};
+pub use room::{Role, RoomCommand, RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply, RoomSummary};
 
 /// One connection to the relay, or a direct link; numbered by the shell, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

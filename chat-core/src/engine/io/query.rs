@@ -1,6 +1,6 @@
 //! Questions that need no step, and their answers.
 
-use chat_wire::ids::{AccountId, DeviceId, MessageId, UserName};
+use chat_wire::ids::{AccountId, DeviceId, MessageId, RoomName, UserName};
 use chat_wire::message::PresenceStatus;
 
 use super::{Alarm, Conversation, Device, Diagnostics, Request, SharedFile};
@@ -23,6 +23,8 @@ pub enum Query {
     Diagnostics,
     /// Which conversation a user name means.
     Conversation(UserName),
+    /// Which conversation a room name means, of the rooms that this device is in.
+    Room(RoomName),
     /// What leads to the file of a message.
     File(MessageId),
 }
@@ -43,7 +45,7 @@ pub enum Answer {
     Alarms(Vec<Alarm>),
     /// What the engine dealt with by itself.
     Diagnostics(Diagnostics),
-    /// The conversation with that person, if one is known.
+    /// The conversation with that person or in that room, if one is known.
     Conversation(Option<Conversation>),
     /// The file of that message, if there is one.
     File(Option<Box<SharedFile>>),

@@ -2,7 +2,7 @@
 
 use chat_wire::ids::{DeviceId, MessageId, RequestKey, UserName};
 
-use super::SafetyNumber;
+use super::{RoomReply, SafetyNumber};
 
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub enum Reply {
     Verified,
     /// Search results.
     Found(Vec<FoundPerson>),
+    /// Something about rooms.
+    Room(RoomReply),
     /// The message is durably queued.
     Queued {
         /// Its id.

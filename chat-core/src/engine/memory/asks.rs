@@ -6,6 +6,7 @@ use chat_wire::ids::{AccountId, UserName};
 
 use super::share::Written;
 use super::undertaking::Stage;
+use super::rooms::RoomTask;
 use crate::engine::io::CommandId;
 use crate::time::Timestamp;
 
@@ -52,6 +53,8 @@ pub(in crate::engine) enum Ask {
     Errand(u64),
     /// A list with a new incarnation of this device.
     Renew,
+    /// Something about rooms.
+    Room(RoomTask),
     Heartbeat,
     Logout(CommandId),
     /// A list that takes this device off the account.

@@ -43,7 +43,7 @@ impl State {
         Ok(Composed { message, counter })
     }
 
-    /// Composes a content and puts it into the outbox. A text's place is kept for receipts.
+    /// Composes a content and puts it into the outbox. A message's place is kept for receipts.
     pub(in crate::engine) fn post(
         &mut self,
         work: &mut Work<'_>,

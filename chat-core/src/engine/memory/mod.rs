@@ -34,6 +34,7 @@ pub(super) mod people;
 pub(super) mod queue;
 pub(super) mod renewal;
 pub(super) mod results;
+pub(super) mod rooms;
 pub(super) mod sessions;
 pub(super) mod share;
 pub(super) mod shared;
@@ -58,6 +59,7 @@ pub(super) struct State {
     pub(super) bundles: bundles::Bundles,
     pub(super) queue: queue::Queue,
     pub(super) names: names::Names,
+    pub(super) rooms: rooms::Rooms,
     pub(super) parcels: Parcels,
     /// Who is online, as the relay says.
     pub(super) online: HashMap<AccountId, PresenceStatus>,
@@ -186,6 +188,7 @@ impl State {
             bundles: bundles::Bundles::default(),
             queue: queue::Queue::load(records)?,
             names: names::Names::default(),
+            rooms: rooms::Rooms::load(records)?,
             parcels: Parcels::default(),
             online: HashMap::new(),
             typing: HashMap::new(),
@@ -223,6 +226,7 @@ impl State {
         self.errands = errands::Errands::default();
         self.renewal = None;
         self.names = names::Names::default();
+        self.rooms = rooms::Rooms::default();
         self.parcels = Parcels::default();
         self.online.clear();
         self.typing.clear();

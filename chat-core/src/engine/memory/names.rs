@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chat_wire::ids::{AccountId, BlobId, MessageId, UserName};
+use chat_wire::ids::{AccountId, BlobId, MessageId, RoomName, UserName};
 
 use crate::engine::content::{Content, File, Text};
 use crate::engine::io::{CommandId, SafetyProof};
@@ -15,6 +15,8 @@ pub(in crate::engine) enum Want {
     Send(CommandId, Draft),
     Reserve(CommandId, BlobId, FileKey),
     Block(CommandId),
+    /// Into a room.
+    Invite(CommandId, RoomName),
     Trust(CommandId, TrustQuestion),
 }
 
@@ -28,9 +30,7 @@ pub(in crate::engine) enum TrustQuestion {
 impl Want {
     pub(in crate::engine) fn command(&self) -> CommandId {
         match self {
-            Self::Send(command, _) | Self::Reserve(command, ..) | Self::Block(command) | Self::Trust(command, _) => {
-                *command
-            }
+            Self::Send(command, _) | Self::Reserve(command, ..) | Self::Block(command) | Self::Invite(command, _) | Self::Trust(command, _) => *command,
         }
     }
 }

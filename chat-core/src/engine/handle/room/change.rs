@@ -1,0 +1,519 @@
+//! Wishes become commits. A commit that loses is made again from the room as it is then; nobody sees it.
+
+use bytes::Bytes;
+use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName, UserName};
+use chat_wire::limits::TOPIC_BYTES_MAX;
+use chat_wire::message::{OfferedKeyPackage, PacketHead, RoomAsk};
+use chat_wire::domain::plain_hash;
+use serde_bytes::{ByteArray, ByteBuf};
+
+use super::enter;
+use crate::engine::context::Work;
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Role};
+use crate::engine::limits::{ROOM_RENEW_MS, ROOM_RETRY_MS, ROOM_RETRY_MS_MAX};
+use crate::engine::memory::State;
+use crate::engine::memory::names::Want;
+use crate::engine::memory::rooms::{WELCOME_PACKET, CommitFlight, Intent, Owner, Phase, RoomShelf, RoomTask, Wish, seed};
+use crate::group::{Actor, Added, Leaf, MadeCommit, OfferedMember, Policy, offered_member};
+use crate::store::Table;
+
+/// What is to be done about a wish.
+enum Plan {
+    /// The room is so.
+    Done,
+    Fail(FailureKind),
+    /// Key packages of the account first.
+    Claim(AccountId),
+    Commit(Added),
+}
+
+/// Whom a command means: somebody of the room, somebody known, or a name to be looked up.
+pub(super) fn invite_name(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (room, username): (RoomName, UserName),
+) -> Result<Option<(UserName, Want)>, EngineError> {
+    if state.rooms.joined(&room).is_none() {
+        work.fail(command, FailureKind::UnknownRoom);
+        return Ok(None);
+    }
+    if let Some(account) = state.people.account_of(&username) {
+        invite(state, work, command, (&room, account))?;
+        return Ok(None);
+    }
+    Ok(Some((username, Want::Invite(command, room))))
+}
+
+/// Somebody is to be in the room.
+pub(in crate::engine) fn invite(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (room, account): (&RoomName, AccountId),
+) -> Result<(), EngineError> {
+    wish(state, work, command, room, Wish::Add(account, None))
+}
+
+pub(super) fn kick(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (room, username): (&RoomName, &UserName),
+) -> Result<(), EngineError> {
+    let Some(account) = member(state, work, command, (room, username))? else { return Ok(()) };
+    wish(state, work, command, room, Wish::Remove(account))
+}
+
+pub(super) fn set_topic(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (room, topic): (&RoomName, String),
+) -> Result<(), EngineError> {
+    if topic.len() > TOPIC_BYTES_MAX {
+        work.fail(command, FailureKind::TooLarge);
+        return Ok(());
+    }
+    wish(state, work, command, room, Wish::Topic(topic))
+}
+
+pub(super) fn set_role(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (room, username, role): (&RoomName, &UserName, Role),
+) -> Result<(), EngineError> {
+    let Some(account) = member(state, work, command, (room, username))? else { return Ok(()) };
+    wish(state, work, command, room, Wish::Role(account, role))
+}
+
+/// A member of a room by name.
+fn member(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (room, username): (&RoomName, &UserName),
+) -> Result<Option<AccountId>, EngineError> {
+    let Some(id) = state.rooms.joined(room) else {
+        work.fail(command, FailureKind::UnknownRoom);
+        return Ok(None);
+    };
+    for account in members(state, work, &id)? {
+        if state.listed_name(work, &account)?.is_some_and(|name| name == *username) {
+            return Ok(Some(account));
+        }
+    }
+    work.fail(command, FailureKind::UnknownUser);
+    Ok(None)
+}
+
+/// Accounts in a room.
+pub(super) fn members(state: &mut State, work: &mut Work<'_>, room: &RoomId) -> Result<Vec<AccountId>, EngineError> {
+    let Some(group) = state.rooms.group(work, room)? else { return Ok(Vec::new()) };
+    let leaves = group.leaves().map_err(|_| damaged())?;
+    let mut accounts: Vec<AccountId> = leaves.iter().map(|leaf| leaf.owner().account).collect();
+    let leaving = state.rooms.get(room).map(|room| room.record.leaving.clone()).unwrap_or_default();
+    accounts.retain(|account| !leaving.contains(account));
+    accounts.sort_unstable();
+    accounts.dedup();
+    Ok(accounts)
+}
+
+fn damaged() -> EngineError {
+    EngineError::Store { table: Table::Groups }
+}
+
+/// Puts a command's wish into the line of its room.
+fn wish(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    room: &RoomName,
+    wish: Wish,
+) -> Result<(), EngineError> {
+    let Some(id) = state.rooms.joined(room) else {
+        work.fail(command, FailureKind::UnknownRoom);
+        return Ok(());
+    };
+    let own = state.own_address()?.account;
+    let Some(group) = state.rooms.group(work, &id)? else { return Ok(()) };
+    let policy = group.policy().map_err(|_| damaged())?;
+    if !may(&policy, &own, &wish) {
+        work.fail(command, FailureKind::Forbidden);
+    } else if !state.is_online() {
+        work.fail(command, FailureKind::Offline);
+    } else if let Some(room) = state.rooms.get_mut(&id) {
+        room.live.intents.push_back(Intent { command: Some(command), wish });
+    }
+    Ok(())
+}
+
+fn may(policy: &Policy, own: &AccountId, wish: &Wish) -> bool {
+    match wish {
+        Wish::Remove(account) => policy.may_kick(own, account),
+        Wish::Topic(_) => policy.may_set_topic(own),
+        Wish::Role(..) => policy.may_set_roles(own),
+        Wish::Add(..) | Wish::Sweep | Wish::Renew => true,
+    }
+}
+
+/// Does the first wish of a room, if nothing is on its way.
+pub(super) fn next(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    loop {
+        let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
+        let live = &mut known.live;
+        let waits = live.not_before.is_some_and(|at| at > work.now);
+        if live.committing || live.claiming || waits {
+            return Ok(());
+        }
+        live.not_before = None;
+        let Some(mut intent) = live.intents.pop_front() else { return Ok(()) };
+        match plan(state, work, room, &mut intent.wish)? {
+            Plan::Done => {
+                if let Some(command) = intent.command {
+                    work.reply(command, Reply::Done);
+                }
+            }
+            Plan::Fail(kind) => {
+                if let Some(command) = intent.command {
+                    work.fail(command, kind);
+                }
+            }
+            Plan::Claim(account) => {
+                put_back(state, room, intent);
+                if let Some(known) = state.rooms.get_mut(&room) {
+                    known.live.claiming = true;
+                }
+                let ask = RoomAsk::ClaimKeyPackages { account, devices: Vec::new() };
+                state.ask_room(work, RoomTask::Claim(room), ask, Bytes::new());
+                return Ok(());
+            }
+            Plan::Commit(what) => {
+                put_back(state, room, intent);
+                return launch(state, work, room, what);
+            }
+        }
+    }
+}
+
+fn put_back(state: &mut State, room: RoomId, intent: Intent) {
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.intents.push_front(intent);
+    }
+}
+
+/// What a wish needs in the room as it is now.
+fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -> Result<Plan, EngineError> {
+    let own = state.own_address()?.account;
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(Plan::Fail(FailureKind::UnknownRoom)) };
+    let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
+    if !may(&policy, &own, wish) {
+        return Ok(Plan::Fail(FailureKind::Forbidden));
+    }
+    let with = |policy: Policy| Plan::Commit(Added { policy: Some(policy), ..Added::default() });
+    let of = |account: &AccountId| -> Vec<u32> {
+        leaves.iter().filter(|leaf| leaf.owner().account == *account).map(|leaf| leaf.index).collect()
+    };
+    Ok(match wish {
+        Wish::Add(account, offered) => plan_add(state, room, (&leaves, account), offered),
+        Wish::Remove(account) => {
+            let removed = of(account);
+            if removed.is_empty() { Plan::Done } else { Plan::Commit(Added { removed, ..Added::default() }) }
+        }
+        Wish::Topic(topic) => {
+            let topic = Some(topic.clone()).filter(|topic| !topic.is_empty());
+            let mut new = policy.clone();
+            new.topic = topic;
+            if new == policy { Plan::Done } else { with(new) }
+        }
+        Wish::Role(account, role) => plan_role(&policy, &own, (account, *role), !of(account).is_empty()),
+        Wish::Sweep => {
+            let removed = departed(state, work, room, &leaves)?;
+            if removed.is_empty() { Plan::Done } else { Plan::Commit(Added { removed, ..Added::default() }) }
+        }
+        Wish::Renew => {
+            let renewed_ms = state.rooms.get(&room).map_or(0, |room| room.record.renewed_ms);
+            let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
+            if old { Plan::Commit(Added::default()) } else { Plan::Done }
+        }
+    })
+}
+
+fn plan_role(policy: &Policy, own: &AccountId, (account, role): (&AccountId, Role), is_here: bool) -> Plan {
+    let actor = match role {
+        Role::Owner => Actor::Owner,
+        Role::Admin => Actor::Admin,
+        Role::Member => Actor::Member,
+    };
+    if !is_here {
+        return Plan::Fail(FailureKind::UnknownUser);
+    }
+    if policy.role(account) == actor {
+        return Plan::Done;
+    }
+    if account == own {
+        // An owner gives the room to somebody; it can't just stop.
+        return Plan::Fail(FailureKind::InvalidParams);
+    }
+    let mut new = policy.clone();
+    new.set_role(*account, actor);
+    Plan::Commit(Added { policy: Some(new), ..Added::default() })
+}
+
+/// Key packages are used in one commit only: a second try claims others.
+fn plan_add(
+    state: &State,
+    room: RoomId,
+    (leaves, account): (&[Leaf], &AccountId),
+    offered: &mut Option<Vec<OfferedMember>>,
+) -> Plan {
+    let is_in = |owner: &DeviceAddress| leaves.iter().any(|leaf| leaf.owner() == *owner);
+    let own = state.me.as_ref().is_some_and(|me| me.account() == *account);
+    match offered.take() {
+        Some(members) => {
+            let members: Vec<OfferedMember> =
+                members.into_iter().filter(|member| !is_in(&member.leaf.owner())).collect();
+            let nobody = members.is_empty();
+            match (nobody, leaves.iter().any(|leaf| leaf.owner().account == *account)) {
+                (true, true) => Plan::Done,
+                // Nobody of the account has published a way in.
+                (true, false) => Plan::Fail(FailureKind::NotFound),
+                (false, _) => Plan::Commit(Added { members, ..Added::default() }),
+            }
+        }
+        None if !own && leaves.iter().any(|leaf| leaf.owner().account == *account) => Plan::Done,
+        None if own && state.rooms.get(&room).is_some_and(|room| room.live.lost > 8) => Plan::Done,
+        None => Plan::Claim(*account),
+    }
+}
+
+/// Leaves that have to go: of accounts that leave, and of devices that their accounts no longer list.
+fn departed(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    leaves: &[Leaf],
+) -> Result<Vec<u32>, EngineError> {
+    let leaving = state.rooms.get(&room).map(|room| room.record.leaving.clone()).unwrap_or_default();
+    let own = state.own_address()?;
+    let mut gone = Vec::new();
+    for leaf in leaves.iter().filter(|leaf| leaf.owner() != own) {
+        let owner = leaf.owner();
+        if leaving.contains(&owner.account) || is_listed(state, work, &owner)? == Some(false) {
+            gone.push(leaf.index);
+        }
+    }
+    Ok(gone)
+}
+
+/// Whether the newest verified list of its account has a device; none when no list is here.
+pub(super) fn is_listed(
+    state: &mut State,
+    work: &Work<'_>,
+    device: &DeviceAddress,
+) -> Result<Option<bool>, EngineError> {
+    let known = state.list_of(work, &device.account)?;
+    Ok(known.map(|known| known.list.body().live_devices().any(|listed| listed.id == device.device)))
+}
+
+pub(super) fn newest_seq(state: &mut State, work: &Work<'_>, account: &AccountId) -> Result<u64, EngineError> {
+    Ok(state.list_of(work, account)?.map_or(0, |known| known.list.body().seq))
+}
+
+/// Makes a commit, stores it and sends it.
+fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added) -> Result<(), EngineError> {
+    let seed = seed(work);
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
+    let staying: Vec<DeviceAddress> =
+        leaves.iter().filter(|leaf| !what.removed.contains(&leaf.index)).map(Leaf::owner).collect();
+    let removed =
+        leaves.iter().filter(|leaf| what.removed.contains(&leaf.index)).map(Leaf::owner).collect::<Vec<_>>();
+    let added: Vec<DeviceAddress> = what.members.iter().map(|member| member.leaf.owner()).collect();
+    let new = what.policy.take().unwrap_or_else(|| policy.clone()).settled(&staying);
+    what.policy = (new != policy).then(|| new.clone());
+    let base = group.epoch();
+    if group.has_pending() {
+        group.drop_pending(&mut RoomShelf::new(work, &room)).map_err(|_| damaged())?;
+    }
+    let made = group.commit(&mut RoomShelf::new(work, &room), &seed, what).map_err(|_| EngineError::Broken(Bug::OwnKeys))?;
+    let hash = ByteArray::new(plain_hash(&[&made.commit]));
+    let topic = (new.public && new.topic != policy.topic).then(|| new.topic.clone().unwrap_or_default());
+    let owner = new.owner.filter(|_| new.owner != policy.owner);
+    let mut flight = pack(work, &room, made, added)?;
+    flight.base = base;
+    flight.removed = removed;
+    flight.topic = topic;
+    flight.owner = owner;
+    flight.save(work, &room)?;
+    state.rooms.change(work, &room, |record| record.pending = Some(hash))?;
+    state.send_commit(work, room, flight);
+    Ok(())
+}
+
+/// `commit ‖ GroupInfo ‖ welcomes`, a Welcome for each device that comes.
+fn pack(
+    work: &mut Work<'_>,
+    room: &RoomId,
+    made: MadeCommit,
+    added: Vec<DeviceAddress>,
+) -> Result<CommitFlight, EngineError> {
+    let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| EngineError::Broken(Bug::Encoding));
+    let (commit_len, group_info_len) = (len(&made.commit)?, len(&made.group_info)?);
+    let mut body = [made.commit, made.group_info].concat();
+    let mut welcomes = Vec::new();
+    if let Some(welcome) = made.welcome {
+        let packet = [&[WELCOME_PACKET][..], &room.0, &welcome].concat();
+        for to in &added {
+            welcomes.push(PacketHead { to: *to, len: len(&packet)? });
+            body.extend_from_slice(&packet);
+        }
+    }
+    Ok(CommitFlight {
+        key: RequestKey(work.random()),
+        base: 0,
+        added,
+        removed: Vec::new(),
+        topic: None,
+        owner: None,
+        commit_len,
+        group_info_len,
+        welcomes,
+        body: ByteBuf::from(body),
+    })
+}
+
+/// Somebody else's commit took the place: ours is dropped, the wish stays.
+pub(super) fn lost(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    CommitFlight::land(work, &room);
+    if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
+        return enter::again(state, work, room);
+    }
+    drop_commit(state, work, room)?;
+    let jitter = u64::from(u16::from_be_bytes(work.random()));
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.lost = known.live.lost.saturating_add(1);
+        let wait = ROOM_RETRY_MS.saturating_mul(u64::from(known.live.lost)).min(ROOM_RETRY_MS_MAX);
+        let wait = jitter.checked_rem(wait.max(1)).unwrap_or(0);
+        known.live.not_before = Some(work.now.plus_ms(wait));
+    }
+    Ok(())
+}
+
+fn drop_commit(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    let pending = state.rooms.get(&room).is_some_and(|room| room.record.pending.is_some());
+    if pending {
+        if let Some(group) = state.rooms.group(work, &room)? {
+            group.drop_pending(&mut RoomShelf::new(work, &room)).map_err(|_| damaged())?;
+        }
+        state.rooms.change(work, &room, |record| record.pending = None)?;
+    }
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.committing = false;
+    }
+    Ok(())
+}
+
+/// The relay does not take a commit.
+pub(super) fn refused(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    failure: &Failure,
+) -> Result<(), EngineError> {
+    CommitFlight::land(work, &room);
+    if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
+        return enter::kept_out(state, work, room, failure);
+    }
+    drop_commit(state, work, room)?;
+    let intent = state.rooms.get_mut(&room).and_then(|room| room.live.intents.pop_front());
+    if let Some(command) = intent.and_then(|intent| intent.command) {
+        work.fail_with(command, failure.clone());
+    }
+    Ok(())
+}
+
+/// Key packages came: each is checked against its owner's list before it is used.
+pub(super) fn packages_came(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (list, packages): (&[u8], &[OfferedKeyPackage]),
+) -> Result<(), EngineError> {
+    let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
+    known.live.claiming = false;
+    let Some(Intent { wish: Wish::Add(account, _), .. }) = known.live.intents.front() else { return Ok(()) };
+    let account = *account;
+    let own = state.own_address()?;
+    let _ = state.take_list(work, &account, list)?;
+    let mut members = Vec::new();
+    for package in packages.iter().filter(|package| package.owner != own) {
+        let Ok(member) = offered_member(&mut RoomShelf::roomless(work), &package.package) else { continue };
+        let claimed = member.leaf.owner() == package.owner && package.owner.account == account;
+        let listed = is_listed(state, work, &package.owner)? == Some(true);
+        if claimed && listed && matches!(state.owner_of(work, &member.leaf)?, Owner::Certified(_)) {
+            members.push(member);
+        }
+    }
+    if let Some(Intent { wish: Wish::Add(_, offered), .. }) =
+        state.rooms.get_mut(&room).and_then(|room| room.live.intents.front_mut())
+    {
+        *offered = Some(members);
+    }
+    Ok(())
+}
+
+/// No key packages came.
+pub(super) fn no_packages(state: &mut State, work: &mut Work<'_>, room: RoomId, failure: &Failure) {
+    let Some(known) = state.rooms.get_mut(&room) else { return };
+    known.live.claiming = false;
+    if let Some(command) = known.live.intents.pop_front().and_then(|intent| intent.command) {
+        work.fail_with(command, failure.clone());
+    }
+}
+
+/// What a device sees to by itself once it is up to date: its account's other devices, leaves that are gone,
+/// its own keys.
+pub(super) fn upkeep(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    let own = state.own_address()?;
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    let leaves = group.leaves().map_err(|_| damaged())?;
+    let listed = state.list_of(work, &own.account)?.map(|known| known.list);
+    let missing = listed.is_some_and(|list| {
+        list.body().live_devices().any(|device| {
+            let address = DeviceAddress { account: own.account, device: device.id };
+            address != own && !leaves.iter().any(|leaf| leaf.owner() == address)
+        })
+    });
+    let gone = !departed(state, work, room, &leaves)?.is_empty();
+    let renewed_ms = state.rooms.get(&room).map_or(0, |room| room.record.renewed_ms);
+    let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
+    let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
+    let mut add = |due: bool, wish: Wish| {
+        if due {
+            known.live.intents.push_back(Intent { command: None, wish });
+        }
+    };
+    add(gone, Wish::Sweep);
+    add(missing, Wish::Add(own.account, None));
+    add(old, Wish::Renew);
+    Ok(())
+}
+
+/// Somebody leaves: some member takes its leaves away, most likely the one with the first leaf.
+pub(super) fn sweep_later(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    let own = group.own_index();
+    let rank = group.leaves().unwrap_or_default().iter().filter(|leaf| leaf.index < own).count();
+    let rank = u64::try_from(rank).unwrap_or(u64::MAX).min(20);
+    let at = work.now.plus_ms(rank.saturating_mul(ROOM_RETRY_MS));
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.intents.push_back(Intent { command: None, wish: Wish::Sweep });
+        if rank > 0 && known.live.intents.len() == 1 {
+            known.live.not_before = Some(at);
+        }
+    }
+    Ok(())
+}

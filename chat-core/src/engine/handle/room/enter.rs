@@ -1,0 +1,368 @@
+//! Into a room: by making it, by an external commit to a public one, or by an invitation that waited.
+
+use bytes::Bytes;
+use chat_wire::ids::{MessageId, RequestKey, RoomId, RoomName};
+use chat_wire::limits::TOPIC_BYTES_MAX;
+use chat_wire::message::{RoomAsk, RoomCard};
+use serde_bytes::ByteBuf;
+
+use super::{reply_done, tell, welcome};
+use crate::engine::context::Work;
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply};
+use crate::engine::memory::State;
+use crate::engine::memory::results::Queued;
+use crate::engine::memory::rooms::{CommitFlight, Entering, Phase, RoomRecord, RoomShelf, RoomTask, seed};
+use crate::group::{Actor, Group, GroupError, Policy};
+use crate::store::{HistoryChange, Table};
+
+/// The room of everybody.
+const LOBBY: &str = "lobby";
+/// The lobby was entered once: who left it stays out.
+const LOBBY_KEY: &[u8] = b"lobby";
+/// Times that a joiner tries again when others are faster.
+const TRIES_MAX: u32 = 32;
+
+/// A room as it is wanted.
+pub(super) struct Wanted {
+    pub(super) name: RoomName,
+    pub(super) public: bool,
+    pub(super) topic: Option<String>,
+    pub(super) idempotency_key: Option<String>,
+}
+
+/// A command makes a room.
+pub(super) fn create(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    wanted: Wanted,
+) -> Result<(), EngineError> {
+    if let Some(key) = &wanted.idempotency_key
+        && Queued::load(work, key)?.is_some()
+    {
+        work.reply(command, Reply::Room(RoomReply::Created(wanted.name)));
+        return Ok(());
+    }
+    let long = wanted.topic.as_ref().is_some_and(|topic| topic.len() > TOPIC_BYTES_MAX);
+    let refused = if long {
+        Some(FailureKind::TooLarge)
+    } else if state.rooms.named(&wanted.name).is_some() {
+        Some(FailureKind::RoomExists)
+    } else if state.rooms.entering.contains_key(&wanted.name) {
+        Some(FailureKind::RateLimited)
+    } else if !state.is_online() {
+        Some(FailureKind::Offline)
+    } else {
+        None
+    };
+    if let Some(kind) = refused {
+        work.fail(command, kind);
+        return Ok(());
+    }
+    let idempotency_key = wanted.idempotency_key.clone();
+    let entering = Entering { commands: vec![command], idempotency_key, ..Entering::default() };
+    state.rooms.entering.insert(wanted.name.clone(), entering);
+    make(state, work, wanted, true)
+}
+
+/// Makes the group and asks the relay for the name.
+fn make(state: &mut State, work: &mut Work<'_>, wanted: Wanted, owned: bool) -> Result<(), EngineError> {
+    let room = RoomId(work.random());
+    let (key, credential) = state.new_leaf(work)?;
+    let Wanted { name, public, topic, .. } = wanted;
+    let topic = topic.filter(|topic| !topic.is_empty());
+    let mut policy = Policy::new(name.as_str(), public, topic.clone(), work.now.as_ms());
+    if owned {
+        policy.set_role(credential.owner.account, Actor::Owner);
+    }
+    let mut record = RoomRecord::new(name, public, Phase::Creating, &key);
+    record.renewed_ms = work.now.as_ms();
+    let seed = seed(work);
+    let made = Group::create(&mut RoomShelf::new(work, &room), &seed, &room, (key, &credential), &policy);
+    let (group, info) = made.map_err(|_| EngineError::Broken(Bug::OwnKeys))?;
+    let flight = CommitFlight {
+        key: RequestKey(work.random()),
+        base: 0,
+        added: Vec::new(),
+        removed: Vec::new(),
+        topic: topic.filter(|_| public),
+        owner: policy.owner,
+        commit_len: 0,
+        group_info_len: 0,
+        welcomes: Vec::new(),
+        body: ByteBuf::from(info),
+    };
+    flight.save(work, &room)?;
+    state.rooms.insert(work, room, record, Some(group))?;
+    send_creation(state, work, room)
+}
+
+/// Sends a stored creation.
+pub(super) fn send_creation(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
+    let Some(flight) = CommitFlight::load(work, &room)? else { return Ok(()) };
+    let (key, owned, topic) = (flight.key, flight.owner.is_some(), flight.topic);
+    let ask = RoomAsk::Create { key, room, name: record.name, public: record.public, owned, topic };
+    state.ask_room(work, RoomTask::Create(room), ask, Bytes::from(flight.body.into_vec()));
+    Ok(())
+}
+
+/// The room stands.
+pub(super) fn created(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    CommitFlight::land(work, &room);
+    let Some(name) = settle(state, work, room, 0)? else { return Ok(()) };
+    let own = state.own_address()?.account;
+    tell(state, work, &name, RoomEventKind::Created, (Some(own), None))?;
+    let Some(entering) = state.rooms.entering.remove(&name) else { return Ok(()) };
+    if let Some(key) = &entering.idempotency_key {
+        Queued { id: MessageId(room.0), timestamp_ms: work.now.as_ms() }.save(work, key)?;
+    }
+    if entering.lobby {
+        work.put(Table::Meta, LOBBY_KEY, vec![1]);
+    }
+    for command in entering.commands {
+        work.reply(command, Reply::Room(RoomReply::Created(name.clone())));
+    }
+    Ok(())
+}
+
+/// The room does not stand: the name is taken, or the relay wants none.
+pub(super) fn not_created(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    failure: &Failure,
+) -> Result<(), EngineError> {
+    let Some((record, _)) = state.rooms.remove(work, &room)? else { return Ok(()) };
+    let lobby = state.rooms.entering.get(&record.name).is_some_and(|entering| entering.lobby);
+    if lobby && failure.kind == FailureKind::RoomExists {
+        // Somebody was faster: it is there to be joined.
+        find(state, work, record.name);
+        return Ok(());
+    }
+    fail(state, work, &record.name, failure);
+    Ok(())
+}
+
+/// Looks for the lobby, once in the life of a profile.
+pub(super) fn lobby(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    let Ok(name) = RoomName::parse(LOBBY) else { return Ok(()) };
+    let known = work.get(Table::Meta, LOBBY_KEY).is_some() || state.rooms.named(&name).is_some();
+    if known || state.rooms.entering.contains_key(&name) {
+        return Ok(());
+    }
+    state.rooms.entering.insert(name.clone(), Entering { lobby: true, ..Entering::default() });
+    find(state, work, name);
+    Ok(())
+}
+
+/// Rooms that this account is in and this device not: public ones are entered, into the others a device of
+/// the account or of a member lets us.
+pub(super) fn restore(state: &mut State, work: &mut Work<'_>, cards: &[RoomCard]) -> Result<(), EngineError> {
+    for card in cards.iter().filter(|card| card.public && card.joined) {
+        if state.rooms.get(&card.room).is_none() && !state.rooms.entering.contains_key(&card.name) {
+            state.rooms.entering.insert(card.name.clone(), Entering::default());
+            find(state, work, card.name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// A command joins a public room, or takes an invitation up.
+pub(super) fn join(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    name: RoomName,
+) -> Result<(), EngineError> {
+    let known = state.rooms.named(&name);
+    match known.and_then(|room| state.rooms.get(&room).map(|known| (room, known.record.phase))) {
+        Some((_, Phase::Joined)) => {
+            work.reply(command, Reply::Done);
+            return Ok(());
+        }
+        Some((room, Phase::Invited)) => return welcome::accept(state, work, room, command),
+        _ => {}
+    }
+    if !state.is_online() {
+        work.fail(command, FailureKind::Offline);
+        return Ok(());
+    }
+    let under_way = state.rooms.entering.contains_key(&name);
+    state.rooms.entering.entry(name.clone()).or_default().commands.push(command);
+    if !under_way {
+        find(state, work, name);
+    }
+    Ok(())
+}
+
+fn find(state: &mut State, work: &mut Work<'_>, name: RoomName) {
+    state.ask_room(work, RoomTask::Find(name.clone()), RoomAsk::Info { name }, Bytes::new());
+}
+
+/// The name leads to a room.
+pub(super) fn found(
+    state: &mut State,
+    work: &mut Work<'_>,
+    name: RoomName,
+    card: &RoomCard,
+) -> Result<(), EngineError> {
+    if state.rooms.get(&card.room).is_some() {
+        if let Some(entering) = state.rooms.entering.remove(&name) {
+            reply_done(work, entering.commands);
+        }
+        return Ok(());
+    }
+    if card.name != name || !card.public {
+        // Into a private room somebody else has to let this device.
+        fail(state, work, &name, &Failure::of(FailureKind::Forbidden));
+        return Ok(());
+    }
+    ask_group_info(state, work, name, card.room);
+    Ok(())
+}
+
+fn ask_group_info(state: &mut State, work: &mut Work<'_>, name: RoomName, room: RoomId) {
+    state.ask_room(work, RoomTask::GroupInfo(name, room), RoomAsk::GroupInfo { room }, Bytes::new());
+}
+
+/// No such room. The lobby is made then.
+pub(super) fn not_found(
+    state: &mut State,
+    work: &mut Work<'_>,
+    name: RoomName,
+    failure: &Failure,
+) -> Result<(), EngineError> {
+    let lobby = state.rooms.entering.get(&name).is_some_and(|entering| entering.lobby);
+    if lobby && failure.kind == FailureKind::UnknownRoom {
+        let wanted = Wanted { name, public: true, topic: None, idempotency_key: None };
+        return make(state, work, wanted, false);
+    }
+    fail(state, work, &name, failure);
+    Ok(())
+}
+
+/// Nobody gets into this one now.
+pub(super) fn fail(state: &mut State, work: &mut Work<'_>, name: &RoomName, failure: &Failure) {
+    let Some(entering) = state.rooms.entering.remove(name) else { return };
+    for command in entering.commands {
+        work.fail_with(command, failure.clone());
+    }
+}
+
+/// The room's door: a commit of our own goes through it.
+pub(super) fn group_info_came(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (name, room): (RoomName, RoomId),
+    info: &[u8],
+) -> Result<(), EngineError> {
+    let (key, credential) = state.new_leaf(work)?;
+    let owner = credential.owner;
+    let mut record = RoomRecord::new(name.clone(), true, Phase::Entering, &key);
+    record.renewed_ms = work.now.as_ms();
+    let seed = seed(work);
+    let entered = Group::enter(&mut RoomShelf::new(work, &room), &seed, info, (key, &credential));
+    let policy = |group: &Group| group.policy().ok().filter(|policy| policy.public && policy.name == name.as_str());
+    let (group, made) = match entered {
+        Ok((group, made)) if policy(&group).is_some() => (group, made),
+        Ok(_) | Err(GroupError::Malformed) => {
+            forget_group(work, &room);
+            fail(state, work, &name, &Failure::of(FailureKind::Integrity));
+            return Ok(());
+        }
+        Err(_) => return Err(EngineError::Store { table: Table::Groups }),
+    };
+    let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| EngineError::Broken(Bug::Encoding));
+    record.since_epoch = group.epoch();
+    let flight = CommitFlight {
+        key: RequestKey(work.random()),
+        base: group.epoch().saturating_sub(1),
+        added: vec![owner],
+        removed: Vec::new(),
+        topic: None,
+        owner: None,
+        commit_len: len(&made.commit)?,
+        group_info_len: len(&made.group_info)?,
+        welcomes: Vec::new(),
+        body: ByteBuf::from([made.commit, made.group_info].concat()),
+    };
+    flight.save(work, &room)?;
+    state.rooms.insert(work, room, record, Some(group))?;
+    state.send_commit(work, room, flight);
+    Ok(())
+}
+
+/// Whatever a try left on the shelf.
+fn forget_group(work: &mut Work<'_>, room: &RoomId) {
+    for (key, _) in work.scan(Table::Groups, &room.0, None, usize::MAX) {
+        work.delete(Table::Groups, &key);
+    }
+}
+
+/// The relay took a commit: the one that enters makes us a member, any other waits for its place in the log.
+pub(super) fn appended(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Result<(), EngineError> {
+    let Some(phase) = state.rooms.get(&room).map(|room| room.record.phase) else { return Ok(()) };
+    if phase != Phase::Entering {
+        return Ok(());
+    }
+    CommitFlight::land(work, &room);
+    let Some(name) = settle(state, work, room, seq)? else { return Ok(()) };
+    let own = state.own_address()?.account;
+    tell(state, work, &name, RoomEventKind::Joined, (Some(own), None))?;
+    if let Some(entering) = state.rooms.entering.remove(&name) {
+        if entering.lobby {
+            work.put(Table::Meta, LOBBY_KEY, vec![1]);
+        }
+        reply_done(work, entering.commands);
+    }
+    Ok(())
+}
+
+/// We are in, from this place of the log on.
+pub(super) fn settle(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    cursor: u64,
+) -> Result<Option<RoomName>, EngineError> {
+    state.rooms.change(work, &room, |record| {
+        record.phase = Phase::Joined;
+        record.cursor = cursor;
+        record.welcome = None;
+    })?;
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.committing = false;
+    }
+    let name = state.rooms.get(&room).map(|room| room.record.name.clone());
+    if let Some(name) = &name {
+        work.history(HistoryChange::Named { conversation: Conversation::Room(room), name: name.to_string() });
+    }
+    Ok(name)
+}
+
+/// Somebody else's commit was faster than the one that enters: once more, through the new door.
+pub(super) fn again(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    let Some((record, _)) = state.rooms.remove(work, &room)? else { return Ok(()) };
+    let entering = state.rooms.entering.entry(record.name.clone()).or_default();
+    entering.lost = entering.lost.saturating_add(1);
+    if entering.lost > TRIES_MAX {
+        fail(state, work, &record.name, &Failure::of(FailureKind::RateLimited));
+        return Ok(());
+    }
+    ask_group_info(state, work, record.name, room);
+    Ok(())
+}
+
+/// The relay does not let us in.
+pub(super) fn kept_out(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    failure: &Failure,
+) -> Result<(), EngineError> {
+    let Some((record, _)) = state.rooms.remove(work, &room)? else { return Ok(()) };
+    fail(state, work, &record.name, failure);
+    Ok(())
+}

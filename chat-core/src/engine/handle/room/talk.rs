@@ -1,0 +1,275 @@
+//! Messages of rooms: queued at once, sealed when the room is up to date, sent until the relay has them;
+//! what comes is shown once.
+
+use bytes::Bytes;
+use chat_wire::ids::{AccountId, MessageId, RequestKey, RoomId, RoomName, UserName};
+use chat_wire::message::RoomAsk;
+use serde_bytes::{ByteArray, ByteBuf};
+
+use crate::engine::content::{Body, Content, Identified, Text, chain_hash};
+use crate::engine::context::{Work, encode};
+use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::{
+    CommandId, Conversation, Event, Failure, FailureKind, Message, MessageStatus, NoticeKind, Reply, Trouble,
+};
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, ROOM_POSTS_UNDER_WAY_MAX, TEXT_BYTES_MAX};
+use crate::engine::memory::State;
+use crate::engine::memory::arrivals::{remember, seen_key};
+use crate::engine::memory::names::Draft;
+use crate::engine::memory::results::Queued;
+use crate::engine::memory::rooms::{Post, RoomShelf, RoomTask, seed};
+use crate::group::Leaf;
+use crate::store::{HistoryChange, Table};
+
+/// A content of the log, as MLS and lists authenticated its author.
+pub(super) struct Said {
+    pub(super) leaf: Leaf,
+    pub(super) name: UserName,
+    pub(super) content: Vec<u8>,
+    pub(super) at_ms: u64,
+}
+
+/// What stands for a room where conversations are told apart by accounts.
+fn place(room: &RoomId) -> AccountId {
+    AccountId(chat_wire::domain::labelled_hash("room", &[&room.0]))
+}
+
+/// The room that a command means, if this device is in it.
+fn named(state: &State, work: &mut Work<'_>, command: CommandId, to: &str) -> Option<(RoomName, RoomId)> {
+    let kind = if state.is_logged_in() { FailureKind::UnknownRoom } else { FailureKind::NotLoggedIn };
+    let name = RoomName::parse(to).ok();
+    let found = name.and_then(|name| state.rooms.joined(&name).map(|room| (name, room)));
+    if found.is_none() || !state.is_logged_in() {
+        work.fail(command, kind);
+        return None;
+    }
+    found
+}
+
+/// A person sends a text to a room.
+pub(in crate::engine) fn send(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    to: &str,
+    draft: Draft,
+) -> Result<(), EngineError> {
+    let Some((name, room)) = named(state, work, command, to) else { return Ok(()) };
+    if draft.text.len() > TEXT_BYTES_MAX {
+        work.fail(command, FailureKind::TooLarge);
+        return Ok(());
+    }
+    let key = draft.idempotency_key.clone();
+    if let Some(Queued { id, timestamp_ms }) = key.as_ref().map_or(Ok(None), |key| Queued::load(work, key))? {
+        work.reply(command, Reply::Queued { id, timestamp_ms });
+        return Ok(());
+    }
+    let Draft { text, reply_to, .. } = draft;
+    let content = Content::Text(Text { text: text.clone(), reply_to });
+    let identified = compose(state, work, room, &content)?;
+    let (id, timestamp_ms) = (identified.id, work.now.as_ms());
+    let order = work.next_order()?;
+    let post = Post { key: RequestKey(work.random()), message: Some(id), content: identified, sealed: None };
+    post.save(work, &room, order)?;
+    let Some(me) = &state.me else { return Ok(()) };
+    let message = Message {
+        id,
+        conversation: Conversation::Room(room),
+        from: me.name.clone(),
+        to: name.to_string(),
+        text: Some(text),
+        file: None,
+        unknown: None,
+        reply_to,
+        outgoing: true,
+        status: MessageStatus::Queued,
+        timestamp_ms,
+        edited: false,
+        deleted: false,
+        direct: false,
+    };
+    work.history(HistoryChange::Insert(message));
+    remember(work, &seen_key(&place(&room), &me.account(), &id), order)?;
+    if let Some(key) = key {
+        Queued { id, timestamp_ms }.save(work, &key)?;
+    }
+    work.reply(command, Reply::Queued { id, timestamp_ms });
+    Ok(())
+}
+
+/// Gives a content its place among this device's in the room, and its id.
+fn compose(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    content: &Content,
+) -> Result<Identified, EngineError> {
+    let author = state.own_address()?;
+    let (counter, previous) = state.rooms.get(&room).map_or((0, ByteArray::new([0; 16])), |room| {
+        (room.record.counter, room.record.last)
+    });
+    let counter = counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))?;
+    let (kind, data) = content.encode()?;
+    let body = Body { time_ms: work.now.as_ms(), counter, previous, kind, data };
+    let identified = Identified::new(&author, &body, content, work)?;
+    let last = ByteArray::new(chain_hash(&identified.body));
+    state.rooms.change(work, &room, |record| {
+        record.counter = counter;
+        record.last = last;
+    })?;
+    Ok(identified)
+}
+
+/// Everything up to a message was read here.
+pub(in crate::engine) fn mark_read(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    (with, id): (&str, MessageId),
+) {
+    let Some((_, room)) = named(state, work, command, with) else { return };
+    work.history(HistoryChange::ReadUpTo { conversation: Conversation::Room(room), id });
+    work.reply(command, Reply::Done);
+}
+
+/// Typing shows in direct conversations only: in a room it would tell everybody who reads along.
+pub(in crate::engine) fn type_to(state: &mut State, work: &mut Work<'_>, command: CommandId, to: &str) {
+    if named(state, work, command, to).is_some() {
+        work.reply(command, Reply::Done);
+    }
+}
+
+/// Seals what waits and sends it, in order.
+pub(super) fn flush(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    for (order, mut post) in Post::waiting(work, &room, ROOM_POSTS_UNDER_WAY_MAX)? {
+        let under_way = state.rooms.get(&room).is_none_or(|room| room.live.posting.contains(&order));
+        if under_way {
+            continue;
+        }
+        let (epoch, sealed) = match post.sealed.take() {
+            Some(sealed) => sealed,
+            None => {
+                let seed = seed(work);
+                let content = encode(&post.content)?;
+                let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+                let sealed = group.seal(&mut RoomShelf::new(work, &room), &seed, &content);
+                let sealed = sealed.map_err(|_| EngineError::Broken(Bug::NoSession))?;
+                (group.epoch(), ByteBuf::from(sealed))
+            }
+        };
+        post.sealed = Some((epoch, sealed.clone()));
+        post.save(work, &room, order)?;
+        if let Some(known) = state.rooms.get_mut(&room) {
+            known.live.posting.insert(order);
+        }
+        let ask = RoomAsk::Post { key: post.key, room, epoch };
+        state.ask_room(work, RoomTask::Post(room, order), ask, Bytes::from(sealed.into_vec()));
+    }
+    Ok(())
+}
+
+/// The log holds it.
+pub(super) fn posted(state: &mut State, work: &mut Work<'_>, room: RoomId, order: u64) -> Result<(), EngineError> {
+    finish(state, work, (room, order), MessageStatus::Sent)
+}
+
+fn finish(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (room, order): (RoomId, u64),
+    status: MessageStatus,
+) -> Result<(), EngineError> {
+    let Some(post) = Post::load(work, &room, order)? else { return Ok(()) };
+    Post::land(work, &room, order);
+    let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
+    known.live.posting.remove(&order);
+    let to = known.record.name.to_string();
+    let Some(id) = post.message else { return Ok(()) };
+    let conversation = Conversation::Room(room);
+    work.history(HistoryChange::Status { conversation, id, status });
+    work.event(Event::Receipt { id, conversation, to, by: None, status });
+    Ok(())
+}
+
+/// The room went on by more than late messages may lag: sealed afresh, under a key of its own.
+pub(super) fn behind(state: &mut State, work: &mut Work<'_>, room: RoomId, order: u64) -> Result<(), EngineError> {
+    if let Some(mut post) = Post::load(work, &room, order)? {
+        post.sealed = None;
+        post.key = RequestKey(work.random());
+        post.save(work, &room, order)?;
+    }
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.posting.remove(&order);
+    }
+    Ok(())
+}
+
+/// The relay does not take it.
+pub(super) fn refused(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (room, order): (RoomId, u64),
+    failure: &Failure,
+) -> Result<(), EngineError> {
+    if failure.retry_after_ms.is_some() || failure.kind == FailureKind::Offline {
+        // Later: it stays under way until the next connection.
+        return Ok(());
+    }
+    finish(state, work, (room, order), MessageStatus::Failed)
+}
+
+/// Nothing of what waits will be sent.
+pub(super) fn drop_all(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    for (order, _) in Post::waiting(work, &room, usize::MAX)? {
+        finish(state, work, (room, order), MessageStatus::Failed)?;
+    }
+    Ok(())
+}
+
+/// Shows a message of the log, once, if its id belongs to its author and its body (SPEC 12.5.1).
+pub(super) fn show(state: &mut State, work: &mut Work<'_>, room: RoomId, said: Said) -> Result<(), EngineError> {
+    let author = said.leaf.owner();
+    let identified: Option<Identified> = minicbor_serde::from_slice(&said.content).ok();
+    let body = identified.as_ref().and_then(|message| message.verified_body(&author));
+    let (Some(identified), Some(body)) = (identified, body) else {
+        work.trouble(Trouble::Undecryptable);
+        return Ok(());
+    };
+    let seen = seen_key(&place(&room), &author.account, &identified.id);
+    if work.get(Table::Seen, &seen).is_some() {
+        work.trouble(Trouble::Duplicate);
+        return Ok(());
+    }
+    let blocked = state.people.get(&author.account).is_some_and(|person| person.blocked);
+    let (text, unknown, reply_to) = match body.content() {
+        Content::Text(text) => (Some(text.text), None, text.reply_to),
+        Content::Empty => return Ok(()),
+        _ => (None, Some(body.data.to_vec()), None),
+    };
+    if blocked {
+        return Ok(());
+    }
+    let own = state.own_address()?.account;
+    let Some(name) = state.rooms.get(&room).map(|room| room.record.name.clone()) else { return Ok(()) };
+    let outgoing = author.account == own;
+    let earliest = said.at_ms.saturating_sub(CLOCK_SKEW_MS_MAX);
+    let message = Message {
+        id: identified.id,
+        conversation: Conversation::Room(room),
+        from: said.name,
+        to: name.to_string(),
+        text,
+        file: None,
+        unknown,
+        reply_to,
+        outgoing,
+        status: if outgoing { MessageStatus::Sent } else { MessageStatus::Delivered },
+        timestamp_ms: body.time_ms.clamp(earliest, said.at_ms.saturating_add(CLOCK_SKEW_MS_MAX)),
+        edited: false,
+        deleted: false,
+        direct: false,
+    };
+    work.history(HistoryChange::Insert(message.clone()));
+    let order = work.notice(NoticeKind::Message(message))?;
+    remember(work, &seen, order)
+}

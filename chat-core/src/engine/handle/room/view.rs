@@ -1,0 +1,143 @@
+//! What is shown of rooms.
+
+use bytes::Bytes;
+use chat_wire::ids::{RoomId, RoomName};
+use chat_wire::message::{RoomAsk, RoomCard};
+
+use super::change;
+use crate::engine::context::Work;
+use crate::engine::error::EngineError;
+use crate::engine::io::{
+    CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary,
+};
+use crate::engine::memory::State;
+use crate::engine::memory::rooms::RoomTask;
+use crate::group::Actor;
+use crate::store::Table;
+
+/// Lists rooms: those that this device is in from what it knows, the others from the relay.
+pub(super) fn list(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    joined: Option<bool>,
+) -> Result<(), EngineError> {
+    if joined == Some(true) {
+        let rooms = own_rooms(state, work)?;
+        work.reply(command, Reply::Room(RoomReply::Rooms(rooms)));
+        return Ok(());
+    }
+    if !state.is_online() {
+        work.fail(command, FailureKind::Offline);
+        return Ok(());
+    }
+    let limit = u16::try_from(chat_wire::limits::ROOMS_PER_ANSWER_MAX).unwrap_or(u16::MAX);
+    let ask = RoomAsk::List { joined: false, after: None, limit };
+    state.ask_room(work, RoomTask::List(command, joined), ask, Bytes::new());
+    Ok(())
+}
+
+fn own_rooms(state: &mut State, work: &mut Work<'_>) -> Result<Vec<RoomSummary>, EngineError> {
+    let mut rooms = Vec::new();
+    for id in state.rooms.ids() {
+        let Some(info) = known_info(state, work, &id)? else { continue };
+        let members = u32::try_from(info.members.len()).unwrap_or(u32::MAX);
+        rooms.push(RoomSummary { name: info.name, public: info.public, members, topic: info.topic, joined: true });
+    }
+    rooms.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rooms)
+}
+
+/// The relay's list came; of rooms that this device is in its own word counts.
+pub(super) fn listed(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (command, joined): (CommandId, Option<bool>),
+    cards: Vec<RoomCard>,
+) -> Result<(), EngineError> {
+    let mut rooms = own_rooms(state, work)?;
+    let known: Vec<RoomName> = rooms.iter().map(|room| room.name.clone()).collect();
+    let others = cards.into_iter().filter(|card| !known.contains(&card.name));
+    rooms.extend(others.map(|card| RoomSummary {
+        name: card.name,
+        public: card.public,
+        members: card.members,
+        topic: card.topic,
+        joined: false,
+    }));
+    rooms.retain(|room| joined.is_none_or(|joined| room.joined == joined));
+    rooms.sort_by(|a, b| a.name.cmp(&b.name));
+    work.reply(command, Reply::Room(RoomReply::Rooms(rooms)));
+    Ok(())
+}
+
+/// A command asks about a room.
+pub(super) fn info(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    name: &RoomName,
+) -> Result<(), EngineError> {
+    if let Some(id) = state.rooms.joined(name)
+        && let Some(info) = known_info(state, work, &id)?
+    {
+        work.reply(command, Reply::Room(RoomReply::Info(info)));
+        return Ok(());
+    }
+    if !state.is_online() {
+        work.fail(command, FailureKind::Offline);
+        return Ok(());
+    }
+    state.ask_room(work, RoomTask::Info(command), RoomAsk::Info { name: name.clone() }, Bytes::new());
+    Ok(())
+}
+
+/// What the relay says of a room that this device is not in.
+pub(super) fn told(work: &mut Work<'_>, command: CommandId, card: RoomCard) {
+    let info = RoomInfo {
+        name: card.name,
+        public: card.public,
+        topic: card.topic,
+        owner: None,
+        created_ms: card.created_ms,
+        epoch: card.epoch,
+        members: Vec::new(),
+    };
+    work.reply(command, Reply::Room(RoomReply::Info(info)));
+}
+
+/// A room from its group: members and roles as all of them agree.
+fn known_info(state: &mut State, work: &mut Work<'_>, id: &RoomId) -> Result<Option<RoomInfo>, EngineError> {
+    let Some(record) = state.rooms.get(id).map(|room| room.record.clone()) else { return Ok(None) };
+    if state.rooms.joined(&record.name).is_none() {
+        return Ok(None);
+    }
+    let Some(group) = state.rooms.group(work, id)? else { return Ok(None) };
+    let policy = group.policy().map_err(|_| EngineError::Store { table: Table::Groups })?;
+    let epoch = group.epoch();
+    let own = state.me.as_ref().map(|me| (me.account(), me.name.clone()));
+    let mut members = Vec::new();
+    for account in change::members(state, work, id)? {
+        let (username, online) = match &own {
+            Some((me, name)) if *me == account => (Some(name.clone()), state.is_online()),
+            _ => (state.listed_name(work, &account)?, state.presence_of(&account).is_some()),
+        };
+        let role = match policy.role(&account) {
+            Actor::Owner => Role::Owner,
+            Actor::Admin => Role::Admin,
+            Actor::Member => Role::Member,
+        };
+        members.extend(username.map(|username| RoomMember { username, role, online }));
+    }
+    members.sort_by(|a, b| a.username.cmp(&b.username));
+    let owner = members.iter().find(|member| member.role == Role::Owner).map(|member| member.username.clone());
+    Ok(Some(RoomInfo {
+        name: record.name,
+        public: policy.public,
+        topic: policy.topic,
+        owner,
+        created_ms: policy.created_ms,
+        epoch,
+        members,
+    }))
+}

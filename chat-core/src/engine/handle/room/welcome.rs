@@ -1,0 +1,156 @@
+//! Welcomes: somebody added this device to a room. A contact's is taken at once, anybody else's waits for the
+//! person, as a request does.
+
+use chat_wire::ids::{AccountId, RoomId, RoomName};
+use serde_bytes::ByteBuf;
+
+use super::{enter, packages, tell};
+use crate::engine::context::Work;
+use crate::engine::error::EngineError;
+use crate::engine::io::{CommandId, FailureKind, Reply, RoomEventKind, Trouble};
+use crate::engine::memory::State;
+use crate::engine::memory::asks::ListsAfter;
+use crate::engine::memory::rooms::{WELCOME_PACKET, Owner, Phase, RoomRecord, RoomShelf, seed};
+use crate::group::{Group, GroupError, Scratch, WelcomeCard, peek_welcome};
+use crate::store::Table;
+
+/// Whether the first packet of the mailbox holds a Welcome.
+pub(in crate::engine) fn is_next(state: &State) -> bool {
+    let first = state.parcels.queue.front().and_then(|parcel| parcel.packet.first());
+    state.parcels.waits_for.is_none() && first == Some(&WELCOME_PACKET)
+}
+
+/// Takes the Welcome that is first in the mailbox, unless a list has to come before.
+pub(in crate::engine) fn take(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    let Some(parcel) = state.parcels.queue.front().cloned() else { return Ok(()) };
+    let wanted = read(state, work, &parcel.packet)?;
+    if let Some(wanted) = wanted.filter(|_| !state.parcels.fetched) {
+        state.parcels.waits_for = Some(wanted);
+        state.fetch_lists(work, wanted.account, wanted.seq);
+        return Ok(());
+    }
+    state.parcels.queue.pop_front();
+    state.parcels.fetched = false;
+    state.parcels.done = parcel.seq.or(state.parcels.done);
+    Ok(())
+}
+
+fn read(state: &mut State, work: &mut Work<'_>, packet: &[u8]) -> Result<Option<ListsAfter>, EngineError> {
+    let Some((room, welcome)) = packet.get(1..).and_then(|rest| rest.split_first_chunk::<16>()) else {
+        work.trouble(Trouble::Undecryptable);
+        return Ok(None);
+    };
+    let room = RoomId(*room);
+    let seed = seed(work);
+    let peeked = {
+        let mut shelf = RoomShelf::new(work, &room);
+        peek_welcome(&mut Scratch::over(&mut shelf), &seed, welcome)
+    };
+    let card = match peeked {
+        Ok(card) if card.room == room => card,
+        Err(GroupError::Damaged) => return Err(EngineError::Store { table: Table::Groups }),
+        _ => {
+            work.trouble(Trouble::Undecryptable);
+            return Ok(None);
+        }
+    };
+    match state.owner_of(work, &card.inviter)? {
+        Owner::Certified(_) => {}
+        Owner::Unknown(wanted) => return Ok(Some(ListsAfter { account: wanted.account, seq: wanted.seq })),
+        Owner::Forged => {
+            work.trouble(Trouble::ListRefused(card.inviter.owner().account));
+            return Ok(None);
+        }
+    }
+    invited(state, work, &card, welcome)?;
+    Ok(None)
+}
+
+/// An invitation of a verified device.
+fn invited(
+    state: &mut State,
+    work: &mut Work<'_>,
+    card: &WelcomeCard,
+    welcome: &[u8],
+) -> Result<(), EngineError> {
+    let (Ok(name), Some(key)) = (RoomName::parse(&card.policy.name), packages::leaf_key(work, &card.own_key.0)?) else {
+        work.trouble(Trouble::Undecryptable);
+        return Ok(());
+    };
+    let by = card.inviter.owner().account;
+    let own = state.own_address()?.account;
+    let blocked = state.people.get(&by).is_some_and(|person| person.blocked);
+    let known = state.rooms.get(&card.room).map(|room| room.record.phase);
+    // Somebody of the room put this device back in: what was here is of an epoch that is over.
+    if known.is_some() {
+        let _ = state.rooms.remove(work, &card.room)?;
+    } else if state.rooms.named(&name).is_some() {
+        work.trouble(Trouble::Undecryptable);
+        return Ok(());
+    }
+    let mut record = RoomRecord::new(name.clone(), card.policy.public, Phase::Invited, &key);
+    record.welcome = Some(ByteBuf::from(welcome.to_vec()));
+    record.since_epoch = card.epoch;
+    record.renewed_ms = work.now.as_ms();
+    packages::used(work, &card.own_key.0)?;
+    state.rooms.insert(work, card.room, record, None)?;
+    let at_once = by == own || known == Some(Phase::Joined) || is_mutual(state, &by);
+    if at_once && !blocked {
+        return come_in(state, work, card.room, (known.is_none() && by != own).then_some(by));
+    }
+    if blocked { Ok(()) } else { tell(state, work, &name, RoomEventKind::Invited, (Some(own), Some(by))) }
+}
+
+fn is_mutual(state: &State, account: &AccountId) -> bool {
+    state.people.get(account).is_some_and(|person| person.is_mutual())
+}
+
+/// Takes the Welcome that waits in the record.
+fn come_in(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    by: Option<AccountId>,
+) -> Result<(), EngineError> {
+    let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
+    let damaged = EngineError::Store { table: Table::Rooms };
+    let key = crate::group::LeafKey::read(&record.leaf_key).ok_or(damaged)?;
+    let Some(welcome) = &record.welcome else { return Err(damaged) };
+    let seed = seed(work);
+    let joined = {
+        let mut shelf = RoomShelf::new(work, &room);
+        let mut scratch = Scratch::over(&mut shelf);
+        let joined = Group::join(&mut scratch, &seed, welcome, key);
+        let changes = scratch.into_changes();
+        if joined.is_ok() {
+            changes.keep(&mut shelf);
+        }
+        joined
+    };
+    let Ok(joined) = joined else {
+        work.trouble(Trouble::Undecryptable);
+        let _ = state.rooms.remove(work, &room)?;
+        return Ok(());
+    };
+    let name = record.name.clone();
+    state.rooms.insert(work, room, record, Some(joined.group))?;
+    enter::settle(state, work, room, 0)?;
+    let own = state.own_address()?.account;
+    tell(state, work, &name, RoomEventKind::Joined, (Some(own), by))
+}
+
+/// The person takes an invitation up.
+pub(super) fn accept(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    command: CommandId,
+) -> Result<(), EngineError> {
+    come_in(state, work, room, None)?;
+    if state.rooms.get(&room).is_some() {
+        work.reply(command, Reply::Done);
+    } else {
+        work.fail(command, FailureKind::Integrity);
+    }
+    Ok(())
+}

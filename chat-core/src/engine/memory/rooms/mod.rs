@@ -1,0 +1,303 @@
+//! Rooms: what is known of each, what waits to be done in it, and its MLS group, read from the records when
+//! it is first needed.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+
+use bytes::Bytes;
+use chat_wire::ids::{AccountId, RoomId, RoomName};
+use chat_wire::message::EntryKind;
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteArray, ByteBuf};
+
+use crate::engine::context::{Work, decode};
+use crate::engine::error::EngineError;
+use crate::engine::io::{CommandId, Role};
+use crate::group::{Group, LeafKey, OfferedMember};
+use crate::secret::Secret;
+use crate::store::{Records, Table};
+use crate::time::Timestamp;
+
+mod flights;
+mod leaves;
+mod shelf;
+mod tasks;
+
+pub(in crate::engine) use flights::{CommitFlight, Post};
+pub(in crate::engine) use leaves::Owner;
+pub(in crate::engine) use shelf::RoomShelf;
+pub(in crate::engine) use tasks::{Entering, RoomTask};
+
+/// First byte of a packet that holds a Welcome (SPEC 12.2.8).
+pub(in crate::engine) const WELCOME_PACKET: u8 = 3;
+
+/// How far this device is in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) enum Phase {
+    /// The creation is on its way.
+    #[serde(rename = "c")]
+    Creating,
+    /// The commit that enters it is on its way.
+    #[serde(rename = "e")]
+    Entering,
+    /// Somebody who is no contact added us; waits for the person.
+    #[serde(rename = "i")]
+    Invited,
+    /// In.
+    #[serde(rename = "j")]
+    Joined,
+}
+
+/// What is kept of a room, beside its group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct RoomRecord {
+    #[serde(rename = "n")]
+    pub(in crate::engine) name: RoomName,
+    #[serde(rename = "p")]
+    pub(in crate::engine) phase: Phase,
+    #[serde(rename = "u")]
+    pub(in crate::engine) public: bool,
+    /// Seed of the leaf key.
+    #[serde(rename = "k")]
+    pub(in crate::engine) leaf_key: ByteBuf,
+    /// Last entry of the log that was taken; 0 before the first.
+    #[serde(rename = "q")]
+    pub(in crate::engine) cursor: u64,
+    /// Epoch of the join: what is older was never for us.
+    #[serde(rename = "e")]
+    pub(in crate::engine) since_epoch: u64,
+    /// Accounts whose signed leave stands in the log and whose leaves do too.
+    #[serde(rename = "l", default)]
+    pub(in crate::engine) leaving: Vec<AccountId>,
+    /// Hash of our commit that waits for its place in the log.
+    #[serde(rename = "h", default)]
+    pub(in crate::engine) pending: Option<ByteArray<32>>,
+    /// The Welcome of an invitation that waits.
+    #[serde(rename = "w", default)]
+    pub(in crate::engine) welcome: Option<ByteBuf>,
+    /// Count and hash of this device's messages here.
+    #[serde(rename = "c", default)]
+    pub(in crate::engine) counter: u64,
+    #[serde(rename = "b")]
+    pub(in crate::engine) last: ByteArray<16>,
+    /// When this leaf's keys were last renewed.
+    #[serde(rename = "r", default)]
+    pub(in crate::engine) renewed_ms: u64,
+}
+
+impl RoomRecord {
+    pub(in crate::engine) fn new(name: RoomName, public: bool, phase: Phase, key: &LeafKey) -> Self {
+        Self {
+            name,
+            phase,
+            public,
+            leaf_key: ByteBuf::from(key.expose().to_vec()),
+            cursor: 0,
+            since_epoch: 0,
+            leaving: Vec::new(),
+            pending: None,
+            welcome: None,
+            counter: 0,
+            last: ByteArray::new([0; 16]),
+            renewed_ms: 0,
+        }
+    }
+}
+
+/// What somebody wants changed in a room; done when the room is so, whoever did it.
+#[derive(Debug)]
+pub(in crate::engine) struct Intent {
+    /// Who waits; none for what the device does by itself.
+    pub(in crate::engine) command: Option<CommandId>,
+    pub(in crate::engine) wish: Wish,
+}
+
+/// The change.
+#[derive(Debug)]
+pub(in crate::engine) enum Wish {
+    /// Every device of the account is in. Key packages once they came.
+    Add(AccountId, Option<Vec<OfferedMember>>),
+    Remove(AccountId),
+    Topic(String),
+    Role(AccountId, Role),
+    /// Leaves of devices that are gone are gone.
+    Sweep,
+    /// Fresh keys for this leaf.
+    Renew,
+}
+
+/// One entry of the log that waits its turn.
+#[derive(Debug, Clone)]
+pub(in crate::engine) struct LogEntry {
+    pub(in crate::engine) seq: u64,
+    pub(in crate::engine) at_ms: u64,
+    pub(in crate::engine) kind: EntryKind,
+    pub(in crate::engine) body: Bytes,
+}
+
+/// What is known of a room only while connected, or can be read again.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Live {
+    /// The log is being pushed.
+    pub(in crate::engine) open: bool,
+    pub(in crate::engine) caught_up: bool,
+    pub(in crate::engine) entries: VecDeque<LogEntry>,
+    /// The first entry waits for lists.
+    pub(in crate::engine) waits: bool,
+    /// Lists that were asked for and did not help.
+    pub(in crate::engine) asked: HashSet<(AccountId, u64)>,
+    pub(in crate::engine) intents: VecDeque<Intent>,
+    /// A commit is on its way.
+    pub(in crate::engine) committing: bool,
+    /// Key packages are on their way.
+    pub(in crate::engine) claiming: bool,
+    /// Times that a commit lost, one after the other.
+    pub(in crate::engine) lost: u32,
+    /// Not before this time.
+    pub(in crate::engine) not_before: Option<Timestamp>,
+    /// Leaf keys whose owners were verified.
+    pub(in crate::engine) certified: HashSet<[u8; 32]>,
+    /// Posts on their way.
+    pub(in crate::engine) posting: HashSet<u64>,
+}
+
+/// One room.
+#[derive(Debug)]
+pub(in crate::engine) struct Room {
+    pub(in crate::engine) record: RoomRecord,
+    pub(in crate::engine) live: Live,
+    group: Option<Group>,
+}
+
+/// All rooms.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Rooms {
+    rooms: BTreeMap<RoomId, Room>,
+    /// Names on their way in.
+    pub(in crate::engine) entering: HashMap<RoomName, Entering>,
+    /// What is due on a new connection was begun.
+    pub(in crate::engine) started: bool,
+}
+
+impl Rooms {
+    pub(in crate::engine) fn load(records: &dyn Records) -> Result<Self, EngineError> {
+        let mut rooms = Self::default();
+        for (key, value) in records.scan(Table::Rooms, &[], None, usize::MAX) {
+            let id = RoomId::from_slice(&key).ok_or(EngineError::Store { table: Table::Rooms })?;
+            rooms.rooms.insert(id, Room { record: decode(Table::Rooms, &value)?, live: Live::default(), group: None });
+        }
+        Ok(rooms)
+    }
+
+    pub(in crate::engine) fn get(&self, id: &RoomId) -> Option<&Room> {
+        self.rooms.get(id)
+    }
+
+    pub(in crate::engine) fn get_mut(&mut self, id: &RoomId) -> Option<&mut Room> {
+        self.rooms.get_mut(id)
+    }
+
+    pub(in crate::engine) fn ids(&self) -> Vec<RoomId> {
+        self.rooms.keys().copied().collect()
+    }
+
+    pub(in crate::engine) fn named(&self, name: &RoomName) -> Option<RoomId> {
+        self.rooms.iter().find(|(_, room)| room.record.name == *name).map(|(id, _)| *id)
+    }
+
+    /// The room of that name, if this device is in it.
+    pub(in crate::engine) fn joined(&self, name: &RoomName) -> Option<RoomId> {
+        self.named(name).filter(|id| self.rooms.get(id).is_some_and(|room| room.record.phase == Phase::Joined))
+    }
+
+    /// Takes a room in with its record.
+    pub(in crate::engine) fn insert(
+        &mut self,
+        work: &mut Work<'_>,
+        id: RoomId,
+        record: RoomRecord,
+        group: Option<Group>,
+    ) -> Result<(), EngineError> {
+        work.save(Table::Rooms, &id.0, &record)?;
+        self.rooms.insert(id, Room { record, live: Live::default(), group });
+        Ok(())
+    }
+
+    /// Changes a room's record and writes it.
+    pub(in crate::engine) fn change(
+        &mut self,
+        work: &mut Work<'_>,
+        id: &RoomId,
+        change: impl FnOnce(&mut RoomRecord),
+    ) -> Result<(), EngineError> {
+        let Some(room) = self.rooms.get_mut(id) else { return Ok(()) };
+        change(&mut room.record);
+        work.save(Table::Rooms, &id.0, &room.record)
+    }
+
+    /// Forgets a room with everything in the records; its intents come back, for whoever waits.
+    pub(in crate::engine) fn remove(
+        &mut self,
+        work: &mut Work<'_>,
+        id: &RoomId,
+    ) -> Result<Option<(RoomRecord, Vec<Intent>)>, EngineError> {
+        let group = self.group(work, id)?.is_some();
+        let Some(mut room) = self.rooms.remove(id) else { return Ok(None) };
+        if group && let Some(mut group) = room.group.take() {
+            group.erase(&mut RoomShelf::new(work, id)).map_err(|_| EngineError::Store { table: Table::Groups })?;
+        }
+        for (key, _) in work.scan(Table::Groups, &id.0, None, usize::MAX) {
+            work.delete(Table::Groups, &key);
+        }
+        for (key, _) in work.scan(Table::RoomFlights, &id.0, None, usize::MAX) {
+            work.delete(Table::RoomFlights, &key);
+        }
+        work.delete(Table::Rooms, &id.0);
+        Ok(Some((room.record, room.live.intents.into())))
+    }
+
+    /// The room's group; none for an invitation that waits.
+    pub(in crate::engine) fn group(
+        &mut self,
+        work: &mut Work<'_>,
+        id: &RoomId,
+    ) -> Result<Option<&mut Group>, EngineError> {
+        let Some(room) = self.rooms.get_mut(id) else { return Ok(None) };
+        if room.group.is_none() && room.record.phase != Phase::Invited {
+            let damaged = EngineError::Store { table: Table::Groups };
+            let key = LeafKey::read(&room.record.leaf_key).ok_or(damaged)?;
+            room.group = Group::load(&mut RoomShelf::new(work, id), id, key).map_err(|_| damaged)?;
+        }
+        Ok(room.group.as_mut())
+    }
+
+    /// The group in memory is not what the records hold: it is read again when needed.
+    pub(in crate::engine) fn drop_group(&mut self, id: &RoomId) {
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.group = None;
+        }
+    }
+
+    /// The connection is gone: logs are opened again on the next one.
+    pub(in crate::engine) fn disconnect(&mut self) -> Vec<CommandId> {
+        let mut waiting = Vec::new();
+        for room in self.rooms.values_mut() {
+            let live = &mut room.live;
+            let intents = std::mem::take(&mut live.intents);
+            waiting.extend(intents.into_iter().filter_map(|intent| intent.command));
+            let certified = std::mem::take(&mut live.certified);
+            *live = Live { certified, ..Live::default() };
+        }
+        waiting.extend(std::mem::take(&mut self.entering).into_values().flat_map(Entering::into_commands));
+        self.started = false;
+        waiting
+    }
+
+    pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
+        self.rooms.values().filter(|room| !room.live.intents.is_empty()).filter_map(|room| room.live.not_before).min()
+    }
+}
+
+/// A seed for one call of the group.
+pub(in crate::engine) fn seed(work: &mut Work<'_>) -> Secret<32> {
+    Secret::fill(|out| work.rng.fill_bytes(out))
+}

@@ -1,0 +1,513 @@
+//! One room's MLS group: every operation reads and writes through a [`Shelf`], takes its randomness as a seed,
+//! and leaves nothing behind when it fails.
+
+use chat_wire::ids::{DeviceAddress, RoomId};
+use chat_wire::keys::VerifyKey;
+use openmls::prelude::tls_codec::Deserialize as _;
+use openmls::prelude::{
+    CommitMessageBundle, ExtensionType, Extension, Extensions, GroupContext, GroupId, KeyPackage, LeafNode,
+    LeafNodeIndex, LeafNodeParameters, Member, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn,
+    MlsMessageIn, OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, Proposal,
+    ProposalType, ProtocolMessage, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StagedCommit,
+    StagedWelcome, UnknownExtension, Welcome,
+};
+
+use super::credential::{CREDENTIAL_TYPE, LeafCredential};
+use super::crypto::SUITE;
+use super::keys::{LeafKey, OfferedMember, POLICY_TYPE, capabilities};
+use super::overlay::Provider;
+use super::policy::{Change, Policy};
+use super::shelf::Shelf;
+use crate::secret::Secret;
+
+/// Epochs back for which messages still open (DESIGN §6).
+const PAST_EPOCHS_MAX: usize = 5;
+/// Messages of one sender that may come late, and how far one may be ahead.
+const GENERATIONS_LATE_MAX: u32 = 1_024;
+const GENERATIONS_AHEAD_MAX: u32 = 2_000;
+/// Messages are padded to multiples of this many bytes: short ones look alike.
+const PADDING_BYTES: usize = 512;
+/// Epochs whose resumption secrets are kept.
+const RESUMPTIONS_MAX: usize = 16;
+
+/// Why something was not done. The group is as before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum GroupError {
+    /// The bytes are no message of this kind, or not a sound one.
+    #[error("malformed")]
+    Malformed,
+    /// A message of an epoch that is no longer, or not yet, held.
+    #[error("of another epoch")]
+    OtherEpoch,
+    /// A message that was opened before.
+    #[error("opened before")]
+    Again,
+    /// A Welcome for a key package that is not here.
+    #[error("no key package for it")]
+    NoKeyPackage,
+    /// The stored state can't be read.
+    #[error("stored state is damaged")]
+    Damaged,
+    /// Our own bug.
+    #[error("broken")]
+    Broken,
+}
+
+/// One leaf of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    pub(crate) index: u32,
+    pub(crate) credential: LeafCredential,
+    pub(crate) key: VerifyKey,
+}
+
+impl Leaf {
+    pub(super) fn of_node(index: u32, node: &LeafNode) -> Result<Self, GroupError> {
+        let key = node.signature_key().as_slice().try_into().map_err(|_| GroupError::Malformed)?;
+        let credential = LeafCredential::of_mls(node.credential()).map_err(|_| GroupError::Malformed)?;
+        Ok(Self { index, credential, key: VerifyKey(key) })
+    }
+
+    fn of_member(member: &Member) -> Result<Self, GroupError> {
+        let key = member.signature_key.as_slice().try_into().map_err(|_| GroupError::Malformed)?;
+        let credential = LeafCredential::of_mls(&member.credential).map_err(|_| GroupError::Malformed)?;
+        Ok(Self { index: member.index.u32(), credential, key: VerifyKey(key) })
+    }
+
+    pub(crate) fn owner(&self) -> DeviceAddress {
+        self.credential.owner
+    }
+}
+
+/// Whom a commit adds and removes.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    pub(crate) members: Vec<OfferedMember>,
+    pub(crate) removed: Vec<u32>,
+    pub(crate) policy: Option<Policy>,
+}
+
+/// A commit that was made and is pending.
+#[derive(Debug)]
+pub(crate) struct MadeCommit {
+    pub(crate) commit: Vec<u8>,
+    pub(crate) group_info: Vec<u8>,
+    pub(crate) welcome: Option<Vec<u8>>,
+}
+
+/// What a message of the log turned out to be.
+#[derive(Debug)]
+pub(crate) enum Processed {
+    /// A content of a leaf.
+    Message(Leaf, Vec<u8>),
+    /// A commit that is sound for MLS; its rights are still to be checked.
+    Commit(Box<StagedChange>),
+    /// Made by this leaf.
+    Own,
+    /// Something that is not used in our rooms.
+    Foreign,
+}
+
+/// A commit before its merge.
+#[derive(Debug)]
+pub(crate) struct StagedChange {
+    staged: StagedCommit,
+    pub(crate) change: Change,
+    /// New leaves, whose owners are to be verified.
+    pub(crate) added: Vec<Leaf>,
+    pub(crate) removed: Vec<Leaf>,
+    /// It removes this very leaf.
+    pub(crate) removes_us: bool,
+}
+
+/// A Welcome as seen before it is taken.
+#[derive(Debug)]
+pub(crate) struct WelcomeCard {
+    pub(crate) room: RoomId,
+    pub(crate) epoch: u64,
+    pub(crate) inviter: Leaf,
+    pub(crate) own_key: VerifyKey,
+    pub(crate) policy: Policy,
+}
+
+/// A group that was joined by a Welcome.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    pub(crate) group: Group,
+}
+
+/// One room's group with its signing key.
+pub(crate) struct Group {
+    mls: MlsGroup,
+    key: LeafKey,
+}
+
+impl std::fmt::Debug for Group {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Group")
+    }
+}
+
+fn join_config() -> MlsGroupJoinConfig {
+    MlsGroupJoinConfig::builder()
+        .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+        .padding_size(PADDING_BYTES)
+        .max_past_epochs(PAST_EPOCHS_MAX)
+        .number_of_resumption_psks(RESUMPTIONS_MAX)
+        .use_ratchet_tree_extension(true)
+        .sender_ratchet_configuration(ratchet())
+        .build()
+}
+
+fn ratchet() -> SenderRatchetConfiguration {
+    SenderRatchetConfiguration::new(GENERATIONS_LATE_MAX, GENERATIONS_AHEAD_MAX)
+}
+
+fn context_extensions(policy: &Policy) -> Result<Extensions<GroupContext>, GroupError> {
+    let required =
+        RequiredCapabilitiesExtension::new(&[ExtensionType::Unknown(POLICY_TYPE)], &[], &[CREDENTIAL_TYPE]);
+    let policy = UnknownExtension(policy.encode().ok_or(GroupError::Broken)?);
+    Extensions::from_vec(vec![
+        Extension::RequiredCapabilities(required),
+        Extension::Unknown(POLICY_TYPE, policy),
+    ])
+    .map_err(|_| GroupError::Broken)
+}
+
+/// The policy of a context; required capabilities as ours, and no door for outsiders.
+fn policy_of(context: &GroupContext) -> Result<Policy, GroupError> {
+    let extensions = context.extensions();
+    let required = extensions.required_capabilities().ok_or(GroupError::Malformed)?;
+    let ours = required.extension_types() == [ExtensionType::Unknown(POLICY_TYPE)]
+        && required.credential_types() == [CREDENTIAL_TYPE];
+    if !ours || extensions.external_senders().is_some() || context.ciphersuite() != SUITE {
+        return Err(GroupError::Malformed);
+    }
+    let bytes = extensions.unknown(POLICY_TYPE).ok_or(GroupError::Malformed)?;
+    Policy::decode(&bytes.0).ok_or(GroupError::Malformed)
+}
+
+fn made(bundle: CommitMessageBundle) -> Result<MadeCommit, GroupError> {
+    let (commit, welcome, group_info) = bundle.into_messages();
+    let commit = commit.to_bytes().map_err(|_| GroupError::Broken)?;
+    let group_info = group_info.ok_or(GroupError::Broken)?.to_bytes().map_err(|_| GroupError::Broken)?;
+    let welcome = welcome.map(|welcome| welcome.to_bytes()).transpose().map_err(|_| GroupError::Broken)?;
+    Ok(MadeCommit { commit, group_info, welcome })
+}
+
+fn body(bytes: &[u8]) -> Result<MlsMessageBodyIn, GroupError> {
+    MlsMessageIn::tls_deserialize_exact(bytes).map(MlsMessageIn::extract).map_err(|_| GroupError::Malformed)
+}
+
+fn room_of(group_id: &GroupId) -> Result<RoomId, GroupError> {
+    RoomId::from_slice(group_id.as_slice()).ok_or(GroupError::Malformed)
+}
+
+fn welcome_of(bytes: &[u8]) -> Result<Welcome, GroupError> {
+    match body(bytes)? {
+        MlsMessageBodyIn::Welcome(welcome) => Ok(welcome),
+        _ => Err(GroupError::Malformed),
+    }
+}
+
+fn stage(provider: &Provider<'_>, bytes: &[u8]) -> Result<StagedWelcome, GroupError> {
+    use openmls::prelude::WelcomeError;
+    let builder = StagedWelcome::build_from_welcome(provider, &join_config(), welcome_of(bytes)?);
+    let builder = builder.map_err(|error| match error {
+        WelcomeError::NoMatchingKeyPackage => GroupError::NoKeyPackage,
+        WelcomeError::StorageError(_) => GroupError::Damaged,
+        _ => GroupError::Malformed,
+    })?;
+    // Key packages of the tree may be long used: their owners are checked by their lists instead.
+    let builder = builder.skip_lifetime_validation().replace_old_group();
+    builder.build().map_err(|_| GroupError::Malformed)
+}
+
+fn card(staged: &StagedWelcome) -> Result<WelcomeCard, GroupError> {
+    let context = staged.group_context();
+    let sender = staged.welcome_sender().map_err(|_| GroupError::Malformed)?;
+    let own = staged.own_leaf_node().ok_or(GroupError::Malformed)?;
+    Ok(WelcomeCard {
+        room: room_of(context.group_id())?,
+        epoch: context.epoch().as_u64(),
+        inviter: Leaf::of_node(staged.welcome_sender_index().u32(), sender)?,
+        own_key: Leaf::of_node(staged.own_leaf_index().u32(), own)?.key,
+        policy: policy_of(context)?,
+    })
+}
+
+/// Reads a Welcome. What it uses up on the shelf must be dropped by the caller, unless the group is joined.
+pub(crate) fn peek_welcome(shelf: &mut dyn Shelf, seed: &Secret<32>, bytes: &[u8]) -> Result<WelcomeCard, GroupError> {
+    let provider = Provider::new(shelf, seed);
+    card(&stage(&provider, bytes)?)
+}
+
+impl Group {
+    /// A new room with this leaf alone; also its GroupInfo.
+    pub(crate) fn create(
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        room: &RoomId,
+        leaf: (LeafKey, &LeafCredential),
+        policy: &Policy,
+    ) -> Result<(Self, Vec<u8>), GroupError> {
+        let provider = Provider::new(shelf, seed);
+        let (key, credential) = leaf;
+        let config = MlsGroupCreateConfig::builder()
+            .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
+            .padding_size(PADDING_BYTES)
+            .max_past_epochs(PAST_EPOCHS_MAX)
+            .number_of_resumption_psks(RESUMPTIONS_MAX)
+            .use_ratchet_tree_extension(true)
+            .sender_ratchet_configuration(ratchet())
+            .ciphersuite(SUITE)
+            .capabilities(capabilities())
+            .with_group_context_extensions(context_extensions(policy)?)
+            .build();
+        let id = GroupId::from_slice(&room.0);
+        let mls = MlsGroup::new_with_group_id(&provider, &key, &config, id, key.with_credential(credential))
+            .map_err(|_| GroupError::Broken)?;
+        let info = mls.export_group_info(provider.crypto(), &key, true).map_err(|_| GroupError::Broken)?;
+        let info = info.to_bytes().map_err(|_| GroupError::Broken)?;
+        Ok((Self { mls, key }, info))
+    }
+
+    /// The group as it is stored.
+    pub(crate) fn load(shelf: &mut dyn Shelf, room: &RoomId, key: LeafKey) -> Result<Option<Self>, GroupError> {
+        let provider = Provider::new(shelf, &Secret::fill(|_| ()));
+        let mls = MlsGroup::load(provider.storage(), &GroupId::from_slice(&room.0)).map_err(|_| GroupError::Damaged)?;
+        Ok(mls.map(|mls| Self { mls, key }))
+    }
+
+    /// Enters a public room by its GroupInfo, with nobody's help: a commit that the relay has yet to take.
+    pub(crate) fn enter(
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        group_info: &[u8],
+        leaf: (LeafKey, &LeafCredential),
+    ) -> Result<(Self, MadeCommit), GroupError> {
+        let provider = Provider::new(shelf, seed);
+        let (key, credential) = leaf;
+        let MlsMessageBodyIn::GroupInfo(info) = body(group_info)? else { return Err(GroupError::Malformed) };
+        policy_of(info.group_context())?;
+        let builder = MlsGroup::external_commit_builder()
+            .with_config(join_config())
+            .skip_lifetime_validation()
+            .build_group(&provider, info, key.with_credential(credential))
+            .map_err(|_| GroupError::Malformed)?;
+        let (mls, bundle) = builder
+            .leaf_node_parameters(LeafNodeParameters::builder().with_capabilities(capabilities()).build())
+            .load_psks(provider.storage())
+            .map_err(|_| GroupError::Malformed)?
+            .build(provider.rand(), provider.crypto(), &key, |_| true)
+            .map_err(|_| GroupError::Malformed)?
+            .finalize(&provider)
+            .map_err(|_| GroupError::Malformed)?;
+        Ok((Self { mls, key }, made(bundle)?))
+    }
+
+    /// Joins by a Welcome, whose inviter the caller has verified.
+    pub(crate) fn join(
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        welcome: &[u8],
+        key: LeafKey,
+    ) -> Result<Joined, GroupError> {
+        let provider = Provider::new(shelf, seed);
+        let staged = stage(&provider, welcome)?;
+        let mls = staged.into_group(&provider).map_err(|_| GroupError::Damaged)?;
+        Ok(Joined { group: Self { mls, key } })
+    }
+
+    /// Takes everything of the group off the shelf.
+    pub(crate) fn erase(&mut self, shelf: &mut dyn Shelf) -> Result<(), GroupError> {
+        let provider = Provider::new(shelf, &Secret::fill(|_| ()));
+        self.mls.delete(provider.storage()).map_err(|_| GroupError::Damaged)
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.mls.epoch().as_u64()
+    }
+
+    pub(crate) fn key(&self) -> &LeafKey {
+        &self.key
+    }
+
+    pub(crate) fn policy(&self) -> Result<Policy, GroupError> {
+        policy_of(self.mls.public_group().group_context())
+    }
+
+    /// All leaves, by index.
+    pub(crate) fn leaves(&self) -> Result<Vec<Leaf>, GroupError> {
+        self.mls.members().map(|member| Leaf::of_member(&member)).collect()
+    }
+
+    pub(crate) fn own_index(&self) -> u32 {
+        self.mls.own_leaf_index().u32()
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        self.mls.pending_commit().is_some()
+    }
+
+    /// Makes a commit; it is pending until the relay's log holds it.
+    pub(crate) fn commit(
+        &mut self,
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        what: Added,
+    ) -> Result<MadeCommit, GroupError> {
+        let provider = Provider::new(shelf, seed);
+        let packages: Vec<KeyPackage> = what.members.into_iter().map(|member| member.package).collect();
+        let removed: Vec<LeafNodeIndex> = what.removed.into_iter().map(LeafNodeIndex::new).collect();
+        let mut builder = self.mls.commit_builder().propose_adds(packages).propose_removals(removed);
+        if let Some(policy) = &what.policy {
+            let extensions = context_extensions(policy)?;
+            builder = builder.propose_group_context_extensions(extensions).map_err(|_| GroupError::Broken)?;
+        }
+        let bundle = builder
+            .force_self_update(true)
+            .load_psks(provider.storage())
+            .map_err(|_| GroupError::Broken)?
+            .build(provider.rand(), provider.crypto(), &self.key, |_| true)
+            .map_err(|_| GroupError::Malformed)?
+            .stage_commit(&provider)
+            .map_err(|_| GroupError::Broken)?;
+        made(bundle)
+    }
+
+    /// The log holds our commit.
+    pub(crate) fn merge_pending(&mut self, shelf: &mut dyn Shelf, seed: &Secret<32>) -> Result<(), GroupError> {
+        let provider = Provider::new(shelf, seed);
+        self.mls.merge_pending_commit(&provider).map_err(|_| GroupError::Damaged)
+    }
+
+    /// The log never will.
+    pub(crate) fn drop_pending(&mut self, shelf: &mut dyn Shelf) -> Result<(), GroupError> {
+        let provider = Provider::new(shelf, &Secret::fill(|_| ()));
+        self.mls.clear_pending_commit(provider.storage()).map_err(|_| GroupError::Damaged)
+    }
+
+    /// Seals a content.
+    pub(crate) fn seal(
+        &mut self,
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        content: &[u8],
+    ) -> Result<Vec<u8>, GroupError> {
+        let provider = Provider::new(shelf, seed);
+        let message = self.mls.create_message(&provider, &self.key, content).map_err(|_| GroupError::Broken)?;
+        message.to_bytes().map_err(|_| GroupError::Broken)
+    }
+
+    /// Opens an entry of the log. A commit changes nothing before it is merged.
+    pub(crate) fn process(
+        &mut self,
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        bytes: &[u8],
+    ) -> Result<Processed, GroupError> {
+        let message = match body(bytes)? {
+            MlsMessageBodyIn::PrivateMessage(message) => ProtocolMessage::from(message),
+            MlsMessageBodyIn::PublicMessage(message) => ProtocolMessage::from(message),
+            _ => return Err(GroupError::Malformed),
+        };
+        if message.group_id() != self.mls.group_id() {
+            return Err(GroupError::Malformed);
+        }
+        if message.is_handshake_message() && message.epoch() != self.mls.epoch() {
+            return Err(GroupError::OtherEpoch);
+        }
+        let provider = Provider::new(shelf, seed);
+        let processed = self.mls.process_message(&provider, message).map_err(|error| why(&error))?;
+        let sender = processed.sender().clone();
+        match processed.into_content() {
+            ProcessedMessageContent::ApplicationMessage(message) => {
+                let Sender::Member(index) = sender else { return Err(GroupError::Malformed) };
+                let node = self.mls.member_at(index).ok_or(GroupError::OtherEpoch)?;
+                Ok(Processed::Message(Leaf::of_member(&node)?, message.into_bytes()))
+            }
+            ProcessedMessageContent::StagedCommitMessage(staged) => {
+                self.staged(&sender, *staged).map(|staged| Processed::Commit(Box::new(staged)))
+            }
+            ProcessedMessageContent::OwnPrivateMessage | ProcessedMessageContent::OwnPendingCommit => {
+                Ok(Processed::Own)
+            }
+            _ => Ok(Processed::Foreign),
+        }
+    }
+
+    /// Takes a commit over, whose rights and owners the caller has checked.
+    pub(crate) fn merge(
+        &mut self,
+        shelf: &mut dyn Shelf,
+        seed: &Secret<32>,
+        staged: StagedChange,
+    ) -> Result<(), GroupError> {
+        let provider = Provider::new(shelf, seed);
+        self.mls.merge_staged_commit(&provider, staged.staged).map_err(|_| GroupError::Damaged)
+    }
+
+    /// What a staged commit does, from what MLS authenticated and nothing else.
+    fn staged(&self, sender: &Sender, staged: StagedCommit) -> Result<StagedChange, GroupError> {
+        const KNOWN: [ProposalType; 4] = [
+            ProposalType::Add,
+            ProposalType::Remove,
+            ProposalType::GroupContextExtensions,
+            ProposalType::ExternalInit,
+        ];
+        if staged.queued_proposals().any(|queued| !KNOWN.contains(&queued.proposal().proposal_type())) {
+            return Err(GroupError::Malformed);
+        }
+        let leaves = self.leaves()?;
+        let path = staged.update_path_leaf_node().map(|node| Leaf::of_node(u32::MAX, node)).transpose()?;
+        let (committer, external) = match sender {
+            Sender::Member(index) => (leaves.iter().find(|leaf| leaf.index == index.u32()).cloned(), false),
+            Sender::NewMemberCommit => (path.clone(), true),
+            _ => (None, false),
+        };
+        let committer = committer.ok_or(GroupError::Malformed)?;
+        // A member keeps its owner and its key for as long as its leaf stands (SPEC 12.3.3).
+        let same = |leaf: &Leaf| leaf.credential == committer.credential && leaf.key == committer.key;
+        if path.as_ref().is_some_and(|leaf| !same(leaf)) {
+            return Err(GroupError::Malformed);
+        }
+        let mut added = Vec::new();
+        let mut removed = Vec::new();
+        for queued in staged.queued_proposals() {
+            match queued.proposal() {
+                Proposal::Add(add) => added.push(Leaf::of_node(u32::MAX, add.key_package().leaf_node())?),
+                Proposal::Remove(remove) => {
+                    let index = remove.removed().u32();
+                    removed.push(leaves.iter().find(|leaf| leaf.index == index).cloned().ok_or(GroupError::Malformed)?);
+                }
+                _ => {}
+            }
+        }
+        let change = Change {
+            committer: committer.owner(),
+            external,
+            added: added.iter().map(Leaf::owner).collect(),
+            removed: removed.iter().map(Leaf::owner).collect(),
+            staying: leaves.iter().filter(|leaf| !removed.contains(leaf)).map(Leaf::owner).collect(),
+            policy: policy_of(staged.group_context())?,
+        };
+        if external {
+            added.push(committer);
+        }
+        let removes_us = staged.self_removed();
+        Ok(StagedChange { staged, change, added, removed, removes_us })
+    }
+}
+
+/// Why MLS did not open something.
+fn why<E>(error: &openmls::prelude::ProcessMessageError<E>) -> GroupError {
+    use openmls::prelude::{ProcessMessageError as E0, ValidationError};
+    match error {
+        E0::StorageError(_) => GroupError::Damaged,
+        E0::ValidationError(ValidationError::WrongEpoch | ValidationError::NoPastEpochData) => GroupError::OtherEpoch,
+        E0::ValidationError(ValidationError::UnableToDecrypt(_)) => GroupError::Again,
+        _ => GroupError::Malformed,
+    }
+}
