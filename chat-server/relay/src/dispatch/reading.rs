@@ -49,12 +49,15 @@ pub(super) fn acknowledge<S: Storage>(
     device: DeviceAddress,
     (room, seq): (RoomId, u64),
 ) -> Result<Reply, Refuse> {
-    if let Some(seat) = core.rooms.seat(&room, here.connection) {
-        let (up_to, released) = seat.window.acknowledge(seq);
-        core.rooms.acknowledge(room, device, up_to);
-        if released.entries > 0 {
-            fill(core, &room, here.connection)?;
-        }
+    let Some(seat) = core.rooms.seat(&room, here.connection) else {
+        // Who was removed has no seat once it was sent everything; its cursor still matters to retention.
+        core.rooms.acknowledge(room, device, seq);
+        return Ok(Reply::Silence);
+    };
+    let (up_to, released) = seat.window.acknowledge(seq);
+    core.rooms.acknowledge(room, device, up_to);
+    if released.entries > 0 {
+        fill(core, &room, here.connection)?;
     }
     Ok(Reply::Silence)
 }

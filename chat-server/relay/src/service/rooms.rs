@@ -334,7 +334,10 @@ impl Rooms {
 
     /// A reader holds everything up to a place. Written now and then: only retention needs it.
     pub(crate) fn acknowledge(&mut self, id: RoomId, device: DeviceAddress, seq: u64) {
-        let Some(reader) = self.live.get_mut(&id).and_then(|live| live.readers.get_mut(&device)) else { return };
+        let Some(live) = self.live.get_mut(&id) else { return };
+        let last_seq = live.last_seq;
+        let Some(reader) = live.readers.get_mut(&device) else { return };
+        let seq = seq.min(reader.until.unwrap_or(last_seq));
         if seq > reader.seq {
             reader.seq = seq;
             self.acknowledged.insert((id, device), seq);

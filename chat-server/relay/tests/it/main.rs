@@ -20,6 +20,7 @@ mod mail;
 mod prekeys;
 mod presence;
 mod renewal;
+mod rooms;
 mod states;
 mod storage_suite;
 

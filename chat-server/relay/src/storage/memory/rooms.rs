@@ -43,7 +43,10 @@ impl MemoryStorage {
                 let known = self.rooms.contains_key(&room.id) || self.endings.contains_key(&room.id);
                 !known && !self.room_names.contains_key(&room.name) && !added(&room.id)
             }
-            RoomWrite::Put(room, epoch, _) => self.rooms.get(&room.id).is_some_and(|h| h.room.epoch == *epoch),
+            RoomWrite::Put(room, epoch, _) => match self.rooms.get(&room.id) {
+                Some(holding) => holding.room.epoch == *epoch,
+                None => added(&room.id),
+            },
             RoomWrite::End(ending) => self.rooms.contains_key(&ending.room),
             RoomWrite::SpendKeyPackage(device, id) => {
                 self.devices.get(device).is_some_and(|d| d.packages.iter().any(|p| p.id == *id))
