@@ -279,7 +279,10 @@ impl Body {
             KIND_PROFILE => read(&self.data, Content::Profile),
             KIND_EMPTY => Content::Empty,
             KIND_SYNC => read(&self.data, Content::Sync),
-            KIND_FILE => read(&self.data, |file| Content::File(Box::new(file))),
+            KIND_FILE => read(&self.data, |file: File| match file.is_sound() {
+                true => Content::File(Box::new(file)),
+                false => Content::Unknown,
+            }),
             KIND_OWN_STATE => read(&self.data, Content::OwnState),
             KIND_OWN_READ => read(&self.data, Content::OwnRead),
             KIND_GONE => Content::Gone,
