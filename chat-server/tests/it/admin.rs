@@ -11,7 +11,7 @@ use crate::kit;
 use crate::program::{Running, program};
 use crate::service::two;
 
-fn admin(data: &Path, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn admin(data: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = program().args(["admin", "--data"]).arg(data).args(arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }

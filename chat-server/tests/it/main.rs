@@ -8,8 +8,20 @@
     reason = "tests"
 )]
 
+#[path = "../../relay/tests/it/accounts.rs"]
+mod accounts;
+#[path = "../../relay/tests/it/bench.rs"]
+mod bench;
+#[path = "../../relay/tests/it/devices.rs"]
+mod devices;
 #[path = "../../relay/tests/it/kit.rs"]
 mod kit;
+#[path = "../../relay/tests/it/prekeys.rs"]
+mod prekeys;
+#[path = "../../relay/tests/it/renewal.rs"]
+mod renewal;
+#[path = "../../relay/tests/it/rooms.rs"]
+mod rooms;
 #[path = "../../relay/tests/it/storage_suite.rs"]
 mod storage_suite;
 
@@ -18,5 +30,7 @@ mod client;
 mod database;
 mod hostile;
 mod kill;
+mod operating;
 mod program;
 mod service;
+mod store;

@@ -31,9 +31,14 @@ impl Running {
     }
 
     pub(crate) fn start_with(data: &Path, listen: &str) -> Self {
+        Self::start_with_options(data, listen, &[])
+    }
+
+    pub(crate) fn start_with_options(data: &Path, listen: &str, options: &[&str]) -> Self {
         let mut child = program()
             .args(["serve", "--listen", listen, "--data"])
             .arg(data)
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -46,7 +51,7 @@ impl Running {
         Self { child, place, stdout }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }

@@ -133,10 +133,9 @@ pub(super) fn end<S: Storage>(
 pub(crate) fn end_closed<S: Storage>(core: &mut Core<S>, wall_ms: u64) -> Result<(), StorageError> {
     core.rooms.forget_all();
     for room in core.store.closed_rooms()? {
-        match end(core, &room, (RoomEnd::Closed, Bytes::new()), wall_ms) {
-            Err(Refuse::Storage(error)) => return Err(error),
-            // It is gone already.
-            Ok(()) | Err(_) => {}
+        // Any other refusal means that it is gone already.
+        if let Err(Refuse::Storage(error)) = end(core, &room, (RoomEnd::Closed, Bytes::new()), wall_ms) {
+            return Err(error);
         }
     }
     Ok(())

@@ -12,6 +12,7 @@ use serde_bytes::ByteBuf;
 
 use crate::bench::{Bench, EXPORTER, register1};
 use crate::kit::{self, PASSWORD, Person};
+use crate::store;
 
 pub(crate) fn ke1_of(name: &str) -> ClientMessage {
     let (_, ke1) = client::LoginStart::new(PASSWORD, &mut UnwrapErr(SysRng)).unwrap();
@@ -154,8 +155,8 @@ fn a_closed_relay_takes_nobody_and_an_invite_works_as_often_as_it_says() {
 
     let mut bench = Bench::new(Config { registration: Registration::Invite, ..Config::default() });
     let expires_ms = bench.now.wall_ms + 1_000;
-    bench.relay.storage().put_invite(invite_hash("code"), Invite { uses_left: 1, expires_ms });
-    bench.relay.storage().put_invite(invite_hash("old"), Invite { uses_left: 1, expires_ms: 1 });
+    store::put_invite(bench.relay.storage(), invite_hash("code"), Invite { uses_left: 1, expires_ms });
+    store::put_invite(bench.relay.storage(), invite_hash("old"), Invite { uses_left: 1, expires_ms: 1 });
     let (one, two) = (bench.open(), bench.open());
     bench.hello(one);
     bench.hello(two);
@@ -335,7 +336,7 @@ fn a_disabled_account_is_cut_off_and_kept_out_and_comes_back_when_enabled() {
     let mut bench = Bench::new(Config::default());
     let alice = bench.person("alice");
     let connection = register_with_password(&mut bench, &alice);
-    bench.relay.storage().set_disabled(&alice.account, true);
+    store::set_disabled(bench.relay.storage(), &alice.account, true);
     bench.pass_ms(1_000);
     assert!(bench.is_closed(connection));
     let again = bench.open();
@@ -344,7 +345,7 @@ fn a_disabled_account_is_cut_off_and_kept_out_and_comes_back_when_enabled() {
     bench.hello(by_password);
     let reply = try_password(&mut bench, by_password, "alice", PASSWORD);
     assert_eq!(refused(&reply), RefusalKind::Forbidden);
-    bench.relay.storage().set_disabled(&alice.account, false);
+    store::set_disabled(bench.relay.storage(), &alice.account, false);
     bench.pass_ms(1_000);
     bench.login(&alice, 1);
 }

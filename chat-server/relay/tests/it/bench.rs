@@ -1,9 +1,9 @@
-//! A relay core on memory storage with a clock that the test turns.
+//! A relay core on a storage of the package's with a clock that the test turns.
+#![allow(dead_code, reason = "two packages share this page, each uses its part")]
 
 use bytes::Bytes;
 use chat_login::server::ServerSecrets;
 use chat_relay::storage::Storage;
-use chat_relay::storage::memory::MemoryStorage;
 use chat_relay::{Config, ConnectionId, Input, Now, Origin, Output, Relay, RelayIdentity, Secrets};
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::{Frame, ServerFrame};
@@ -12,10 +12,11 @@ use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 
 use crate::kit::{self, Person};
+use crate::store::{self, Store};
 
 pub(crate) const EXPORTER: [u8; 32] = [6; 32];
 
-pub(crate) struct Bench<S = MemoryStorage> {
+pub(crate) struct Bench<S = Store> {
     pub(crate) relay: Relay<S>,
     pub(crate) now: Now,
     next: u64,
@@ -25,7 +26,7 @@ pub(crate) struct Bench<S = MemoryStorage> {
 
 impl Bench {
     pub(crate) fn new(config: Config) -> Self {
-        Self::on(MemoryStorage::default(), config)
+        Self::on(store::open(), config)
     }
 }
 
@@ -64,6 +65,10 @@ impl<S: Storage> Bench<S> {
 
     pub(crate) fn flush(&mut self) {
         self.outputs.extend(self.relay.flush(self.now));
+        while let Some(sync) = self.relay.take_sync() {
+            self.relay.handle(self.now, Input::Synced(sync()));
+            self.outputs.extend(self.relay.flush(self.now));
+        }
     }
 
     pub(crate) fn open(&mut self) -> ConnectionId {

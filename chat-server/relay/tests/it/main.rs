@@ -12,6 +12,7 @@
 mod bench;
 mod full_disk;
 mod kit;
+mod store;
 
 mod accounts;
 mod chance;

@@ -13,6 +13,7 @@ use serde_bytes::ByteBuf;
 
 use crate::bench::Bench;
 use crate::kit::Person;
+use crate::store;
 
 fn claim(account: AccountId) -> ClientMessage {
     ClientMessage::Claim { account: Some(account), name: None, devices: vec![] }
@@ -208,7 +209,7 @@ fn the_directory_cannot_be_crawled_in_a_hurry_and_hides_disabled_accounts() {
     let mut bench = Bench::new(Config::default());
     let (_, a) = bench.reachable("alice");
     let (bob, _) = bench.reachable("bobby");
-    bench.relay.storage().set_disabled(&bob.account, true);
+    store::set_disabled(bench.relay.storage(), &bob.account, true);
     bench.pass_ms(500);
     assert_eq!(found(&mut bench, a, "bobby", 10), Vec::<String>::new());
     assert_eq!(bench.refusal(a, claim(bob.account)), RefusalKind::UnknownUser);

@@ -14,6 +14,7 @@ use serde_bytes::ByteBuf;
 
 use crate::bench::Bench;
 use crate::kit::Person;
+use crate::store;
 
 const ROOM: RoomId = RoomId([4; 16]);
 
@@ -539,7 +540,7 @@ fn heads_that_do_not_fit_the_body_are_refused_whole() {
 fn the_operator_slows_a_room_down_and_closes_it() {
     let mut bench = Bench::new(Config::default());
     let ((_, a), (_, b)) = two_in_a_room(&mut bench, true);
-    bench.relay.storage().slow_room(&ROOM, 5_000);
+    store::slow_room(bench.relay.storage(), &ROOM, 5_000);
     bench.take(Input::Nudged);
     room_with(&mut bench, b, post(2, 1), b"one");
     bench.pass_ms(1_000);
@@ -549,7 +550,7 @@ fn the_operator_slows_a_room_down_and_closes_it() {
         room_with(&mut bench, a, post(number, 1), b"the owner keeps order");
     }
     bench.outputs.clear();
-    bench.relay.storage().close_room(&ROOM);
+    store::close_room(bench.relay.storage(), &ROOM);
     bench.take(Input::Nudged);
     let gone = ServerMessage::RoomPush(RoomPush::Gone { room: ROOM, reason: RoomEnd::Closed });
     for connection in [a, b] {

@@ -1,0 +1,277 @@
+//! The relay as an operator has it: metrics and health, WebSockets, reload, log files, check and restore.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chat_wire::frame::{ClientFrame, Deframer, ServerFrame};
+use chat_wire::limits::FRAME_BYTES_MAX;
+use chat_wire::message::{ClientMessage, ServerMessage};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::admin::admin;
+use crate::client::{Client, is_well, tls_config};
+use crate::kit::{self, Person};
+use crate::program::{Running, program};
+use crate::service::two;
+
+/// A free port of the loopback interface.
+fn free() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn get(address: std::net::SocketAddr, path: &str) -> String {
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: relay\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// A relay with a configuration of its own.
+fn start(dir: &Path, config: &str) -> Running {
+    let file = dir.join("relay.toml");
+    std::fs::write(&file, config).unwrap();
+    Running::start_with_options(&dir.join("data"), "127.0.0.1:0", &["--config", file.to_str().unwrap()])
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < Duration::from_secs(10), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_and_health_are_off_unless_asked_for_and_then_tell_numbers_without_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = free();
+    let relay = start(dir.path(), &format!("metrics = \"{address}\"\n"));
+    let ((_, mut a), (bob, mut b)) = two(relay.place).await;
+    a.send(1, &bob, b"hello").await.unwrap();
+    b.delivery().await;
+    assert!(get(address, "/livez").starts_with("HTTP/1.1 200 OK"));
+    assert!(get(address, "/readyz").contains("ready"));
+    until("the figures", || {
+        let page = get(address, "/metrics");
+        ["messages_accepted_total 1", "messages_delivered_total 1", "logins 2", "sync_seconds_count"]
+            .iter()
+            .all(|figure| page.contains(figure))
+    })
+    .await;
+    let page = get(address, "/metrics");
+    for name in ["alice", "bobby", "127.0.0.1"] {
+        assert!(!page.contains(name), "{name} in {page}");
+    }
+    assert!(get(address, "/secrets").starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_frames_pass_in_a_websocket_and_the_login_is_bound_to_its_tls() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = free();
+    let relay = start(dir.path(), &format!("websocket = \"{address}\"\n"));
+    let ((alice, mut a), (bob, b)) = two(relay.place).await;
+    drop(b);
+    let config = tls_config(relay.place.pin, &[&rustls::version::TLS13]);
+    let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, socket).await.unwrap();
+    let label = chat_wire::message::EXPORTER_LABEL;
+    let exporter = stream.get_ref().1.export_keying_material([0; 32], label, None).unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async("wss://localhost/", stream).await.unwrap();
+    let mut deframer = Deframer::new(FRAME_BYTES_MAX);
+    let mut ask = async |message: Option<ClientMessage>| {
+        if let Some(message) = message {
+            let frame = ClientFrame::new(1, message).encode(FRAME_BYTES_MAX).unwrap();
+            socket.send(Message::Binary(frame)).await.unwrap();
+        }
+        loop {
+            if let Some(bytes) = deframer.next_frame().unwrap() {
+                return ServerFrame::decode(bytes).unwrap();
+            }
+            if let Message::Binary(bytes) = socket.next().await.unwrap().unwrap() {
+                deframer.buffer_mut().extend_from_slice(&bytes);
+            }
+        }
+    };
+    let ready = ask(Some(ClientMessage::Hello { versions: vec![1], features: vec![] })).await.message;
+    let answer = ask(Some(bob.proof(1, &kit::binding(&ready, exporter)))).await.message;
+    assert!(matches!(answer, ServerMessage::LoggedIn { .. }), "{answer:?}");
+    assert!(matches!(ask(None).await.message, ServerMessage::Drained {}));
+    a.send(1, &bob, &[9; 50_000]).await.unwrap();
+    let delivered = ask(None).await;
+    assert!(matches!(delivered.message, ServerMessage::Deliver { seq: 1, .. }));
+    assert_eq!(delivered.body, vec![9; 50_000]);
+    drop(alice);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_websocket_is_closed_there_and_harms_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = free();
+    let relay = start(dir.path(), &format!("websocket = \"{address}\"\n"));
+    let mut honest = Client::connect(relay.place).await;
+    honest.hello().await;
+    for noise in [&b"POST / HTTP/1.1\r\n\r\n"[..], b"\0\0\0\x08not http", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let mut client = Client::connect(crate::client::Place { addr: address, ..relay.place }).await;
+        tokio::io::AsyncWriteExt::write_all(&mut client.stream, noise).await.unwrap();
+        tokio::io::AsyncWriteExt::shutdown(&mut client.stream).await.unwrap();
+        let mut rest = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut client.stream, &mut rest);
+        let _ = tokio::time::timeout(Duration::from_secs(5), read).await.expect("closed");
+    }
+    is_well(&mut honest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_takes_limits_over_for_those_who_are_connected_and_a_mistake_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = start(dir.path(), "");
+    let ((_, mut a), (bob, _b)) = two(relay.place).await;
+    let file = dir.path().join("relay.toml");
+    std::fs::write(&file, "[limits]\nfinds = { burst = 1, per_minute = 1 }\nmailbox_entries = 0\n").unwrap();
+    relay.signal("HUP");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let find = || ClientMessage::Find { query: bob.name.as_str().to_owned(), limit: 1 };
+    for _ in 0..3 {
+        assert!(matches!(a.ask(find()).await, ServerMessage::Found { .. }), "the old limits hold");
+    }
+    std::fs::write(&file, "[limits]\nfinds = { burst = 1, per_minute = 1 }\n").unwrap();
+    relay.signal("HUP");
+    let since = Instant::now();
+    loop {
+        let answer = a.ask(find()).await;
+        if let ServerMessage::Refused(refusal) = answer {
+            assert!(refusal.retry_ms > 0, "it says when to come back");
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "the new limits hold");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hangup_shows_new_connections_another_certificate_and_keeps_the_old_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key);
+        std::fs::write(dir.path().join("cert.pem"), certificate.unwrap().pem()).unwrap();
+        std::fs::write(dir.path().join("key.pem"), key.serialize_pem()).unwrap();
+        name.to_owned()
+    };
+    make("first");
+    let place = |name: &str| dir.path().join(name).display().to_string();
+    let config = format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", place("cert.pem"), place("key.pem"));
+    let relay = start(dir.path(), &config);
+    let mut old = Client::connect(relay.place).await;
+    old.hello().await;
+    make("second");
+    relay.signal("HUP");
+    let since = Instant::now();
+    loop {
+        let place = relay.place;
+        // The client's check of the pin fails by panicking, in a task of its own.
+        if tokio::spawn(async move { Client::connect(place).await }).await.is_err() {
+            break;
+        }
+        assert!(since.elapsed() < Duration::from_secs(5), "the new certificate is shown");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    is_well(&mut old).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_go_into_a_file_as_json_when_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("logs");
+    let config = format!("[log]\nfile = \"{}\"\nformat = \"json\"\nrotation = \"hourly\"\nkeep = 2\n", logs.display());
+    let relay = start(dir.path(), &config);
+    let mut noise = tokio::net::TcpStream::connect(relay.place.addr).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut noise, b"no TLS at all, but long enough to see").await.unwrap();
+    let read = || -> String {
+        let files = std::fs::read_dir(&logs).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+    };
+    until("the line about the connection", || read().contains("no TLS 1.3 handshake")).await;
+    for line in read().lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert!(value["timestamp"].as_str().unwrap().starts_with("20"), "{line}");
+        assert!(!line.contains("127.0.0.1:") || line.contains("accepting"), "{line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_restored_over_what_came_after_it_and_places_are_not_given_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("backup.db"));
+    let file = file.to_str().unwrap();
+    let relay = Running::start(&data);
+    let ((_, mut a), (bob, b)) = two(relay.place).await;
+    drop(b);
+    a.send(1, &bob, b"before").await.unwrap();
+    admin(&data, &["backup", file]).unwrap();
+    a.send(2, &bob, b"after").await.unwrap();
+    assert!(admin(&data, &["restore", file]).unwrap_err().contains("stop it first"));
+    drop(relay);
+    assert!(admin(&data, &["check"]).unwrap().contains("whole"));
+    assert!(admin(&data, &["restore", file]).unwrap().contains("relay-before-restore-1.db"));
+    std::fs::write(dir.path().join("noise"), [7; 9_000]).unwrap();
+    let noise = dir.path().join("noise");
+    assert!(admin(&data, &["restore", noise.to_str().unwrap()]).unwrap_err().contains("damaged or no backup"));
+    let relay = Running::start(&data);
+    let id = Client::relay_id(relay.place).await;
+    let mut b = Client::login(relay.place, &bob).await;
+    assert_eq!(b.drain().await, [(1, Bytes::from("before"))]);
+    let carol = Person::new("carol", id);
+    Client::register(relay.place, &carol).await.send(1, &bob, b"new").await.unwrap();
+    let (place, text) = b.delivery().await;
+    assert_eq!(text, "new");
+    assert!(place > 2, "place 2 belonged to what was lost");
+}
+
+#[test]
+fn a_damaged_database_is_found_and_a_configuration_is_read_without_starting() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    drop(Running::start(&data));
+    let database = rusqlite::Connection::open(data.join("relay.db")).unwrap();
+    database.execute("INSERT INTO pairs (device, id, pair) VALUES (99, x'00', NULL)", []).unwrap();
+    drop(database);
+    std::fs::remove_file(data.join("keys/login.key")).unwrap();
+    let output = program().args(["admin", "--data"]).arg(&data).arg("check").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && said.contains("prekeys without a device") && said.contains("login.key"), "{said}");
+
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chat-server.toml");
+    let check = |arguments: &[&str]| {
+        let mut command = program();
+        command.arg("check-config").args(arguments).stdin(Stdio::null());
+        command
+    };
+    assert!(check(&["--config", sample.to_str().unwrap()]).status().unwrap().success());
+    let mut wrong: Command = check(&[]);
+    let output = wrong.env("CHAT_SERVER_LIMITS__CONNECTIONS", "0").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("CHAT_SERVER_LIMITS__CONNECTIONS"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_that_is_taken_back_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let _relay = Running::start(dir.path());
+    admin(dir.path(), &["invite", "--uses", "3"]).unwrap();
+    let listed = admin(dir.path(), &["invites"]).unwrap();
+    let (id, rest) = listed.split_once('\t').unwrap();
+    assert!(rest.starts_with("3 uses left"), "{listed}");
+    assert!(admin(dir.path(), &["revoke-invite", "zz"]).is_err());
+    admin(dir.path(), &["revoke-invite", id]).unwrap();
+    assert_eq!(admin(dir.path(), &["invites"]).unwrap(), "");
+}
