@@ -7,8 +7,9 @@ use bytes::Bytes;
 use chat_relay::{Config, ConnectionId, Input, Output};
 use chat_wire::error::RefusalKind;
 use chat_wire::frame::{ClientFrame, Frame};
-use chat_wire::ids::{AccountId, BootId, DeviceId, RequestKey, UserName};
-use chat_wire::message::{ClientMessage, ListState, PacketHead, PresenceStatus, ServerMessage};
+use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, RoomId, RoomName, UserName};
+use chat_wire::keys::Signature;
+use chat_wire::message::{AccountAsk, ClientMessage, ListState, PacketHead, PresenceStatus, RoomAsk, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use crate::bench::Bench;
@@ -101,12 +102,67 @@ fn whatever_the_order_of_sends_repeats_acknowledgements_and_disconnections_each_
     }
 }
 
+fn any_account_ask(dice: &mut Dice, person: &Person) -> AccountAsk {
+    let signature = Signature([dice.roll(256) as u8; 64]);
+    let list = ByteBuf::from(person.list.clone());
+    match dice.roll(6) {
+        0 => AccountAsk::Enroll { list, device: DeviceId(2), boot: BootId([1; 16]) },
+        1 => AccountAsk::Recover1 { name: person.name.clone() },
+        2 => AccountAsk::Recover2 { name: person.name.clone(), signature },
+        3 => AccountAsk::NewPassword1 { request: ByteBuf::from(dice.bytes(32)) },
+        4 => AccountAsk::NewPassword2 {
+            login: ByteBuf::from(dice.bytes(192)),
+            kp: 1,
+            list,
+            vault: ByteBuf::from(dice.bytes(40)),
+            expected: dice.roll(3),
+            version: dice.roll(u64::MAX),
+            device: None,
+        },
+        _ => AccountAsk::Delete { signature },
+    }
+}
+
+/// Something about one of two rooms, half of it sensible.
+fn any_room_ask(dice: &mut Dice, someone: DeviceAddress) -> RoomAsk {
+    let number = dice.roll(2) as u8;
+    let (room, key) = (RoomId([number; 16]), RequestKey([dice.roll(30) as u8; 16]));
+    let name = RoomName::parse(&format!("room{number}")).unwrap();
+    let devices = |dice: &mut Dice| (0..dice.roll(3)).map(|_| someone).collect::<Vec<_>>();
+    match dice.roll(14) {
+        0 | 1 => RoomAsk::Create { key, room, name, public: dice.roll(2) == 0, owned: true, topic: None },
+        2 => RoomAsk::List { joined: dice.roll(2) == 0, after: None, limit: u16::MAX },
+        3 => RoomAsk::Info { name },
+        4 => RoomAsk::GroupInfo { room },
+        5 | 6 => RoomAsk::Commit {
+            key,
+            room,
+            base: dice.roll(3),
+            contest: dice.roll(3) == 0,
+            added: devices(dice),
+            removed: devices(dice),
+            topic: None,
+            owner: (dice.roll(4) == 0).then_some(someone.account),
+            commit_len: dice.roll(100) as u32,
+            group_info_len: dice.roll(100) as u32,
+            welcomes: vec![],
+        },
+        7 => RoomAsk::Post { key, room, epoch: dice.roll(u64::MAX) },
+        8 => RoomAsk::Post { key, room, epoch: dice.roll(3) },
+        9 => RoomAsk::Leave { key, room },
+        10 => RoomAsk::Delete { room },
+        11 => RoomAsk::Open { room, after: dice.roll(u64::MAX) },
+        12 => RoomAsk::ClaimKeyPackages { account: someone.account, devices: vec![] },
+        _ => RoomAsk::Lists { room, wanted: vec![ListState { account: someone.account, seq: dice.roll(u64::MAX) }] },
+    }
+}
+
 /// Some message, half of it sensible.
 fn any_message(dice: &mut Dice, people: &[Person]) -> (ClientMessage, Bytes) {
     let person = &people[dice.roll(people.len() as u64) as usize];
     let account = if dice.roll(4) == 0 { AccountId([dice.roll(256) as u8; 32]) } else { person.account };
     let device = DeviceId(1 + dice.roll(3) as u32);
-    let address = chat_wire::ids::DeviceAddress { account, device };
+    let address = DeviceAddress { account, device };
     let size = dice.roll(300);
     let body = Bytes::from(dice.bytes(size));
     let packets = (0..dice.roll(3)).map(|_| PacketHead { to: address, len: dice.roll(300) as u32 }).collect();
@@ -115,7 +171,7 @@ fn any_message(dice: &mut Dice, people: &[Person]) -> (ClientMessage, Bytes) {
         let len = dice.roll(400);
         ByteBuf::from(dice.bytes(len))
     };
-    let message = match dice.roll(20) {
+    let message = match dice.roll(36) {
         0 => ClientMessage::Hello { versions: vec![dice.roll(3) as u16], features: vec![] },
         1 => ClientMessage::Register1 { name: person.name.clone(), request: bytes(dice), invite: None },
         2 => person.register2([dice.roll(256) as u8; 192]),
@@ -136,7 +192,9 @@ fn any_message(dice: &mut Dice, people: &[Person]) -> (ClientMessage, Bytes) {
         16 => ClientMessage::PutRecord { expected: dice.roll(3), version: dice.roll(u64::MAX) },
         17 => ClientMessage::GetRecord {},
         18 => ClientMessage::GetVault {},
-        _ => ClientMessage::Logout {},
+        19 => ClientMessage::Logout {},
+        20 => ClientMessage::Account(any_account_ask(dice, person)),
+        _ => ClientMessage::Room(any_room_ask(dice, address)),
     };
     (message, body)
 }
