@@ -22,8 +22,8 @@ const UPDATE: &[&[&str]] = &[
     &["chats"],
     &["forms"],
     &["account", "compose", "files", "list", "people", "rooms"],
-    &["commands", "messages", "sheets"],
-    &["door", "menu"],
+    &["commands", "menu", "sheets"],
+    &["door", "messages"],
     &["client"],
 ];
 

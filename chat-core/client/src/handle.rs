@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chat_core::engine::{Answer, Command, Failure, Message, Query, Reply};
 use chat_core::identity::password::Assessment;
-use chat_wire::ids::UserName;
+use chat_wire::ids::{RoomName, UserName};
 use tokio::sync::oneshot;
 
 use crate::auth;
@@ -222,6 +222,9 @@ impl Client {
 
 /// A conversation's name in its normal form.
 fn conversation_name(text: &str) -> Result<String, StoreError> {
+    if text.starts_with('#') {
+        return RoomName::parse(text).map(|name| name.to_string()).map_err(|_| StoreError::Name);
+    }
     match UserName::parse(text) {
         Ok(name) => Ok(name.as_str().to_owned()),
         Err(_) => Err(StoreError::Name),

@@ -67,12 +67,12 @@ mod transport;
 
 pub use chat_core::engine::{
     AccountCommand, Alarm, AlarmKind, Answer, Command, Contact, Conversation, Device, Event, Failure, FailureKind,
-    FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reply, Request, SafetyNumber,
-    SafetyProof, Status,
+    FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reply, Request, Role, RoomCommand,
+    RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply, RoomSummary, SafetyNumber, SafetyProof, Status,
 };
 pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;
-pub use chat_wire::ids::{AccountId, DeviceId, MessageId, UserName, UserNameError};
+pub use chat_wire::ids::{AccountId, DeviceId, MessageId, RoomName, UserName, UserNameError};
 pub use chat_wire::message::PresenceStatus;
 pub use config::{
     Ack, Config, Kept, Passphrase, Pin, PinError, RELAY_PORT, RelayAddress, RelayAddressError, StoreKey, Trust,

@@ -71,7 +71,10 @@ fn happen(desk: &mut Desk, event: Event) {
         Event::Presence(n, online) => {
             desk.presence(NAMES[n], if online { Availability::Online } else { Availability::Offline });
         }
-        Event::Typing(n, active) => desk.tell(Msg::Typing { chat: Name::new(NAMES[n]), active }),
+        Event::Typing(n, active) => {
+            let name = Name::new(NAMES[n]);
+            desk.tell(Msg::Typing { chat: name.clone(), who: name, active });
+        }
         Event::Pass(ms) => desk.pass(ms),
         Event::Woken => desk.tell(Msg::Woken),
         Event::Start => desk.started(),

@@ -196,6 +196,9 @@ pub enum Action {
     Cancel,
     OpenFile,
     NextChoice,
+    React,
+    EditMessage,
+    DeleteMessage,
     Reload,
 }
 
@@ -319,6 +322,9 @@ pub const TABLE: &[Spec] = &[
     row(A::Reply, S::Messages, "reply", &["r"]).tells("reply", "answer this message"),
     row(A::Copy, S::Messages, "copy", &["y"]).tells("copy", "copy the text to the clipboard"),
     row(A::Expand, S::Messages, "open", &["enter", "o"]).tells("open", "show a long message whole; send a failed one again"),
+    row(A::React, S::Messages, "react", &["e"]).tells("react", "say what you think of it"),
+    row(A::EditMessage, S::Messages, "edit", &["E"]).tells("edit", "change the text of your message"),
+    row(A::DeleteMessage, S::Messages, "delete", &["d"]).tells("delete", "take the message back"),
     row(A::Save, S::Messages, "save", &["s"]).tells("", "save the file of this message").or("/save", "[PATH]"),
     row(A::ToComposer, S::Messages, "to-composer", &["esc", "i"]).tells("write", "back to writing"),
     row(A::ToList, S::Messages, "to-list", &["left", "h"]).tells("chats", "to the list of chats"),

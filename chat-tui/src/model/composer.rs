@@ -31,6 +31,8 @@ pub struct Composer {
     area: TextArea<'static>,
     /// What it answers.
     pub reply: Option<Quote>,
+    /// The own message whose text is being changed, and what was written before.
+    pub editing: Option<(MsgId, String)>,
     /// The draft as it lies on disk.
     pub saved: String,
     /// A timer will bring the draft to disk.
@@ -43,7 +45,15 @@ pub struct Composer {
 
 impl Default for Composer {
     fn default() -> Self {
-        Self { area: input::area(""), reply: None, saved: String::new(), saving: false, touched: false, earlier: None }
+        Self {
+            area: input::area(""),
+            reply: None,
+            editing: None,
+            saved: String::new(),
+            saving: false,
+            touched: false,
+            earlier: None,
+        }
     }
 }
 
@@ -77,6 +87,21 @@ impl Composer {
         self.set("");
         (self.touched, self.earlier) = (true, None);
         draft
+    }
+
+    /// Begins to change the text of an own message.
+    pub fn edit(&mut self, id: MsgId, text: &str) {
+        let before = self.editing.take().map_or_else(|| self.text(), |(_, before)| before);
+        self.editing = Some((id, before));
+        self.set(text);
+        self.touched = true;
+    }
+
+    /// No longer changes a message: what was written before is back.
+    pub fn stop_editing(&mut self) -> Option<MsgId> {
+        let (id, before) = self.editing.take()?;
+        self.set(&before);
+        Some(id)
     }
 
     /// Takes a key; tells whether the text changed.

@@ -106,6 +106,17 @@ pub enum RoomAsk {
     SetTopic { room: Name, topic: String },
 }
 
+/// About a message that is there.
+#[derive(Debug, PartialEq)]
+pub enum MessageAsk {
+    /// Another text for an own one.
+    Edit { id: MsgId, text: String },
+    /// Takes one back, for everybody or on one's own devices.
+    Delete { id: MsgId, for_everyone: bool },
+    /// What one thinks of it; empty takes it back.
+    React { id: MsgId, sign: String },
+}
+
 /// About files.
 #[derive(Debug, PartialEq)]
 pub enum FileAsk {
@@ -123,6 +134,8 @@ pub enum FileAsk {
     Resume(MsgId),
     /// Gives one up.
     Cancel(MsgId),
+    /// Whether a pasted text is the path of a file.
+    Probe(SafeText),
     /// What a path that is being typed may become.
     Complete { typed: String, number: u64 },
 }
@@ -182,6 +195,8 @@ pub enum Request {
     Room(RoomAsk),
     /// About files.
     File(FileAsk),
+    /// About a message.
+    Message(MessageAsk),
 }
 
 /// What comes back after a while.

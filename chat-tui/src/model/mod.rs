@@ -21,7 +21,9 @@ mod when;
 pub use chat::{Chat, Lookup};
 pub use composer::{Composer, Draft, Quote};
 pub use door::{CodeStage, CodeWords, Door, Field, Gaps, Mode, RelayCheck};
-pub use effect::{AccountAsk, Effect, Effects, FileAsk, NewAccount, Page, Recovery, Request, RoomAsk, SignIn, Timer};
+pub use effect::{
+    AccountAsk, Effect, Effects, FileAsk, MessageAsk, NewAccount, Page, Recovery, Request, RoomAsk, SignIn, Timer,
+};
 pub use form::{Form, FormField, FormKind, Value};
 pub use input::{Input, Secret};
 pub use msg::{

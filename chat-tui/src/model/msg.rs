@@ -133,6 +133,8 @@ pub enum FileNews {
     Saved { id: MsgId, path: SafeText },
     /// One was not sent or saved.
     Failed { id: Option<MsgId>, what: SafeText, problem: Problem },
+    /// Whether a pasted text is the path of a file.
+    Probed { text: SafeText, is_file: bool },
     /// What a path may become: all that it begins, and their common beginning.
     Paths { number: u64, common: String, choices: Vec<SafeText> },
 }
@@ -213,7 +215,7 @@ pub enum Msg {
     /// An own message got further.
     Receipt { chat: Name, receipt: Receipt },
     /// Somebody types or no longer does.
-    Typing { chat: Name, active: bool },
+    Typing { chat: Name, who: Name, active: bool },
     /// Somebody came or went.
     Presence { name: Name, availability: super::Availability },
     /// A stranger wrote.

@@ -53,6 +53,10 @@ pub enum MenuKind {
     Presence,
     /// What can be set.
     Settings,
+    /// What one thinks of a message.
+    React(MsgId),
+    /// For whom a message is taken back.
+    Delete(MsgId),
 }
 
 /// What a row of a menu does.
@@ -70,6 +74,13 @@ pub enum ItemKind {
     Jump(Name, MsgId),
     /// Sets what contacts see.
     Presence(super::Availability),
+    /// Says what one thinks of a message; empty takes it back.
+    React(String),
+    /// Takes a message back, for everybody or here.
+    Delete {
+        /// For everybody.
+        for_everyone: bool,
+    },
 }
 
 /// A row of a menu.
@@ -159,8 +170,6 @@ pub enum AskKind {
     DeleteRoom(Name),
     /// Puts somebody out of a room.
     Kick(Name, Name),
-    /// Deletes a message, for everybody or here only.
-    DeleteMessage(Name, MsgId),
 }
 
 /// A question.

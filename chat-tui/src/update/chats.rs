@@ -57,7 +57,7 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
         return;
     }
     leave(model, out);
-    let known = model.roster.row(name).is_some_and(|r| r.known) || model.is_me(name);
+    let known = model.roster.row(name).is_some_and(|r| r.known) || model.is_me(name) || name.is_room();
     let now_ms = model.now.ms;
     let first = !model.chats.contains_key(name);
     let chat = model.chats.entry(name.clone()).or_default();
@@ -154,7 +154,8 @@ pub(super) fn note(model: &mut Model, name: &Name, told: (SafeText, When), mood:
 /// Keeps what is written, when it changed.
 pub(super) fn save_draft(model: &mut Model, out: &mut Effects, name: &Name) {
     let Some(chat) = model.chats.get_mut(name) else { return };
-    let text = chat.composer.text();
+    // While a message is changed, what was written before it is the draft.
+    let text = chat.composer.editing.as_ref().map_or_else(|| chat.composer.text(), |(_, before)| before.clone());
     chat.composer.saving = false;
     if text == chat.composer.saved {
         return;
@@ -234,6 +235,7 @@ pub(super) fn mark_read(model: &mut Model, out: &mut Effects, name: &Name, id: M
     let read = entries_read(entries, at, row);
     row.unread = if complete { left.try_into().unwrap_or(u64::MAX) } else { row.unread.saturating_sub(read) };
     row.first_unread = next.filter(|_| row.unread > 0);
+    row.mentions = if row.unread > 0 { row.mentions } else { 0 };
     ask(out, Request::MarkRead { chat: name.clone(), id });
 }
 

@@ -66,7 +66,11 @@ fn keep_what_only_the_screen_knows(model: &mut Model, rows: Vec<Row>) {
         }
     }
     for row in &mut all {
-        row.changed |= model.roster.row(&row.name).is_some_and(|old| old.changed);
+        if let Some(old) = model.roster.row(&row.name) {
+            (row.changed, row.stopped) = (row.changed || old.changed, row.stopped || old.stopped);
+            row.mentions = if row.unread > 0 { old.mentions } else { 0 };
+            row.topic = row.topic.take().or_else(|| old.topic.clone());
+        }
         if row.known
             && let Some(chat) = model.chats.get_mut(&row.name)
         {
@@ -147,7 +151,9 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     let Arrival { chat: name, mut entry } = arrival;
     entry.serial = model.next_number();
     let looking = model.focused && model.open_name() == Some(&name);
-    if !entry.own {
+    let named = name.is_room() && model.me.as_ref().is_some_and(|me| names(entry.text.as_str(), &me.name));
+    // A room rings for whom it names only.
+    if !entry.own && (named || !name.is_room()) {
         notify(model, out, &entry.author, Some(&entry.text));
     }
     let row = model.roster.row_mut(&name);
@@ -159,6 +165,7 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     if !entry.own {
         row.unread += 1;
         row.first_unread = row.first_unread.or(entry.id);
+        row.mentions += u64::from(named);
     }
     model.roster.strangers.retain(|s| s.name != name);
     model.roster.sort();
@@ -181,6 +188,14 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
         Some(divider) => divider.count += 1,
         None => chat.timeline.divider = Some(Divider { before: serial, count: 1 }),
     }
+}
+
+/// Whether a text names somebody: `@name`, with punctuation around it or none.
+fn names(text: &str, who: &Name) -> bool {
+    let bare = |word: &str| {
+        word.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '_' | '-')).to_lowercase()
+    };
+    text.split_whitespace().any(|word| bare(word).strip_prefix('@').is_some_and(|name| name == who.as_str()))
 }
 
 /// Least time between two notes of the terminal: a burst rings once.
@@ -241,10 +256,12 @@ pub(super) fn not_queued(model: &mut Model, out: &mut Effects, serial: u64, name
 }
 
 /// Somebody types or no longer does.
-pub(super) fn typing(model: &mut Model, out: &mut Effects, name: &Name, active: bool) {
+pub(super) fn typing(model: &mut Model, out: &mut Effects, name: &Name, who: Option<Name>) {
     let number = model.next_number();
     let Some(chat) = model.chats.get_mut(name) else { return };
+    let active = who.is_some();
     chat.typing = active.then_some(number);
+    chat.typist = who.filter(|_| name.is_room());
     if active {
         out.push(crate::model::Effect::After { ms: TYPING_ENDS_MS, timer: Timer::TypingEnds(name.clone(), number) });
     }
@@ -307,6 +324,9 @@ pub(super) fn draft(model: &mut Model, name: &Name, text: &SafeText) {
 /// Somebody's identity changed: told in the list, in the chat and below, louder when it was compared.
 pub(super) fn identity_changed(model: &mut Model, out: &mut Effects, name: &Name, change: Change) {
     let words = account::words(name, change);
+    if model.is_me(name) {
+        return complain(model, out, "The relay contradicted itself about your own account; the evidence is kept.");
+    }
     let now = model.now;
     let row = model.roster.row_mut(name);
     if change != Change::Device {

@@ -1,10 +1,13 @@
 //! Writing: keys of the composer, pastes, sending.
 
+use std::collections::BTreeSet;
+
 use super::chats::{self, ask, complain};
+use super::forms;
 use crate::keymap::{self, Action, Key};
 use crate::model::{
-    Draft, Effect, Effects, Entry, Focus, Lookup, Model, MsgId, Name, Overlay, Page, Paste, Preview, Problem, Quote,
-    Request, Status, Timer, Typing, When,
+    Draft, Effect, Effects, Entry, FileAsk, Focus, FormKind, Lookup, MessageAsk, Model, MsgId, Name, Overlay, Page,
+    Paste, Preview, Problem, Quote, Request, Status, Timer, Typing, When,
 };
 use crate::text::SafeText;
 
@@ -41,7 +44,7 @@ pub(super) fn key(model: &mut Model, out: &mut Effects, key: Key) {
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
     match action {
         Action::Earlier | Action::Later => history(model, action),
-        Action::Complete => complete(model),
+        Action::Complete => complete(model, out),
         Action::ToMessages => to_messages(model),
         _ => match model.composer_mut().act(action) {
             Some(true) => changed(model, out),
@@ -53,7 +56,7 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
 }
 
 fn to_messages(model: &mut Model) {
-    if model.composer_mut().reply.take().is_some() {
+    if model.composer_mut().stop_editing().is_some() || model.composer_mut().reply.take().is_some() {
         return;
     }
     if let Some(chat) = model.open_chat_mut() {
@@ -79,8 +82,12 @@ fn history(model: &mut Model, action: Action) {
 }
 
 /// Completes a command or a name to what all candidates have in common.
-fn complete(model: &mut Model) {
+fn complete(model: &mut Model, out: &mut Effects) {
     let line = model.composer().before_cursor();
+    if let Some(typed) = path_of(&line) {
+        let number = model.next_number();
+        return ask(out, Request::File(FileAsk::Complete { typed: typed.to_owned(), number }));
+    }
     let word = line.rsplit(' ').next().unwrap_or_default().to_owned();
     let candidates: Vec<String> = if word.starts_with('/') && word == line {
         keymap::slashes(&word).map(|(_, s)| s.name.to_owned()).collect()
@@ -88,7 +95,10 @@ fn complete(model: &mut Model) {
         let bare = word.strip_prefix('@').unwrap_or(&word);
         let at = if bare.len() < word.len() { "@" } else { "" };
         let starts = |n: &&str| !bare.is_empty() && n.starts_with(&bare.to_lowercase());
-        model.roster.rows().iter().map(|r| r.name.as_str()).filter(starts).map(|n| format!("{at}{n}")).collect()
+        let written = model.open_chat().into_iter().flat_map(|c| c.timeline.entries()).filter(|e| e.notice.is_none());
+        let names = model.roster.rows().iter().map(|r| &r.name).chain(written.map(|e| &e.author));
+        let names: BTreeSet<&str> = names.map(Name::as_str).filter(starts).collect();
+        names.into_iter().map(|n| format!("{at}{n}")).collect()
     };
     let whole = match candidates.as_slice() {
         [] => return,
@@ -97,6 +107,23 @@ fn complete(model: &mut Model) {
     };
     if whole.len() > word.len() {
         model.composer_mut().complete(&word, &whole);
+    }
+}
+
+/// The path behind a command that takes one.
+fn path_of(line: &str) -> Option<&str> {
+    let (command, path) = line.split_once(' ')?;
+    ["/file", "/save"].contains(&command).then_some(path)
+}
+
+/// What a path behind a command may become.
+pub(super) fn completed(model: &mut Model, common: &str) {
+    let line = model.composer().text();
+    if let Some(path) = path_of(&line)
+        && common.len() > path.len()
+    {
+        let command = line.strip_suffix(path).unwrap_or_default();
+        model.composer_mut().set(&format!("{command}{common}"));
     }
 }
 
@@ -146,6 +173,10 @@ pub(super) fn typing_timer(model: &mut Model, out: &mut Effects, name: Name) {
 /// A paste into the composer: small ones at once, big ones after a question.
 pub(super) fn paste(model: &mut Model, out: &mut Effects, raw: &str) {
     let text = SafeText::body(raw);
+    if looks_like_a_path(text.as_str()) && model.open_chat().is_some() {
+        // A file that was dragged here comes as its path.
+        return ask(out, Request::File(FileAsk::Probe(text)));
+    }
     let lines = text.as_str().split('\n').count();
     if lines > PASTE_LINES_MAX || text.as_str().len() > PASTE_BYTES_MAX {
         model.overlays.push(Overlay::Paste(Paste { text, lines }));
@@ -154,6 +185,25 @@ pub(super) fn paste(model: &mut Model, out: &mut Effects, raw: &str) {
     model.focus = Focus::Composer;
     model.composer_mut().insert(&text);
     changed(model, out);
+}
+
+/// Whether a pasted text may be the path of a file: one line that begins at the root or at home.
+fn looks_like_a_path(text: &str) -> bool {
+    let bare = text.trim().trim_start_matches(['\'', '"']);
+    !text.trim().contains('\n')
+        && ["/", "~/", "file://"].iter().any(|start| bare.starts_with(start) && bare.len() > start.len())
+}
+
+/// What a pasted text turned out to be: a file is offered to be sent, anything else is only text.
+pub(super) fn probed(model: &mut Model, out: &mut Effects, text: &SafeText, is_file: bool) {
+    match model.open_name().cloned().filter(|_| is_file) {
+        Some(name) => forms::open_with(model, FormKind::SendFile(name), text.as_str().trim()),
+        None => {
+            model.focus = Focus::Composer;
+            model.composer_mut().insert(text);
+            changed(model, out);
+        }
+    }
 }
 
 /// What to do with a big paste.
@@ -174,6 +224,12 @@ pub(super) fn decide_paste(model: &mut Model, out: &mut Effects, action: Action)
 pub(super) fn send(model: &mut Model, out: &mut Effects) -> Sent {
     let text = model.composer().text();
     if text.trim().is_empty() {
+        return Sent::Done;
+    }
+    if model.composer().editing.is_some() {
+        if let Some(id) = model.composer_mut().stop_editing() {
+            ask(out, Request::Message(MessageAsk::Edit { id, text }));
+        }
         return Sent::Done;
     }
     if text.starts_with('/') && !text.starts_with("//") {

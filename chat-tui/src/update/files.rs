@@ -118,10 +118,9 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
             }
             complain(model, out, &format!("{what}: {}", problem.sentence()));
         }
+        FileNews::Probed { .. } => {}
         FileNews::Paths { number: _, common, choices } => {
-            if !forms::completed(model, &common) {
-                model.composer_mut().set(&format!("/file {common}"));
-            }
+            let _ = forms::completed(model, &common);
             if choices.len() > 1 {
                 let names: Vec<&str> = choices.iter().map(SafeText::as_str).collect();
                 toast(model, out, &names.join("  "));

@@ -9,8 +9,8 @@ use super::forms::is_name;
 use super::people;
 use crate::keymap::{Action, Key, Scope};
 use crate::model::{
-    Availability, Effects, Focus, Help, Item, ItemKind, Menu, MenuKind, Model, Name, Overlay, Page, Person, Problem,
-    Request, Row, SearchHit,
+    Availability, Effects, Focus, Help, Item, ItemKind, Menu, MenuKind, MessageAsk, Model, MsgId, Name, Overlay, Page,
+    Person, Problem, Request, Row, SearchHit,
 };
 use crate::text::SafeText;
 use crate::theme::Role;
@@ -106,6 +106,10 @@ pub(super) fn choose_row(model: &mut Model, out: &mut Effects, row: usize) -> Op
 fn choose(model: &mut Model, out: &mut Effects) -> Option<Action> {
     let Some(Overlay::Menu(menu)) = model.overlays.last_mut() else { return None };
     let kind = menu.marked().map(|i| i.kind.clone())?;
+    let target = match menu.kind {
+        MenuKind::React(id) | MenuKind::Delete(id) => Some(id),
+        _ => None,
+    };
     if let ItemKind::Find(query) = kind {
         (menu.number, menu.waiting) = (menu.number + 1, true);
         ask(out, Request::Find { query, number: menu.number });
@@ -125,6 +129,16 @@ fn choose(model: &mut Model, out: &mut Effects) -> Option<Action> {
             chats::load(model, out, &name, Page::Around(id));
         }
         ItemKind::Presence(availability) => people::set_presence(model, out, availability),
+        ItemKind::React(sign) => {
+            if let Some(id) = target {
+                ask(out, Request::Message(MessageAsk::React { id, sign }));
+            }
+        }
+        ItemKind::Delete { for_everyone } => {
+            if let Some(id) = target {
+                ask(out, Request::Message(MessageAsk::Delete { id, for_everyone }));
+            }
+        }
         ItemKind::Find(_) => {}
     }
     None
@@ -142,6 +156,11 @@ fn refresh(model: &mut Model, out: &mut Effects) {
             put(model, items);
         }
         MenuKind::Presence => put(model, presence()),
+        MenuKind::React(_) => put(model, reactions(&query)),
+        MenuKind::Delete(id) => {
+            let items = deletions(model, id);
+            put(model, items);
+        }
         MenuKind::Settings => {
             let items = settings(model);
             put(model, items);
@@ -251,6 +270,44 @@ fn presence() -> Vec<Item> {
         row(Availability::Away, "away", "contacts see that you are not looking"),
         row(Availability::Invisible, "invisible", "contacts see you offline"),
     ]
+}
+
+/// Signs that are wanted most, and their names for the search.
+const SIGNS: [(&str, &str); 10] = [
+    ("👍", "yes, good"),
+    ("❤\u{fe0f}", "love"),
+    ("😂", "laughing"),
+    ("🎉", "celebrating"),
+    ("😮", "surprised"),
+    ("😢", "sad"),
+    ("🙏", "thanks"),
+    ("👀", "looking"),
+    ("✅", "done"),
+    ("👎", "no, bad"),
+];
+
+/// What one may think of a message: the usual signs, another one that is typed, or nothing any more.
+fn reactions(query: &str) -> Vec<Item> {
+    let wanted = query.trim();
+    let sign = |sign: &str, label: &str| item(ItemKind::React(sign.to_owned()), &format!("{sign}  {label}"), "");
+    let mut items: Vec<Item> = Vec::new();
+    if !wanted.is_empty() && !wanted.is_ascii() && wanted.graphemes(true).count() == 1 {
+        items.push(sign(wanted, "this one"));
+    }
+    let fits = |label: &str| label.contains(&wanted.to_lowercase());
+    items.extend(SIGNS.iter().filter(|(_, label)| fits(label)).map(|(text, label)| sign(text, label)));
+    items.push(item(ItemKind::React(String::new()), "take mine back", ""));
+    items
+}
+
+/// For whom a message can be taken back: for everybody only by who wrote it.
+fn deletions(model: &Model, id: MsgId) -> Vec<Item> {
+    let chat = model.open_chat();
+    let own = chat.and_then(|c| c.timeline.find(id).and_then(|s| c.timeline.entry(s))).is_some_and(|e| e.own);
+    let everyone =
+        item(ItemKind::Delete { for_everyone: true }, "for everybody", "their devices are asked to forget it");
+    let here = item(ItemKind::Delete { for_everyone: false }, "for you", "it stays with everybody else");
+    if own { vec![everyone, here] } else { vec![here] }
 }
 
 /// What can be set, and how it stands.

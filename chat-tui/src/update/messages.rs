@@ -1,9 +1,9 @@
 //! Walking through messages.
 
 use super::chats::{self, complain, toast};
-use super::compose;
+use super::{compose, menu};
 use crate::keymap::Action;
-use crate::model::{Effect, Effects, Focus, Model, Page, Place, Status};
+use crate::model::{Effect, Effects, Focus, MenuKind, Model, MsgId, Page, Place, Status};
 
 /// Does an action on the messages of the open chat; tells whether it was one.
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
@@ -19,6 +19,9 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
         Action::Reply => reply(model, out),
         Action::Copy => copy(model, out),
         Action::Expand => expand(model, out),
+        Action::EditMessage => edit(model, out),
+        Action::React => menu_on(model, out, MenuKind::React),
+        Action::DeleteMessage => menu_on(model, out, MenuKind::Delete),
         Action::FirstUnread => first_unread(model, out),
         Action::ToComposer => to_composer(model),
         _ => return false,
@@ -80,6 +83,30 @@ fn reply(model: &mut Model, out: &mut Effects) {
         }
         Some(None) => complain(model, out, "This message is not sent yet."),
         None => {}
+    }
+}
+
+/// Changes the marked message where one writes.
+fn edit(model: &mut Model, out: &mut Effects) {
+    let Some(chat) = model.open_chat_mut() else { return };
+    let Some(entry) = chat.timeline.selected_entry() else { return };
+    let plain = entry.notice.is_none() && !entry.deleted && !entry.unknown;
+    match entry.id.filter(|_| entry.own && plain) {
+        Some(id) => {
+            let text = entry.text.as_str().to_owned();
+            chat.composer.edit(id, &text);
+            to_composer(model);
+        }
+        None => complain(model, out, "Only your own messages can be changed, once they are sent."),
+    }
+}
+
+/// Puts a menu about the marked message on top.
+fn menu_on(model: &mut Model, out: &mut Effects, kind: fn(MsgId) -> MenuKind) {
+    let entry = model.open_chat().and_then(|c| c.timeline.selected_entry());
+    match entry.filter(|e| e.notice.is_none() && !e.deleted).and_then(|e| e.id) {
+        Some(id) => menu::open(model, out, kind(id), ""),
+        None => complain(model, out, "That does not work on this one."),
     }
 }
 

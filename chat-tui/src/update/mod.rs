@@ -21,8 +21,8 @@ mod sheets;
 
 use crate::keymap::{self, Action, Code, Key, Scope};
 use crate::model::{
-    AskKind, Configured, Effect, Effects, Focus, Hit, Link, Model, Msg, Open, Overlay, Page, Pointer, Screen, Shown,
-    Timer, When,
+    AskKind, Configured, Effect, Effects, FileNews, Focus, Hit, Link, Model, Msg, Open, Overlay, Page, Pointer, Screen,
+    Shown, Timer, When,
 };
 
 /// Lines that one notch of the wheel scrolls.
@@ -98,7 +98,7 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::Queued { serial, chat, id, when } => compose::queued(model, serial, &chat, (id, when)),
         Msg::NotQueued { serial, chat, problem } => client::not_queued(model, out, serial, &chat, problem),
         Msg::Receipt { chat, receipt } => client::receipt(model, &chat, receipt),
-        Msg::Typing { chat, active } => client::typing(model, out, &chat, active),
+        Msg::Typing { chat, who, active } => client::typing(model, out, &chat, active.then_some(who)),
         Msg::Presence { name, availability } => client::presence(model, &name, availability),
         Msg::Asked(stranger) => client::asked(model, out, stranger),
         Msg::IdentityChanged { name, change } => client::identity_changed(model, out, &name, change),
@@ -113,6 +113,8 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::Form(result) => forms::done(model, out, *result),
         Msg::Account(news) => account::news(model, out, news),
         Msg::Room(news) => rooms::news(model, out, news),
+        Msg::File(FileNews::Probed { text, is_file }) => compose::probed(model, out, &text, is_file),
+        Msg::File(FileNews::Paths { common, .. }) if model.overlays.is_empty() => compose::completed(model, &common),
         Msg::File(news) => files::news(model, out, news),
         _ => {}
     }

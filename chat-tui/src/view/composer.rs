@@ -32,7 +32,7 @@ pub(super) fn height(model: &Model, area: Rect) -> u16 {
     probe.move_cursor(CursorMove::End);
     let text = u16::try_from(probe.screen_cursor().row + 1).unwrap_or(u16::MAX);
     let most = (area.height / 3).max(1);
-    1 + u16::from(composer.reply.is_some()) + text.min(most)
+    1 + u16::from(composer.reply.is_some() || composer.editing.is_some()) + text.min(most)
 }
 
 /// Draws rule, quote and text.
@@ -40,7 +40,10 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let composer = model.composer();
     canvas.rule(area, 0);
     let mut text = lines(area, 1, area.height);
-    if let Some(quote) = &composer.reply {
+    if composer.editing.is_some() {
+        canvas.text(until(from(text, 1), 1), 0, "✎ changing your message; Esc leaves it as it was", Role::Quote);
+        text = lines(text, 1, text.height);
+    } else if let Some(quote) = &composer.reply {
         let whom = match &quote.known {
             Some((author, text)) if model.is_me(author) => format!("↳ you: {text}"),
             Some((author, text)) => format!("↳ {author}: {text}"),

@@ -2,13 +2,14 @@
 //! here and now, in order; the answer comes back as a message. Nothing here waits.
 
 mod account;
+mod rooms;
 
 use std::future::Future;
 
 use chat_client::zeroize::Zeroizing;
 use chat_client::{
     Answer, Client, Command, Credentials, Failure, HistoryPage, HistoryPart, MessageSearch, Password, Pin,
-    PresenceStatus, Query, Registration, RelayAddress, RelayTrust, Reply, UserName,
+    PresenceStatus, Query, Registration, RelayAddress, RelayTrust, Reply, RoomCommand, RoomReply, UserName,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -90,6 +91,7 @@ impl Hands {
             Request::Register(account) => self.register(*account),
             Request::SignIn(account) => self.sign_in(*account),
             Request::Account(asked) => self.account(asked),
+            Request::Room(asked) => self.room(asked),
             other => self.small(other),
         }
     }
@@ -143,10 +145,11 @@ impl Hands {
     fn start(&self) {
         let (status, contacts) = (self.client.query(Query::Status), self.client.query(Query::Contacts));
         let (requests, chats) = (self.client.query(Query::Requests), self.client.conversations());
+        let rooms = self.client.run(Command::Room(RoomCommand::List { joined: Some(true) }));
         let client = self.client.clone();
         self.then(
-            async move { (status.await, contacts.await, requests.await, chats.await) },
-            move |(status, contacts, requests, chats)| {
+            async move { ((status.await, contacts.await), (requests.await, chats.await, rooms.await)) },
+            move |((status, contacts), (requests, chats, rooms))| {
                 let relay = client.connection().relay.map(|r| SafeText::line(&r.to_string()));
                 let mut started = Started { relay, ..Started::default() };
                 if let Ok(Answer::Status(status)) = status {
@@ -166,6 +169,9 @@ impl Hands {
                     started.strangers = requests.iter().map(intake::stranger).collect();
                 }
                 started.rows = intake::rows(chats.unwrap_or_default(), contacts);
+                if let Ok(Reply::Room(RoomReply::Rooms(rooms))) = rooms {
+                    rooms.into_iter().for_each(|room| intake::add_room(&mut started.rows, room));
+                }
                 Msg::Started(Box::new(started))
             },
         );

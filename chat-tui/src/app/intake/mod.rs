@@ -2,6 +2,7 @@
 //! [`SafeText`], and times become local.
 
 pub(super) mod account;
+pub(super) mod rooms;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -71,6 +72,7 @@ fn notice_message(kind: NoticeKind) -> Option<Msg> {
         NoticeKind::TrustAlarm(alarm) => {
             Msg::IdentityChanged { name: Name::new(alarm.subject.as_str()), change: Change::Alarm }
         }
+        NoticeKind::Room(notice) => rooms::event(&notice, now()),
         NoticeKind::LoggedOut { reason } => {
             let words = match reason.as_str() {
                 "removed" => "This device was removed from the account.".to_owned(),
@@ -89,7 +91,11 @@ fn passing(event: Event) -> Option<Msg> {
         Event::Receipt { id, to, status, .. } => {
             Msg::Receipt { chat: Name::new(&to), receipt: Receipt { id: id_of(id), status: status_of(status) } }
         }
-        Event::Typing { from, active, .. } => Msg::Typing { chat: Name::new(from.as_str()), active },
+        Event::Typing { from, to, active } => {
+            let (who, place) = (Name::new(from.as_str()), Name::new(&to));
+            let chat = if place.is_room() { place } else { who.clone() };
+            Msg::Typing { chat, who, active }
+        }
         Event::Presence { username, online, status } => {
             Msg::Presence { name: Name::new(username.as_str()), availability: availability(online, status) }
         }
@@ -112,7 +118,8 @@ pub(super) fn arrival(message: Message) -> Arrival {
 }
 
 fn chat_of(message: &Message) -> Name {
-    Name::new(if message.outgoing { &message.to } else { message.from.as_str() })
+    let to_room = message.to.starts_with('#');
+    Name::new(if message.outgoing || to_room { &message.to } else { message.from.as_str() })
 }
 
 /// A message; its number is given by the update.
@@ -191,6 +198,18 @@ pub(super) fn rows(chats: Vec<ConversationSummary>, contacts: Vec<Contact>) -> V
         (row.blocked, row.verified) = (contact.blocked, contact.verified);
     }
     rows
+}
+
+/// A room that one is in stands in the list, also before anything was written.
+pub(super) fn add_room(rows: &mut Vec<Row>, room: chat_client::RoomSummary) {
+    let room = rooms::row(room);
+    let at = rows.iter().position(|r| r.name == room.name).unwrap_or_else(|| {
+        rows.push(Row::new(room.name.clone()));
+        rows.len() - 1
+    });
+    if let Some(row) = rows.get_mut(at) {
+        (row.known, row.topic) = (true, room.topic);
+    }
 }
 
 fn row(chat: ConversationSummary) -> Row {
