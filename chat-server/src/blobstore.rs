@@ -23,7 +23,9 @@ use chat_wire::ids::{AccountId, BlobId};
 const MAGIC: &[u8; 4] = b"CBS1";
 
 /// Bytes before those of the blob.
-const HEAD_BYTES: u64 = 128;
+const HEAD_BYTES: usize = 128;
+/// The same as a place in a file.
+const BYTES_AT: u64 = HEAD_BYTES as u64;
 
 /// Where the mark stands: behind magic, account, size, token and time.
 const MARK_AT: u64 = 4 + 32 + 8 + 32 + 8;
@@ -107,7 +109,7 @@ impl Upload {
     }
 
     fn append(&mut self, at: u64, bytes: &[u8]) -> Result<(), BlobStoreError> {
-        self.file.write_all_at(bytes, HEAD_BYTES.saturating_add(at))?;
+        self.file.write_all_at(bytes, BYTES_AT.saturating_add(at))?;
         self.held = at.saturating_add(bytes.len() as u64);
         if self.held.saturating_sub(self.marked) >= UNSYNCED_BYTES_MAX { self.mark() } else { Ok(()) }
     }
@@ -161,7 +163,7 @@ impl BlobStore for FolderBlobs {
         let mut bytes = vec![0; count];
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let from = HEAD_BYTES.saturating_add(at).saturating_add(filled as u64);
+            let from = BYTES_AT.saturating_add(at).saturating_add(filled as u64);
             match file.read_at(rest, from)? {
                 0 => break,
                 read => filled = filled.saturating_add(read),
@@ -214,15 +216,15 @@ fn state_of(file: &File, finished: bool) -> Result<BlobState, BlobStoreError> {
 }
 
 fn encode_head(head: &BlobHead) -> Vec<u8> {
-    let mut writer = Writer::with_capacity(HEAD_BYTES as usize);
+    let mut writer = Writer::with_capacity(HEAD_BYTES);
     writer.put(MAGIC).put(&head.account.0).u64(head.bytes).put(&head.token_hash).u64(head.created_ms).u64(0);
     let mut bytes = writer.finish();
-    bytes.resize(HEAD_BYTES as usize, 0);
+    bytes.resize(HEAD_BYTES, 0);
     bytes
 }
 
 fn read_head(file: &File) -> Result<(BlobHead, u64), BlobStoreError> {
-    let mut bytes = [0; HEAD_BYTES as usize];
+    let mut bytes = [0; HEAD_BYTES];
     file.read_exact_at(&mut bytes, 0).map_err(|_| BlobStoreError::Damaged)?;
     let (head, marked) = decode_head(&bytes).map_err(|Malformed| BlobStoreError::Damaged)?;
     if marked > head.bytes {

@@ -5,6 +5,7 @@
 //! DATA/lock            held while a relay runs
 //! DATA/admin.sock      where `admin` says that it has written
 //! DATA/relay.db        accounts, public keys, sealed packets
+//! DATA/blobs/          sealed files
 //! DATA/keys/relay.key  Ed25519 seed: loses clients' trust when lost
 //! DATA/keys/login.key  OPAQUE secrets: lock everybody out of login by password when lost
 //! DATA/keys/tls.key, tls.crt   made once when no certificate is configured
@@ -76,6 +77,12 @@ impl DataDir {
         let mut dir = Self::open(&path)?;
         dir.temporary = true;
         Ok(dir)
+    }
+
+    /// Where blobs lie.
+    #[must_use]
+    pub(crate) fn blobs(&self) -> PathBuf {
+        self.path.join("blobs")
     }
 
     /// Where the database lies.

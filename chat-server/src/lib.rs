@@ -15,6 +15,7 @@
 //! 3 `net` [`admin`] · 4 `server` · 5 `embed`, the program.
 
 pub mod admin;
+mod blobstore;
 pub mod config;
 mod data_dir;
 mod embed;

@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chat_relay::{Relay, Secrets};
+use chat_relay::blobstore::BlobStoreError;
+use chat_relay::{Blobs, Relay, Secrets, Tickets};
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
 use tokio::net::{TcpListener, UnixDatagram};
@@ -12,10 +14,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::blobstore::FolderBlobs;
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::metrics::{Metrics, Readiness};
 use crate::net::address::Admission;
+use crate::net::bulk::Bulk;
 use crate::net::connection::Carrier;
 use crate::net::health;
 use crate::net::listener::{self, Door, Listening};
@@ -23,6 +27,9 @@ use crate::net::notes::Notes;
 use crate::net::tls::{self, Pin, TlsError};
 use crate::net::worker::{self, Event, Inbox, Started};
 use crate::storage::{OpenError, SqliteStorage};
+
+/// Between two looks for expired blobs: they are kept for days.
+const BLOB_SWEEP_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Why a relay does not start.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +41,9 @@ pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] OpenError),
+    /// The blobs can't be read.
+    #[error(transparent)]
+    Blobs(#[from] BlobStoreError),
     /// There is no usable certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -118,6 +128,8 @@ impl Server {
         let nudges = data.nudges();
         let secrets =
             Secrets { identity: data.identity()?, login: data.login_secrets()?, rng: Box::new(UnwrapErr(SysRng)) };
+        let blobs = Blobs::open(FolderBlobs::open(&data.blobs()).map_err(DataDirError::Io)?, config.relay.blobs)?;
+        let bulk = Bulk { blobs: Arc::new(blobs), tickets: Tickets::of(&secrets.identity) };
         let relay = Relay::new(SqliteStorage::open(&data.database())?, config.relay, secrets);
         let (ended, worker_ended) = oneshot::channel();
         let on_end = move || {
@@ -132,7 +144,7 @@ impl Server {
         let reload =
             Reload { acceptor: Arc::new(certificate), admission: Arc::clone(&admission), inbox: started.inbox.clone() };
         let notes = Notes::new(Arc::clone(&metrics), config.log.addresses);
-        let door = Door { acceptor, inbox: started.inbox.clone(), admission, notes, metrics };
+        let door = Door { acceptor, inbox: started.inbox.clone(), admission, notes, metrics, bulk };
         let readiness = Arc::new(Readiness::default());
         Ok(Self { frames, websocket, health, nudges, door, started, worker_ended, readiness, reload, address, pin })
     }
@@ -176,6 +188,7 @@ impl Server {
         let Started { inbox, next_sweep } = started;
         let mut beside = JoinSet::new();
         beside.spawn(worker::tick(inbox.clone(), next_sweep));
+        beside.spawn(sweep_blobs(door.bulk.clone()));
         if let Some(listener) = health {
             beside.spawn(health::serve(listener, Arc::clone(&door.metrics), Arc::clone(&readiness)));
         }
@@ -192,6 +205,14 @@ impl Server {
         listener::accept_until((frames, websocket), door, stop, drain).await;
         beside.shutdown().await;
         ended
+    }
+}
+
+/// Removes expired blobs, soon after the start and then each hour.
+async fn sweep_blobs(bulk: Bulk) {
+    loop {
+        bulk.sweep().await;
+        tokio::time::sleep(BLOB_SWEEP_INTERVAL).await;
     }
 }
 

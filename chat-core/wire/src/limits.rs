@@ -104,4 +104,4 @@ pub const ROOMS_PER_ANSWER_MAX: usize = 200;
 pub const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
 /// Bytes of one part of a blob in a frame's body: the largest sealed chunk with the header before it.
-pub const BLOB_PART_BYTES_MAX: usize = 1024 * 1024 + 256;
+pub const BLOB_PART_BYTES_MAX: usize = 1024 * 1024 + 1024;

@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use crate::clock::Now;
 use crate::identity::RelayIdentity;
-use crate::limits::Limits;
+use crate::limits::{BlobLimits, Limits};
 use crate::peer::{AddressKey, Origin};
 use crate::rate::{Exhausted, Limiter};
 use crate::refuse::Refuse;
@@ -31,6 +31,8 @@ pub struct Config {
     pub registration: Registration,
     /// Limits.
     pub limits: Limits,
+    /// Limits on files.
+    pub blobs: BlobLimits,
 }
 
 /// What the relay keeps outside its database.

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::address::Ticket;
+use super::bulk::{self, Bulk};
 use super::carrier::{Load, Sink, Source};
 use super::notes::Notes;
 use super::outlet::{self, Inlet, Outgoing, Shared};
@@ -58,6 +59,7 @@ pub(crate) struct Guest {
     pub(crate) inbox: Inbox,
     pub(crate) notes: Arc<Notes>,
     pub(crate) times: Times,
+    pub(crate) bulk: Bulk,
 }
 
 /// Serves a connection until either side ends it.
@@ -99,7 +101,7 @@ async fn attend(source: impl Source, sink: impl Sink, guest: Guest, exporter: [u
     if inbox.send(Event::Opened { connection, exporter, origin, outlet }).await.is_err() {
         return;
     }
-    converse(source, sink, inlet, guest).await;
+    converse(source, sink, inlet, (guest, exporter)).await;
     // Sent whatever happened: the core must not take the device for connected.
     let _ = inbox.send(Event::Closed(connection)).await;
 }
@@ -115,12 +117,28 @@ enum Written {
     Dead,
 }
 
-async fn converse(mut source: impl Source, mut sink: impl Sink, inlet: Inlet, mut guest: Guest) {
+async fn converse(
+    mut source: impl Source,
+    mut sink: impl Sink,
+    inlet: Inlet,
+    (mut guest, exporter): (Guest, [u8; 32]),
+) {
     let Inlet { mut queue, shared } = inlet;
     let write_time = guest.times.write;
+    let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
+    let reading = read_frames(&mut source, &mut deframer, &shared, (&mut guest, &exporter));
     let written = tokio::select! {
-        () = read_frames(&mut source, &shared, &mut guest) => return,
-        written = write_frames(&mut sink, &mut queue, (&shared, write_time)) => written,
+        entry = reading => Err(entry),
+        written = write_frames(&mut sink, &mut queue, (&shared, write_time)) => Ok(written),
+    };
+    let written = match written {
+        Ok(written) => written,
+        Err(None) => return,
+        Err(Some(entry)) => {
+            // Files pass the worker by: for it the connection ends here.
+            let _ = guest.inbox.send(Event::Closed(guest.connection)).await;
+            return bulk::serve(&guest.bulk, entry, deframer, (source, sink), write_time).await;
+        }
     };
     match written {
         Written::Closing => {
@@ -139,26 +157,36 @@ async fn converse(mut source: impl Source, mut sink: impl Sink, inlet: Inlet, mu
     }
 }
 
-/// Reads until the peer ends; after bytes that are no frames, waits for the worker to close.
-async fn read_frames(source: &mut impl Source, shared: &Shared, guest: &mut Guest) {
-    let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
+/// Reads until the peer ends; after bytes that are no frames, waits for the worker to close. Gives the
+/// entry of a connection that turns out to be for files.
+async fn read_frames(
+    source: &mut impl Source,
+    deframer: &mut Deframer,
+    shared: &Shared,
+    (guest, exporter): (&mut Guest, &[u8; 32]),
+) -> Option<bulk::Entry> {
+    let mut first = true;
     let mut room = READ_BYTES_IDLE;
     let mut passed_on = Instant::now();
     loop {
-        let Ok(read) = source.fill(deframer.buffer_mut(), room).await else { return };
+        let read = source.fill(deframer.buffer_mut(), room).await.ok()?;
         if read == 0 {
-            return;
+            return None;
         }
         room = if read >= room { READ_BYTES_BUSY.min(room.saturating_mul(4)) } else { READ_BYTES_IDLE };
-        match pass_on(&mut deframer, shared, guest).await {
+        match pass_on(deframer, shared, guest, first.then_some(exporter)).await {
             Ok(0) if passed_on.elapsed() < STILL_ALIVE_INTERVAL => {}
             // A large frame over a slow line: its sender is no less alive than one that beats.
             Ok(0) => {
                 passed_on = Instant::now();
                 let _ = guest.inbox.send(Event::Heard(guest.connection)).await;
             }
-            Ok(_) => passed_on = Instant::now(),
-            Err(Stop) => {
+            Ok(_) => {
+                first = false;
+                passed_on = Instant::now();
+            }
+            Err(Stop::Bulk(entry)) => return Some(entry),
+            Err(Stop::Silent) => {
                 // The worker's last word is in the queue or will be: the writer ends the connection.
                 std::future::pending::<()>().await;
             }
@@ -166,11 +194,22 @@ async fn read_frames(source: &mut impl Source, shared: &Shared, guest: &mut Gues
     }
 }
 
-/// Nothing more is read.
-struct Stop;
+/// Nothing more is read here.
+enum Stop {
+    /// What came is of no use, or nobody takes it.
+    Silent,
+    /// The connection is for files.
+    Bulk(bulk::Entry),
+}
 
-/// Hands on every whole frame that has come in, all of one read together, and counts them.
-async fn pass_on(deframer: &mut Deframer, shared: &Shared, guest: &mut Guest) -> Result<usize, Stop> {
+/// Hands on every whole frame that has come in, all of one read together, and counts them. With `entry`
+/// no frame came before.
+async fn pass_on(
+    deframer: &mut Deframer,
+    shared: &Shared,
+    guest: &mut Guest,
+    mut entry: Option<&[u8; 32]>,
+) -> Result<usize, Stop> {
     let mut count: usize = 0;
     loop {
         let room = shared.room().await;
@@ -182,13 +221,19 @@ async fn pass_on(deframer: &mut Deframer, shared: &Shared, guest: &mut Guest) ->
         if said.is_empty() {
             return Ok(count);
         }
+        if let (Some(exporter), Some(Said::Frame(first))) = (entry.take(), said.first())
+            && let Some(entry) = guest.bulk.entry(first, exporter)
+        {
+            guest.ticket.logged_in();
+            return Err(Stop::Bulk(entry));
+        }
         count = count.saturating_add(said.len());
         shared.under_way(said.len());
         let more = said.len() == room;
-        guest.inbox.send(Event::Said(guest.connection, said)).await.map_err(|_| Stop)?;
+        guest.inbox.send(Event::Said(guest.connection, said)).await.map_err(|_| Stop::Silent)?;
         if stop {
             guest.notes.dropped(Reason::Unreadable, guest.from);
-            return Err(Stop);
+            return Err(Stop::Silent);
         }
         if !more {
             return Ok(count);

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::address::{Admission, origin};
+use super::bulk::Bulk;
 use super::connection::{self, Carrier, Guest};
 use super::notes::Notes;
 use super::worker::Inbox;
@@ -43,6 +44,7 @@ pub(crate) struct Door {
     pub(crate) admission: Arc<Admission>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) bulk: Bulk,
 }
 
 /// A socket that listens, and what is spoken on it.
@@ -111,6 +113,7 @@ fn admit(door: &Door, tasks: &mut JoinSet<()>, carrier: Carrier, (socket, peer):
         inbox: door.inbox.clone(),
         notes: Arc::clone(&door.notes),
         times: doors.times,
+        bulk: door.bulk.clone(),
     };
     let acceptor = door.acceptor.borrow().clone();
     tasks.spawn(connection::serve(socket, carrier, acceptor, guest));

@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod address;
+pub(crate) mod bulk;
 pub(crate) mod carrier;
 pub(crate) mod connection;
 pub(crate) mod health;
