@@ -385,7 +385,11 @@ mod tests {
     fn an_id_belongs_to_one_author_and_one_body() {
         let bytes = encode(&body(KIND_EMPTY, b"")).unwrap();
         let nonce = RequestKey([3; 16]);
-        let message = Identified { id: message_id(&author(1), &nonce, &plain_hash(&[&bytes])), nonce, body: ByteBuf::from(bytes) };
+        let message = Identified {
+            id: message_id(&author(1), &nonce, &plain_hash(&[&bytes])),
+            nonce,
+            body: ByteBuf::from(bytes),
+        };
         assert!(message.verified_body(&author(1)).is_some());
         assert!(message.verified_body(&author(2)).is_none());
         let mut changed = message;

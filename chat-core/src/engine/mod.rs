@@ -75,8 +75,8 @@ use content::Content;
 use context::Work;
 use handle::account::trust;
 use handle::{
-    chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests, resolve, room, search,
-    timers,
+    chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests,
+    resolve, room, search, timers,
 };
 use memory::asks::Ask;
 use memory::names::{Draft, Want};

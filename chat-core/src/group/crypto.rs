@@ -8,8 +8,8 @@ use hpke::kem::{X25519HkdfSha256, XWing};
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use openmls_traits::crypto::OpenMlsCrypto;
 use openmls_traits::types::{
-    AeadType, Ciphersuite, CryptoError, ExporterSecret, HashType, HpkeAeadType, HpkeCiphertext, HpkeConfig, HpkeKdfType,
-    HpkeKemType, HpkeKeyPair, KemOutput, SignatureScheme,
+    AeadType, Ciphersuite, CryptoError, ExporterSecret, HashType, HpkeAeadType, HpkeCiphertext, HpkeConfig,
+    HpkeKdfType, HpkeKemType, HpkeKeyPair, KemOutput, SignatureScheme,
 };
 use sha2::{Digest, Sha256};
 use tls_codec::SecretVLBytes;
@@ -118,8 +118,7 @@ fn send_export<K: Kem>(
 ) -> Result<KemOutput, CryptoError> {
     let key = K::PublicKey::from_bytes(public).map_err(|_| CryptoError::InvalidPublicKey)?;
     let mut rng = Stream::hedged(seed, &[b"export", public, &len(info), info, context]);
-    let setup =
-        hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, K>(&OpModeS::Base, &key, info, &mut rng);
+    let setup = hpke::setup_sender_with_rng::<ChaCha20Poly1305, HkdfSha256, K>(&OpModeS::Base, &key, info, &mut rng);
     let (encapped, sender) = setup.map_err(|_| CryptoError::SenderSetupError)?;
     sender.export(context, out).map_err(|_| CryptoError::ExporterError)?;
     Ok(encapped.to_bytes().to_vec())
@@ -134,8 +133,7 @@ fn receive_export<K: Kem>(
 ) -> Result<(), CryptoError> {
     let private = K::PrivateKey::from_bytes(private).map_err(|_| CryptoError::ReceiverSetupError)?;
     let encapped = K::EncappedKey::from_bytes(encapped).map_err(|_| CryptoError::ReceiverSetupError)?;
-    let receiver =
-        hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, K>(&OpModeR::Base, &private, &encapped, info);
+    let receiver = hpke::setup_receiver::<ChaCha20Poly1305, HkdfSha256, K>(&OpModeR::Base, &private, &encapped, info);
     let receiver = receiver.map_err(|_| CryptoError::ReceiverSetupError)?;
     receiver.export(context, out).map_err(|_| CryptoError::ExporterError)
 }

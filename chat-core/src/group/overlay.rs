@@ -5,8 +5,8 @@ use std::cell::RefCell;
 
 use openmls_traits::OpenMlsProvider;
 use openmls_traits::storage::{CURRENT_VERSION, Entity, Key, StorageProvider, traits};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::chance::Chance;
 use super::crypto::Crypto;
@@ -311,11 +311,7 @@ impl StorageProvider<V> for Overlay<'_> {
         self.delete(Kind::EncryptionKeys, public)
     }
 
-    fn write_encryption_epoch_key_pairs<
-        G: traits::GroupId<V>,
-        E: traits::EpochKey<V>,
-        T: traits::HpkeKeyPair<V>,
-    >(
+    fn write_encryption_epoch_key_pairs<G: traits::GroupId<V>, E: traits::EpochKey<V>, T: traits::HpkeKeyPair<V>>(
         &self,
         group: &G,
         epoch: &E,

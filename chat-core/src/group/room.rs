@@ -5,7 +5,7 @@ use chat_wire::ids::{DeviceAddress, RoomId};
 use chat_wire::keys::VerifyKey;
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
-    CommitMessageBundle, ExtensionType, Extension, Extensions, GroupContext, GroupId, KeyPackage, LeafNode,
+    CommitMessageBundle, Extension, ExtensionType, Extensions, GroupContext, GroupId, KeyPackage, LeafNode,
     LeafNodeIndex, LeafNodeParameters, Member, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn,
     MlsMessageIn, OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, Proposal,
     ProposalType, ProtocolMessage, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StagedCommit,
@@ -165,14 +165,10 @@ fn ratchet() -> SenderRatchetConfiguration {
 }
 
 fn context_extensions(policy: &Policy) -> Result<Extensions<GroupContext>, GroupError> {
-    let required =
-        RequiredCapabilitiesExtension::new(&[ExtensionType::Unknown(POLICY_TYPE)], &[], &[CREDENTIAL_TYPE]);
+    let required = RequiredCapabilitiesExtension::new(&[ExtensionType::Unknown(POLICY_TYPE)], &[], &[CREDENTIAL_TYPE]);
     let policy = UnknownExtension(policy.encode().ok_or(GroupError::Broken)?);
-    Extensions::from_vec(vec![
-        Extension::RequiredCapabilities(required),
-        Extension::Unknown(POLICY_TYPE, policy),
-    ])
-    .map_err(|_| GroupError::Broken)
+    Extensions::from_vec(vec![Extension::RequiredCapabilities(required), Extension::Unknown(POLICY_TYPE, policy)])
+        .map_err(|_| GroupError::Broken)
 }
 
 /// The policy of a context; required capabilities as ours, and no door for outsiders.
@@ -451,12 +447,8 @@ impl Group {
 
     /// What a staged commit does, from what MLS authenticated and nothing else.
     fn staged(&self, sender: &Sender, staged: StagedCommit) -> Result<StagedChange, GroupError> {
-        const KNOWN: [ProposalType; 4] = [
-            ProposalType::Add,
-            ProposalType::Remove,
-            ProposalType::GroupContextExtensions,
-            ProposalType::ExternalInit,
-        ];
+        const KNOWN: [ProposalType; 4] =
+            [ProposalType::Add, ProposalType::Remove, ProposalType::GroupContextExtensions, ProposalType::ExternalInit];
         if staged.queued_proposals().any(|queued| !KNOWN.contains(&queued.proposal().proposal_type())) {
             return Err(GroupError::Malformed);
         }

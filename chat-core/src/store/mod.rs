@@ -7,8 +7,8 @@ mod memory;
 
 pub use batch::{HistoryChange, Write, WriteBatch};
 pub use history::{
-    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request, RoomEventKind,
-    RoomNotice,
+    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
+    RoomEventKind, RoomNotice,
 };
 pub use memory::MemoryRecords;
 

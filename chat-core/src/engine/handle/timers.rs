@@ -89,7 +89,14 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
     let heartbeat =
         state.link.as_ref().filter(|link| beats(link.phase)).map(|link| link.last_sent.plus_ms(HEARTBEAT_MS));
     let online = state.is_online();
-    let due = state.queue.next_due().into_iter().chain(state.errands.next_due()).chain(state.rooms.next_due()).filter(|_| online).min();
+    let due = state
+        .queue
+        .next_due()
+        .into_iter()
+        .chain(state.errands.next_due())
+        .chain(state.rooms.next_due())
+        .filter(|_| online)
+        .min();
     let Some(next) =
         heartbeat.into_iter().chain(state.asks.next_deadline()).chain(due).chain(state.parcels.retry_at).min()
     else {

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::State;
-use super::people::{Person, RequestCard, Standing};
 use super::files::KeptFile;
+use super::people::{Person, RequestCard, Standing};
 use crate::engine::content::{Content, File};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;

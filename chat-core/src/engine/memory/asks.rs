@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, UserName};
 
+use super::rooms::RoomTask;
 use super::share::Written;
 use super::undertaking::Stage;
-use super::rooms::RoomTask;
 use crate::engine::io::CommandId;
 use crate::time::Timestamp;
 

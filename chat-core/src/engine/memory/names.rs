@@ -30,7 +30,11 @@ pub(in crate::engine) enum TrustQuestion {
 impl Want {
     pub(in crate::engine) fn command(&self) -> CommandId {
         match self {
-            Self::Send(command, _) | Self::Reserve(command, ..) | Self::Block(command) | Self::Invite(command, _) | Self::Trust(command, _) => *command,
+            Self::Send(command, _)
+            | Self::Reserve(command, ..)
+            | Self::Block(command)
+            | Self::Invite(command, _)
+            | Self::Trust(command, _) => *command,
         }
     }
 }

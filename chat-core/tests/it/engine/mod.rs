@@ -10,5 +10,7 @@ mod presence;
 mod relay;
 mod requests;
 mod restarts;
+mod room_service;
+mod rooms;
 mod walk;
 mod world;

@@ -9,7 +9,7 @@ use chat_wire::device_list::DeviceList;
 use chat_wire::domain::{SIG_PROOF, SIG_READY, labelled};
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::{ClientFrame, Frame, ServerFrame};
-use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RelayId, RequestKey, UserName};
+use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RelayId, RequestKey, RoomId, UserName};
 use chat_wire::keys::{Signature, VerifyKey};
 use chat_wire::message::{
     ChannelBinding, ClientMessage, FoundUser, ListState, LogoutReason, PacketHead, PresenceStatus, ServerMessage,
@@ -17,6 +17,8 @@ use chat_wire::message::{
 };
 use ed25519_dalek::{Signer, SigningKey};
 use serde_bytes::ByteBuf;
+
+use super::room_service::FakeRooms;
 
 #[derive(Default)]
 pub(crate) struct Device {
@@ -59,6 +61,9 @@ pub(crate) struct FakeRelay {
     /// Number of one-time pairs handed out.
     pub(crate) handed_out: usize,
     pub(crate) hostile: Hostile,
+    pub(crate) rooms: FakeRooms,
+    /// Logs that were opened and not pushed yet.
+    pub(crate) late: Vec<(u64, RoomId, u64)>,
 }
 
 /// What the relay does wrong.
@@ -95,6 +100,8 @@ impl FakeRelay {
             log: Vec::new(),
             handed_out: 0,
             hostile: Hostile::default(),
+            rooms: FakeRooms::default(),
+            late: Vec::new(),
         }
     }
 
@@ -114,7 +121,21 @@ impl FakeRelay {
         self.connections.insert(connection, Connection { exporter, shown: false, device: None });
     }
 
+    pub(crate) fn device_at(&self, connection: u64) -> Option<DeviceAddress> {
+        self.connections.get(&connection).and_then(|connection| connection.device)
+    }
+
+    pub(crate) fn list_of_account(&self, account: AccountId) -> Option<Vec<u8>> {
+        self.accounts.get(&account).and_then(|account| account.lists.last().cloned())
+    }
+
+    pub(crate) fn lists_after(&self, account: AccountId, seq: u64) -> Vec<Vec<u8>> {
+        let lists = self.accounts.get(&account).map(|account| account.lists.as_slice()).unwrap_or_default();
+        lists.iter().skip(seq as usize).cloned().collect()
+    }
+
     pub(crate) fn disconnect(&mut self, connection: u64) {
+        self.rooms.close(connection);
         self.out.retain(|(to, _)| *to != connection);
         if let Some(Connection { device: Some(device), .. }) = self.connections.remove(&connection) {
             self.tell_presence(device.account);
@@ -157,6 +178,13 @@ impl FakeRelay {
         }
         self.log.push(format!("{:?}", frame.message).split([' ', '{']).next().unwrap().to_owned());
         let request = frame.request;
+        if let (ClientMessage::Room(ask), Some(me)) = (&frame.message, self.device_at(connection)) {
+            if let Some((answer, body)) = self.serve_room(connection, me, ask.clone(), frame.body.clone()) {
+                self.out.push_back((connection, Frame::with_body(request, answer, body)));
+            }
+            self.push_opened();
+            return;
+        }
         if let Some(answer) = self.answer(connection, frame)
             && request != 0
         {

@@ -1,10 +1,10 @@
 //! Wishes become commits. A commit that loses is made again from the room as it is then; nobody sees it.
 
 use bytes::Bytes;
+use chat_wire::domain::plain_hash;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName, UserName};
 use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{OfferedKeyPackage, PacketHead, RoomAsk};
-use chat_wire::domain::plain_hash;
 use serde_bytes::{ByteArray, ByteBuf};
 
 use super::enter;
@@ -14,7 +14,9 @@ use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Role};
 use crate::engine::limits::{ROOM_RENEW_MS, ROOM_RETRY_MS, ROOM_RETRY_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::names::Want;
-use crate::engine::memory::rooms::{WELCOME_PACKET, CommitFlight, Intent, Owner, Phase, RoomShelf, RoomTask, Wish, seed};
+use crate::engine::memory::rooms::{
+    CommitFlight, Intent, Owner, Phase, RoomShelf, RoomTask, WELCOME_PACKET, Wish, seed,
+};
 use crate::group::{Actor, Added, Leaf, MadeCommit, OfferedMember, Policy, offered_member};
 use crate::store::Table;
 
@@ -209,14 +211,12 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
     let own = state.own_address()?.account;
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(Plan::Fail(FailureKind::UnknownRoom)) };
     let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
-    if !may(&policy, &own, wish) {
-        return Ok(Plan::Fail(FailureKind::Forbidden));
-    }
+    let allowed = may(&policy, &own, wish);
     let with = |policy: Policy| Plan::Commit(Added { policy: Some(policy), ..Added::default() });
     let of = |account: &AccountId| -> Vec<u32> {
         leaves.iter().filter(|leaf| leaf.owner().account == *account).map(|leaf| leaf.index).collect()
     };
-    Ok(match wish {
+    let plan = match wish {
         Wish::Add(account, offered) => plan_add(state, room, (&leaves, account), offered),
         Wish::Remove(account) => {
             let removed = of(account);
@@ -238,7 +238,9 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
             let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
             if old { Plan::Commit(Added::default()) } else { Plan::Done }
         }
-    })
+    };
+    // What is as wished needs no right any more: an owner who gave the room away is one no longer.
+    Ok(if allowed || matches!(plan, Plan::Done) { plan } else { Plan::Fail(FailureKind::Forbidden) })
 }
 
 fn plan_role(policy: &Policy, own: &AccountId, (account, role): (&AccountId, Role), is_here: bool) -> Plan {
@@ -290,12 +292,7 @@ fn plan_add(
 }
 
 /// Leaves that have to go: of accounts that leave, and of devices that their accounts no longer list.
-fn departed(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    leaves: &[Leaf],
-) -> Result<Vec<u32>, EngineError> {
+fn departed(state: &mut State, work: &mut Work<'_>, room: RoomId, leaves: &[Leaf]) -> Result<Vec<u32>, EngineError> {
     let leaving = state.rooms.get(&room).map(|room| room.record.leaving.clone()).unwrap_or_default();
     let own = state.own_address()?;
     let mut gone = Vec::new();
@@ -329,8 +326,7 @@ fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added)
     let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
     let staying: Vec<DeviceAddress> =
         leaves.iter().filter(|leaf| !what.removed.contains(&leaf.index)).map(Leaf::owner).collect();
-    let removed =
-        leaves.iter().filter(|leaf| what.removed.contains(&leaf.index)).map(Leaf::owner).collect::<Vec<_>>();
+    let removed = leaves.iter().filter(|leaf| what.removed.contains(&leaf.index)).map(Leaf::owner).collect::<Vec<_>>();
     let added: Vec<DeviceAddress> = what.members.iter().map(|member| member.leaf.owner()).collect();
     let new = what.policy.take().unwrap_or_else(|| policy.clone()).settled(&staying);
     what.policy = (new != policy).then(|| new.clone());
@@ -338,7 +334,8 @@ fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added)
     if group.has_pending() {
         group.drop_pending(&mut RoomShelf::new(work, &room)).map_err(|_| damaged())?;
     }
-    let made = group.commit(&mut RoomShelf::new(work, &room), &seed, what).map_err(|_| EngineError::Broken(Bug::OwnKeys))?;
+    let made =
+        group.commit(&mut RoomShelf::new(work, &room), &seed, what).map_err(|_| EngineError::Broken(Bug::OwnKeys))?;
     let hash = ByteArray::new(plain_hash(&[&made.commit]));
     let topic = (new.public && new.topic != policy.topic).then(|| new.topic.clone().unwrap_or_default());
     let owner = new.owner.filter(|_| new.owner != policy.owner);

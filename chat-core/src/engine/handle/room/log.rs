@@ -41,7 +41,7 @@ pub(super) fn opened(state: &mut State, work: &mut Work<'_>, room: RoomId, first
     if state.rooms.get(&room).is_some_and(|room| room.record.cursor < before) {
         state.rooms.change(work, &room, |record| record.cursor = before)?;
     }
-    Ok(())
+    state.fetch_roster(work, room)
 }
 
 /// An entry came.

@@ -102,9 +102,7 @@ pub(in crate::engine) fn answered(
         }
         (RoomTask::Restore, RoomAnswer::Rooms { rooms }) => enter::restore(state, work, &rooms),
         // Whatever else an answer holds, nobody waits for it.
-        (task, _) => {
-            give_up(state, work, task, &Failure::of(FailureKind::Internal))
-        }
+        (task, _) => give_up(state, work, task, &Failure::of(FailureKind::Internal)),
     }
 }
 
@@ -204,6 +202,7 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
     for room in state.rooms.ids() {
         log::open(state, work, room);
         log::advance(state, work, room)?;
+        view::answer(state, work, room)?;
         if is_ready(state, &room) {
             change::next(state, work, room)?;
             talk::flush(state, work, room)?;

@@ -98,16 +98,10 @@ pub(in crate::engine) fn send(
 }
 
 /// Gives a content its place among this device's in the room, and its id.
-fn compose(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    content: &Content,
-) -> Result<Identified, EngineError> {
+fn compose(state: &mut State, work: &mut Work<'_>, room: RoomId, content: &Content) -> Result<Identified, EngineError> {
     let author = state.own_address()?;
-    let (counter, previous) = state.rooms.get(&room).map_or((0, ByteArray::new([0; 16])), |room| {
-        (room.record.counter, room.record.last)
-    });
+    let (counter, previous) =
+        state.rooms.get(&room).map_or((0, ByteArray::new([0; 16])), |room| (room.record.counter, room.record.last));
     let counter = counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))?;
     let (kind, data) = content.encode()?;
     let body = Body { time_ms: work.now.as_ms(), counter, previous, kind, data };

@@ -7,9 +7,7 @@ use chat_wire::message::{RoomAsk, RoomCard};
 use super::change;
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::{
-    CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary,
-};
+use crate::engine::io::{CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary};
 use crate::engine::memory::State;
 use crate::engine::memory::rooms::RoomTask;
 use crate::group::Actor;
@@ -41,7 +39,7 @@ fn own_rooms(state: &mut State, work: &mut Work<'_>) -> Result<Vec<RoomSummary>,
     let mut rooms = Vec::new();
     for id in state.rooms.ids() {
         let Some(info) = known_info(state, work, &id)? else { continue };
-        let members = u32::try_from(info.members.len()).unwrap_or(u32::MAX);
+        let members = u32::try_from(change::members(state, work, &id)?.len()).unwrap_or(u32::MAX);
         rooms.push(RoomSummary { name: info.name, public: info.public, members, topic: info.topic, joined: true });
     }
     rooms.sort_by(|a, b| a.name.cmp(&b.name));
@@ -79,9 +77,12 @@ pub(super) fn info(
     name: &RoomName,
 ) -> Result<(), EngineError> {
     if let Some(id) = state.rooms.joined(name)
-        && let Some(info) = known_info(state, work, &id)?
+        && let Some(room) = state.rooms.get_mut(&id)
     {
-        work.reply(command, Reply::Room(RoomReply::Info(info)));
+        room.live.infos.push(command);
+        if !state.is_online() {
+            answer(state, work, id)?;
+        }
         return Ok(());
     }
     if !state.is_online() {
@@ -89,6 +90,24 @@ pub(super) fn info(
         return Ok(());
     }
     state.ask_room(work, RoomTask::Info(command), RoomAsk::Info { name: name.clone() }, Bytes::new());
+    Ok(())
+}
+
+/// Answers who asked about a room, once its people's names are here.
+pub(super) fn answer(state: &mut State, work: &mut Work<'_>, id: RoomId) -> Result<(), EngineError> {
+    let online = state.is_online();
+    let Some(room) = state.rooms.get_mut(&id) else { return Ok(()) };
+    if room.live.infos.is_empty() || (online && (room.live.waits || !room.live.caught_up)) {
+        return Ok(());
+    }
+    let commands = std::mem::take(&mut room.live.infos);
+    let info = known_info(state, work, &id)?;
+    for command in commands {
+        match &info {
+            Some(info) => work.reply(command, Reply::Room(RoomReply::Info(info.clone()))),
+            None => work.fail(command, FailureKind::UnknownRoom),
+        }
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, RoomEventKind, Trouble};
 use crate::engine::memory::State;
 use crate::engine::memory::asks::ListsAfter;
-use crate::engine::memory::rooms::{WELCOME_PACKET, Owner, Phase, RoomRecord, RoomShelf, seed};
+use crate::engine::memory::rooms::{Owner, Phase, RoomRecord, RoomShelf, WELCOME_PACKET, seed};
 use crate::group::{Group, GroupError, Scratch, WelcomeCard, peek_welcome};
 use crate::store::Table;
 
@@ -67,12 +67,7 @@ fn read(state: &mut State, work: &mut Work<'_>, packet: &[u8]) -> Result<Option<
 }
 
 /// An invitation of a verified device.
-fn invited(
-    state: &mut State,
-    work: &mut Work<'_>,
-    card: &WelcomeCard,
-    welcome: &[u8],
-) -> Result<(), EngineError> {
+fn invited(state: &mut State, work: &mut Work<'_>, card: &WelcomeCard, welcome: &[u8]) -> Result<(), EngineError> {
     let (Ok(name), Some(key)) = (RoomName::parse(&card.policy.name), packages::leaf_key(work, &card.own_key.0)?) else {
         work.trouble(Trouble::Undecryptable);
         return Ok(());
@@ -106,12 +101,7 @@ fn is_mutual(state: &State, account: &AccountId) -> bool {
 }
 
 /// Takes the Welcome that waits in the record.
-fn come_in(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    by: Option<AccountId>,
-) -> Result<(), EngineError> {
+fn come_in(state: &mut State, work: &mut Work<'_>, room: RoomId, by: Option<AccountId>) -> Result<(), EngineError> {
     let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
     let damaged = EngineError::Store { table: Table::Rooms };
     let key = crate::group::LeafKey::read(&record.leaf_key).ok_or(damaged)?;

@@ -2,6 +2,7 @@
 
 use chat_wire::device_list::DeviceList;
 use chat_wire::ids::{AccountId, RoomId, UserName};
+use chat_wire::limits::LISTS_WANTED_MAX;
 use chat_wire::message::{ListState, RoomAsk};
 use serde_bytes::ByteBuf;
 
@@ -46,9 +47,7 @@ impl State {
             let known = self.lists.newest(work, &account)?.map_or(0, |known| known.list.body().seq);
             return Ok(Owner::Unknown(ListState { account, seq: known }));
         };
-        let certifies = |list: &DeviceList| {
-            leaf.credential.is_certified(LeafClaim { relay: &relay, list }, &leaf.key)
-        };
+        let certifies = |list: &DeviceList| leaf.credential.is_certified(LeafClaim { relay: &relay, list }, &leaf.key);
         let named = self.lists.version(work, &account, seq)?;
         if !named.is_some_and(|list| certifies(&list)) && !certifies(&newest) {
             return Ok(Owner::Forged);
@@ -70,6 +69,26 @@ impl State {
         account: &AccountId,
     ) -> Result<Option<UserName>, EngineError> {
         Ok(self.lists.newest(work, account)?.map(|known| known.list.body().name.clone()))
+    }
+
+    /// Asks for the lists of people in a room whose names are not known here yet.
+    pub(in crate::engine) fn fetch_roster(&mut self, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+        let Some(group) = self.rooms.group(work, &room)? else { return Ok(()) };
+        let leaves = group.leaves().map_err(|_| EngineError::Store { table: crate::store::Table::Groups })?;
+        let mut wanted: Vec<ListState> = Vec::new();
+        for leaf in leaves {
+            if let Owner::Unknown(state) = self.owner_of(work, &leaf)? {
+                let asked =
+                    self.rooms.get(&room).is_some_and(|room| room.live.asked.contains(&(state.account, state.seq)));
+                if !asked && !wanted.contains(&state) {
+                    wanted.push(state);
+                }
+            }
+        }
+        for wanted in wanted.chunks(LISTS_WANTED_MAX) {
+            self.fetch_room_lists(work, room, wanted.to_vec());
+        }
+        Ok(())
     }
 
     /// Asks for lists that entries of a room need.

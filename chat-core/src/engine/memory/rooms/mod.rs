@@ -11,7 +11,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
-use crate::engine::io::{CommandId, Role};
+use crate::engine::io::{CommandId, FailureKind, Role};
 use crate::group::{Group, LeafKey, OfferedMember};
 use crate::secret::Secret;
 use crate::store::{Records, Table};
@@ -156,6 +156,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) not_before: Option<Timestamp>,
     /// Leaf keys whose owners were verified.
     pub(in crate::engine) certified: HashSet<[u8; 32]>,
+    /// Who asked about the room while lists of its people were on their way.
+    pub(in crate::engine) infos: Vec<CommandId>,
     /// Posts on their way.
     pub(in crate::engine) posting: HashSet<u64>,
 }
@@ -252,6 +254,9 @@ impl Rooms {
             work.delete(Table::RoomFlights, &key);
         }
         work.delete(Table::Rooms, &id.0);
+        for command in room.live.infos {
+            work.fail(command, FailureKind::UnknownRoom);
+        }
         Ok(Some((room.record, room.live.intents.into())))
     }
 
@@ -284,6 +289,7 @@ impl Rooms {
             let live = &mut room.live;
             let intents = std::mem::take(&mut live.intents);
             waiting.extend(intents.into_iter().filter_map(|intent| intent.command));
+            waiting.append(&mut live.infos);
             let certified = std::mem::take(&mut live.certified);
             *live = Live { certified, ..Live::default() };
         }
