@@ -69,8 +69,7 @@ pub(super) fn send<S: Storage>(
 
 /// Keeps a send for the next group, and its entries at hand for readers that are connected.
 fn hand_over<S>(core: &mut Core<S>, sent: Sent, placed: Vec<(DeviceAddress, Entry)>) {
-    let logins = &core.logins;
-    core.sends.push(sent, |to| logins.contains_key(to));
+    core.sends.push(sent);
     for (to, entry) in placed {
         if let Some(connection) = core.logins.get(&to) {
             core.round.to_pump.insert(*connection);

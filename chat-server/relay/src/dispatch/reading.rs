@@ -37,9 +37,10 @@ pub(super) fn open<S: Storage>(
     let (floor, last, epoch) = (live.floor_seq, live.last_seq, live.room.epoch);
     // History starts at the join, and ends where the device was removed.
     let last = reader.until.unwrap_or(last);
-    let window = Window::after(held.max(floor).min(last), last);
+    let start = held.max(floor).min(last);
+    let window = Window::after(start, last);
     core.rooms.sit(room, here.connection, Seat { device, window, until: reader.until });
-    let first = floor.max(reader.joined).saturating_add(1);
+    let first = start.saturating_add(1);
     Ok(Reply::Answer(ServerMessage::Room(RoomAnswer::Opened { first, last, epoch })))
 }
 

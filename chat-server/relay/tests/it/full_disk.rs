@@ -1,10 +1,13 @@
 //! Memory whose disk fills up.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use chat_relay::storage::memory::MemoryStorage;
 use chat_relay::storage::{
-    Account, AccountRows, Answered, Deletion, Ending, Entry, Expired, Incarnation, Invite, InviteHash, Log, LogFigures,
-    LogRows, Portion, Reader, RemovedDevice, Room, RoomRows, Roster, StandingKeys, Storage, StorageError,
+    Account, AccountRows, Answered, Commit, Deletion, Ending, Entry, Expired, Incarnation, Invite, InviteHash, Log,
+    LogFigures, LogRows, Portion, Reader, RemovedDevice, Room, RoomRows, Roster, StandingKeys, Storage, StorageError,
     StoredGroupInfo, StoredKeyPackage, StoredRecord, Write,
 };
 use chat_wire::bundle::OneTimePair;
@@ -16,6 +19,10 @@ pub(crate) struct FullDisk {
     inner: MemoryStorage,
     safe: Option<MemoryStorage>,
     pub(crate) full: bool,
+    /// Commits are durable only when their job has run.
+    pub(crate) slow: bool,
+    /// Such a job fails.
+    pub(crate) sync_fails: Arc<AtomicBool>,
 }
 
 macro_rules! pass {
@@ -82,6 +89,19 @@ impl Storage for FullDisk {
     fn apply(&mut self, batch: &[Write]) -> Result<(), StorageError> {
         self.safe.get_or_insert_with(|| self.inner.clone());
         self.inner.apply(batch)
+    }
+
+    fn commit(&mut self) -> Result<Commit, StorageError> {
+        self.sync()?;
+        if !self.slow {
+            return Ok(Commit::Durable);
+        }
+        let fails = Arc::clone(&self.sync_fails);
+        Ok(Commit::Pending(Box::new(
+            move || {
+                if fails.load(Ordering::Relaxed) { Err(StorageError::Io) } else { Ok(()) }
+            },
+        )))
     }
 
     fn sync(&mut self) -> Result<(), StorageError> {

@@ -17,6 +17,7 @@ mod store;
 mod accounts;
 mod chance;
 mod devices;
+mod groups;
 mod mail;
 mod prekeys;
 mod presence;

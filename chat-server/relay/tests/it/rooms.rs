@@ -122,7 +122,7 @@ fn a_message_is_stored_once_and_reaches_everybody_who_reads_and_later_who_was_aw
     room_with(&mut bench, a, post(3, 1), b"are you there?");
     let b = bench.login(&bob, 1);
     bench.outputs.clear();
-    assert_eq!(room(&mut bench, b, open(2)), RoomAnswer::Opened { first: 2, last: 3, epoch: 1 });
+    assert_eq!(room(&mut bench, b, open(2)), RoomAnswer::Opened { first: 3, last: 3, epoch: 1 });
     let frames = bench.pushed(b);
     assert_eq!(places(&frames), [3]);
     let caught_up = ServerMessage::RoomPush(RoomPush::CaughtUp { room: ROOM, seq: 3 });
@@ -625,4 +625,124 @@ fn key_packages_of_one_person_are_claimed_only_so_often_by_one_account() {
         claims += 1;
     }
     assert_eq!(claims, 20);
+}
+
+/// SplitMix64: chance that a seed repeats.
+fn roll(state: &mut u64, sides: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) % sides
+}
+
+/// A member's device: what it read, and where it is connected.
+struct Reading {
+    person: Person,
+    connection: Option<ConnectionId>,
+    log: std::collections::BTreeMap<u64, Bytes>,
+}
+
+impl Reading {
+    fn read(&mut self, bench: &mut Bench, seed: u64) {
+        let Some(connection) = self.connection else { return };
+        for (seq, _, body) in entries(&bench.pushed(connection)) {
+            let last = self.log.last_key_value().map(|(seq, _)| *seq);
+            assert!(last.is_none_or(|last| seq == last + 1), "seed {seed}: {seq} after {last:?}");
+            self.log.insert(seq, body);
+        }
+    }
+
+    fn come(&mut self, bench: &mut Bench) {
+        let connection = bench.login(&self.person, 1);
+        bench.outputs.clear();
+        let held = self.log.last_key_value().map_or(1, |(seq, _)| *seq);
+        bench.ask(connection, ClientMessage::Room(open(held)));
+        self.connection = Some(connection);
+    }
+}
+
+#[test]
+fn whatever_the_order_of_messages_commits_and_disconnections_every_reader_has_the_same_log_without_a_gap() {
+    for seed in 0..12_u64 {
+        let mut state = seed;
+        let mut bench = Bench::new(Config::default());
+        let people = ["alice", "bobby", "carol", "daveb"].map(|name| bench.reachable(name).0);
+        let first = bench.login(&people[0], 1);
+        room_with(&mut bench, first, create(ROOM, "garden", false), b"info");
+        let everybody: Vec<_> = people[1..].iter().map(|p| p.address(1)).collect();
+        room_with(&mut bench, first, commit(0, 0, &everybody, &[]), COMMIT_BODY);
+        let reading = |person| Reading { person, connection: None, log: std::collections::BTreeMap::new() };
+        let mut readers: Vec<Reading> = people.into_iter().map(reading).collect();
+        let (mut epoch, mut stored, mut number) = (1, 1, 0_u64);
+        for _ in 0..150 {
+            let at = roll(&mut state, 4) as usize;
+            if readers[at].connection.is_none() {
+                readers[at].come(&mut bench);
+            }
+            let connection = readers[at].connection.unwrap();
+            number += 1;
+            let mut fresh = key(0);
+            fresh.0[..8].copy_from_slice(&number.to_be_bytes());
+            match roll(&mut state, 8) {
+                0..=3 => {
+                    let ask = RoomAsk::Post { key: fresh, room: ROOM, epoch };
+                    let body = Bytes::from(number.to_string());
+                    let answer = bench.ask_with(connection, ClientMessage::Room(ask), body).message;
+                    assert!(matches!(answer, ServerMessage::Room(RoomAnswer::Appended { .. })), "seed {seed}");
+                    stored += 1;
+                }
+                4 => {
+                    let base = epoch - roll(&mut state, 2);
+                    let mut ask = commit(0, base, &[], &[]);
+                    if let RoomAsk::Commit { key, .. } = &mut ask {
+                        *key = fresh;
+                    }
+                    match room_with(&mut bench, connection, ask, COMMIT_BODY).0 {
+                        RoomAnswer::Appended { epoch: next, .. } => {
+                            assert_eq!((base, next), (epoch, epoch + 1), "seed {seed}");
+                            (epoch, stored) = (next, stored + 1);
+                        }
+                        RoomAnswer::Behind { .. } => assert!(base < epoch, "seed {seed}"),
+                        other => panic!("seed {seed}: {other:?}"),
+                    }
+                }
+                5 => {
+                    readers[at].read(&mut bench, seed);
+                    bench.take(Input::Closed(connection));
+                    readers[at].connection = None;
+                }
+                6 => {
+                    readers[at].read(&mut bench, seed);
+                    if let Some((seq, _)) = readers[at].log.last_key_value() {
+                        bench.tell(connection, ClientMessage::Room(RoomAsk::Ack { room: ROOM, seq: *seq }));
+                    }
+                }
+                _ => bench.pass_ms(500),
+            }
+            for reader in &mut readers {
+                if let Some(connection) = reader.connection {
+                    reader.read(&mut bench, seed);
+                    bench.ask(connection, ClientMessage::Heartbeat {});
+                }
+            }
+        }
+        for reader in &mut readers {
+            if let Some(connection) = reader.connection.take() {
+                bench.take(Input::Closed(connection));
+            }
+            reader.come(&mut bench);
+            reader.read(&mut bench, seed);
+            let last = reader.log.last_key_value().map_or(1, |(seq, _)| *seq);
+            assert_eq!(last, stored, "seed {seed}");
+        }
+        let mut whole = std::collections::BTreeMap::new();
+        for reader in &readers {
+            for (seq, body) in &reader.log {
+                let before = whole.insert(*seq, body.clone());
+                assert!(before.is_none_or(|b| b == *body), "seed {seed}: two readers, two logs");
+            }
+        }
+        assert_eq!(whole.len() as u64, stored - 1, "seed {seed}");
+    }
 }
