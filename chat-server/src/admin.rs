@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_relay::invite_hash;
-use chat_wire::ids::{UserName, UserNameError};
+use chat_wire::ids::{RoomName, UserName, UserNameError};
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
@@ -14,9 +14,11 @@ use crate::data_dir::{DataDirError, database_in, lock, nudges_in, write_private}
 use crate::storage::{OpenError, is_ours, open_beside};
 
 /// What must hold between rows: how many break it, and what that means.
-const RULES: [(&str, &str); 4] = [
+const RULES: [(&str, &str); 6] = [
     ("SELECT count(*) FROM devices WHERE account NOT IN (SELECT no FROM accounts)", "devices without an account"),
     ("SELECT count(*) FROM entries WHERE log NOT IN (SELECT no FROM logs)", "entries outside every log"),
+    ("SELECT count(*) FROM rooms WHERE no NOT IN (SELECT owner FROM logs WHERE kind = 2)", "rooms without a log"),
+    ("SELECT count(*) FROM rooms WHERE no NOT IN (SELECT room FROM group_infos)", "rooms without their GroupInfo"),
     ("SELECT count(*) FROM pairs WHERE device NOT IN (SELECT no FROM devices)", "prekeys without a device"),
     (
         "SELECT count(*) FROM accounts a WHERE NOT EXISTS (SELECT 1 FROM lists l WHERE l.account = a.no \
@@ -47,6 +49,9 @@ pub enum AdminError {
     /// Nobody has this name.
     #[error("nobody has this name")]
     UnknownUser,
+    /// No room has this name.
+    #[error("no room has this name")]
+    UnknownRoom,
     /// The backup's file exists already.
     #[error("the file exists already")]
     Exists,
@@ -105,6 +110,21 @@ pub struct User {
     pub disabled: bool,
 }
 
+/// A room, as far as the relay knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomRow {
+    /// Its name, with `#`.
+    pub name: String,
+    /// Listed, and joined by whoever likes.
+    pub public: bool,
+    /// Accounts in it.
+    pub members: u64,
+    /// Entries in its log.
+    pub entries: u64,
+    /// Seconds between two messages of one account; 0 for a room that is not slow.
+    pub slow_seconds: u64,
+}
+
 /// Figures of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
@@ -114,6 +134,8 @@ pub struct Stats {
     pub disabled: u64,
     /// Devices.
     pub devices: u64,
+    /// Rooms.
+    pub rooms: u64,
     /// Packets that wait.
     pub waiting: u64,
     /// Their bytes.
@@ -176,10 +198,12 @@ impl Admin {
     /// [`AdminError`].
     pub fn stats(&self) -> Result<Stats, AdminError> {
         let sql = "SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM accounts WHERE disabled), \
-                   (SELECT count(*) FROM devices), (SELECT count(*) FROM entries), \
-                   (SELECT coalesce(sum(bytes), 0) FROM entries), \
+                   (SELECT count(*) FROM devices), \
+                   (SELECT count(*) FROM logs l JOIN entries e ON e.log = l.no WHERE l.kind = 1), \
+                   (SELECT coalesce(sum(e.bytes), 0) FROM logs l JOIN entries e ON e.log = l.no WHERE l.kind = 1), \
                    (SELECT count(*) FROM pairs WHERE pair IS NOT NULL), \
-                   (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size)";
+                   (SELECT page_count * page_size FROM pragma_page_count, pragma_page_size), \
+                   (SELECT count(*) FROM rooms)";
         Ok(self.connection.query_row(sql, [], |row| {
             Ok(Stats {
                 accounts: count(row.get(0)?),
@@ -189,8 +213,60 @@ impl Admin {
                 waiting_bytes: count(row.get(4)?),
                 one_time_pairs: count(row.get(5)?),
                 database_bytes: count(row.get(6)?),
+                rooms: count(row.get(7)?),
             })
         })?)
+    }
+
+    /// All rooms by name.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn rooms(&self) -> Result<Vec<RoomRow>, AdminError> {
+        let sql = "SELECT r.name, r.public, r.members, r.slow_ms, \
+                   (SELECT count(*) FROM logs l JOIN entries e ON e.log = l.no WHERE l.kind = 2 AND l.owner = r.no) \
+                   FROM rooms r WHERE NOT r.closed ORDER BY r.name";
+        let mut statement = self.connection.prepare(sql)?;
+        let rooms = statement.query_map([], |row| {
+            let name: String = row.get(0)?;
+            Ok(RoomRow {
+                name: format!("#{name}"),
+                public: row.get(1)?,
+                members: count(row.get(2)?),
+                slow_seconds: count(row.get(3)?) / 1_000,
+                entries: count(row.get(4)?),
+            })
+        })?;
+        Ok(rooms.collect::<Result<_, _>>()?)
+    }
+
+    /// Closes a room: its members are told, its log goes. A running relay does it at once, a stopped one
+    /// when it starts.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn close_room(&self, name: &str) -> Result<(), AdminError> {
+        self.change_room("UPDATE rooms SET closed = 1 WHERE name = ?1", params![RoomName::parse(name)?.as_str()])
+    }
+
+    /// Sets the seconds between two messages of one account in a room; 0 for as many as it likes.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub fn slow_room(&self, name: &str, seconds: u32) -> Result<(), AdminError> {
+        let slow_ms = i64::from(seconds).saturating_mul(1_000);
+        let sql = "UPDATE rooms SET slow_ms = ?2 WHERE name = ?1";
+        self.change_room(sql, params![RoomName::parse(name)?.as_str(), slow_ms])
+    }
+
+    fn change_room(&self, sql: &str, of: impl rusqlite::Params) -> Result<(), AdminError> {
+        match self.connection.execute(sql, of)? {
+            0 => Err(AdminError::UnknownRoom),
+            _ => {
+                self.nudge();
+                Ok(())
+            }
+        }
     }
 
     /// Makes an invite code. Only its hash is kept: shown now or never.

@@ -84,6 +84,20 @@ enum Order {
         /// User name.
         name: String,
     },
+    /// Lists the rooms: name, public or private, members, messages, slow.
+    Rooms,
+    /// Closes a room; its members are told.
+    CloseRoom {
+        /// Name of the room.
+        name: String,
+    },
+    /// Lets each account write into a room only so often.
+    SlowRoom {
+        /// Name of the room.
+        name: String,
+        /// Seconds between two messages of one account; 0 for as many as it likes.
+        seconds: u32,
+    },
     /// Copies the database into a new file. The keys stay behind: back up DATA/keys apart from it.
     Backup {
         /// The new file.
@@ -234,6 +248,7 @@ fn administer(admin: &Admin, order: Order) -> anyhow::Result<()> {
             writeln!(out, "accounts\t{}", stats.accounts)?;
             writeln!(out, "disabled\t{}", stats.disabled)?;
             writeln!(out, "devices\t{}", stats.devices)?;
+            writeln!(out, "rooms\t{}", stats.rooms)?;
             writeln!(out, "waiting packets\t{}", stats.waiting)?;
             writeln!(out, "waiting bytes\t{}", stats.waiting_bytes)?;
             writeln!(out, "one-time prekeys\t{}", stats.one_time_pairs)?;
@@ -242,6 +257,17 @@ fn administer(admin: &Admin, order: Order) -> anyhow::Result<()> {
         Order::Invite { uses, days } => writeln!(out, "{}", admin.invite(uses, days)?)?,
         Order::Disable { name } => admin.set_access(&name, Access::Disabled)?,
         Order::Enable { name } => admin.set_access(&name, Access::Enabled)?,
+        Order::Rooms => {
+            for room in admin.rooms()? {
+                let access = if room.public { "public" } else { "private" };
+                let slow =
+                    if room.slow_seconds > 0 { format!("\tslow {} s", room.slow_seconds) } else { String::new() };
+                let (members, entries) = (room.members, room.entries);
+                writeln!(out, "{}\t{access}\t{members} members\t{entries} entries{slow}", room.name)?;
+            }
+        }
+        Order::CloseRoom { name } => admin.close_room(&name)?,
+        Order::SlowRoom { name, seconds } => admin.slow_room(&name, seconds)?,
         Order::Backup { file } => admin.backup(&file)?,
         Order::Invites => {
             for invite in admin.invites()? {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chat_relay::Registration;
-use chat_relay::limits::{Allowance, Limits};
+use chat_relay::limits::{Allowance, BlobLimits, Limits};
 use serde::Deserialize;
 use toml::Spanned;
 use tracing_subscriber::EnvFilter;
@@ -14,6 +14,9 @@ use super::{
     CertificateFiles, Config, ConfigError, Doors, LOG_FILES_KEPT, Log, LogFile, LogFormat, Place, Problem, Rotation,
     VARIABLE_PREFIX, resolve,
 };
+
+const MIB: u64 = 1024 * 1024;
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
 /// Wrong passwords before `RateLimited`, as the contract with clients promises.
 const PASSWORD_TRIES_MAX: u32 = 40;
@@ -94,9 +97,17 @@ struct LimitsTable {
     mailbox_entries: Option<Spanned<u32>>,
     mailbox_mib: Option<Spanned<u32>>,
     retention_days: Option<Spanned<u32>>,
+    name_reserved_days: Option<Spanned<u32>>,
+    room_devices: Option<Spanned<usize>>,
+    rooms_per_account: Option<Spanned<usize>>,
+    room_entries: Option<Spanned<u32>>,
+    room_mib: Option<Spanned<u32>>,
     password_tries_per_name: Option<Spanned<Rate>>,
     password_tries_per_address: Option<Spanned<Rate>>,
     registrations_per_address: Option<Spanned<Rate>>,
+    file_mib: Option<Spanned<u32>>,
+    files_per_account_mib: Option<Spanned<u32>>,
+    file_days: Option<Spanned<u32>>,
     finds: Option<Spanned<Rate>>,
     fetches: Option<Spanned<Rate>>,
     claims: Option<Spanned<Rate>>,
@@ -105,6 +116,9 @@ struct LimitsTable {
     sends: Option<Spanned<Rate>>,
     ephemerals: Option<Spanned<Rate>>,
     changes: Option<Spanned<Rate>>,
+    room_creations: Option<Spanned<Rate>>,
+    room_commits: Option<Spanned<Rate>>,
+    room_messages: Option<Spanned<Rate>>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -180,6 +194,7 @@ impl Source<'_> {
         }
         self.log(&file.log, &mut config.log)?;
         self.doors(&file.limits, &mut config.doors)?;
+        self.blobs(&file.limits, &mut config.relay.blobs)?;
         self.limits(&file.limits, &mut config.relay.limits)
     }
 
@@ -230,18 +245,40 @@ impl Source<'_> {
         Ok(())
     }
 
+    fn blobs(&self, table: &LimitsTable, blobs: &mut BlobLimits) -> Result<(), ConfigError> {
+        for (given, limit, unit) in [
+            (&table.file_mib, &mut blobs.blob_bytes_max, MIB),
+            (&table.files_per_account_mib, &mut blobs.account_bytes_max, MIB),
+            (&table.file_days, &mut blobs.retention_ms, DAY_MS),
+        ] {
+            if let Some(given) = given {
+                *limit = u64::from(self.positive(given)?).saturating_mul(unit);
+            }
+        }
+        Ok(())
+    }
+
     fn limits(&self, table: &LimitsTable, limits: &mut Limits) -> Result<(), ConfigError> {
-        const MIB: u64 = 1024 * 1024;
-        const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
         for (given, limit, unit) in [
             (&table.mailbox_entries, &mut limits.mailbox_entries_max, 1),
             (&table.mailbox_mib, &mut limits.mailbox_bytes_max, MIB),
             (&table.retention_days, &mut limits.retention_ms, DAY_MS),
+            (&table.name_reserved_days, &mut limits.name_reserved_ms, DAY_MS),
+            (&table.room_entries, &mut limits.room_entries_max, 1),
+            (&table.room_mib, &mut limits.room_bytes_max, MIB),
             (&table.login_seconds, &mut limits.login_ms_max, 1_000),
             (&table.silent_seconds, &mut limits.silent_connection_ms_max, 1_000),
         ] {
             if let Some(given) = given {
                 *limit = u64::from(self.positive(given)?).saturating_mul(unit);
+            }
+        }
+        for (given, limit) in [
+            (&table.room_devices, &mut limits.room_devices_max),
+            (&table.rooms_per_account, &mut limits.rooms_per_account_max),
+        ] {
+            if let Some(given) = given {
+                *limit = self.positive(given)?;
             }
         }
         if let Some(silent) = table.silent_seconds.as_ref().filter(|s| *s.get_ref() < SILENT_SECONDS_MIN) {
@@ -267,6 +304,9 @@ impl Source<'_> {
             (&table.sends, &mut limits.sends),
             (&table.ephemerals, &mut limits.ephemerals),
             (&table.changes, &mut limits.changes),
+            (&table.room_creations, &mut limits.room_creations),
+            (&table.room_commits, &mut limits.room_commits),
+            (&table.room_messages, &mut limits.room_messages),
         ];
         for (given, limit) in pairs {
             let Some(rate) = given else { continue };

@@ -36,6 +36,14 @@
 //! mailbox_entries = 10000
 //! mailbox_mib = 64
 //! retention_days = 30
+//! name_reserved_days = 30               # how long nobody takes a deleted account's name
+//! room_devices = 1000
+//! rooms_per_account = 200
+//! room_entries = 100000                 # over it the oldest go
+//! room_mib = 256
+//! file_mib = 2176                       # sealed, so a little more than the file
+//! files_per_account_mib = 10240
+//! file_days = 30
 //! password_tries_per_name = { burst = 20, per_minute = 1 }
 //! password_tries_per_address = { burst = 40, per_minute = 10 }
 //! registrations_per_address = { burst = 20, per_minute = 2 }
@@ -47,6 +55,9 @@
 //! sends = { burst = 5000, per_minute = 3000 }
 //! ephemerals = { burst = 60, per_minute = 120 }
 //! changes = { burst = 200, per_minute = 120 }
+//! room_creations = { burst = 50, per_minute = 2 }
+//! room_commits = { burst = 300, per_minute = 60 }
+//! room_messages = { burst = 600, per_minute = 240 } # of one account in one room
 //! ```
 
 mod file;

@@ -50,6 +50,11 @@ fn example() -> String {
 fn the_example_above_says_the_defaults_and_names_every_key() {
     let (config, default) = (parse(&example()).unwrap(), Config::default());
     assert_eq!(config.relay.limits, default.relay.limits);
+    let blobs = |config: &Config| {
+        let limits = &config.relay.blobs;
+        (limits.blob_bytes_max, limits.account_bytes_max, limits.retention_ms)
+    };
+    assert_eq!(blobs(&config), blobs(&default));
     assert_eq!((config.listen, config.log, config.doors), (default.listen, default.log, default.doors));
     let whole: Vec<String> = example().lines().map(|l| l.trim_start_matches("# ").to_owned()).collect();
     let config = parse(&whole.join("\n")).unwrap();

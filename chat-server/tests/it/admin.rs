@@ -107,3 +107,36 @@ async fn a_backup_is_whole_private_and_works_with_the_keys_and_without_overwriti
     let mut b = Client::login(relay.place, &bob).await;
     assert_eq!(b.drain().await, [(1, bytes::Bytes::from("in the backup"))]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_are_shown_slowed_down_and_closed_while_people_are_in_them() {
+    use bytes::Bytes;
+    use chat_wire::ids::{RequestKey, RoomId, RoomName};
+    use chat_wire::message::{ClientMessage, RoomAnswer, RoomAsk, RoomEnd, RoomPush};
+    let dir = tempfile::tempdir().unwrap();
+    let relay = Running::start(dir.path());
+    let ((_, mut a), _) = two(relay.place).await;
+    let (key, room) = (RequestKey([1; 16]), RoomId([2; 16]));
+    let name = RoomName::parse("garden").unwrap();
+    let create = RoomAsk::Create { key, room, name, public: true, owned: true, topic: None };
+    let ask = |ask| ClientMessage::Room(ask);
+    a.write(1, ask(create), Bytes::from_static(b"info")).await.unwrap();
+    a.write(2, ask(RoomAsk::Open { room, after: 0 }), Bytes::new()).await.unwrap();
+    a.write(3, ask(RoomAsk::Post { key, room, epoch: 0 }), Bytes::from_static(b"text")).await.unwrap();
+    loop {
+        let frame = a.read().await.unwrap().unwrap();
+        if frame.request == 3 {
+            assert!(matches!(frame.message, ServerMessage::Room(RoomAnswer::Appended { seq: 1, .. })));
+            break;
+        }
+    }
+    admin(dir.path(), &["slow-room", "#garden", "30"]).unwrap();
+    let shown = admin(dir.path(), &["rooms"]).unwrap();
+    assert_eq!(shown, "#garden\tpublic\t1 members\t1 entries\tslow 30 s\n");
+    admin(dir.path(), &["close-room", "Garden"]).unwrap();
+    let gone = ServerMessage::RoomPush(RoomPush::Gone { room, reason: RoomEnd::Closed });
+    let told = async { while a.read().await.unwrap().unwrap().message != gone {} };
+    tokio::time::timeout(Duration::from_secs(2), told).await.expect("told at once");
+    assert_eq!(admin(dir.path(), &["rooms"]).unwrap(), "");
+    assert!(admin(dir.path(), &["close-room", "garden"]).unwrap_err().contains("no room has this name"));
+}
