@@ -6,6 +6,7 @@
 //! DATA/admin.sock      where `admin` says that it has written
 //! DATA/relay.db        accounts, public keys, sealed packets
 //! DATA/blobs/          sealed files
+//! DATA/meters          what the limits on guessing have counted
 //! DATA/keys/relay.key  Ed25519 seed: loses clients' trust when lost
 //! DATA/keys/login.key  OPAQUE secrets: lock everybody out of login by password when lost
 //! DATA/keys/tls.key, tls.crt   made once when no certificate is configured
@@ -89,6 +90,12 @@ impl DataDir {
     #[must_use]
     pub(crate) fn database(&self) -> PathBuf {
         database_in(&self.path)
+    }
+
+    /// Where the counts of the limits on guessing are kept.
+    #[must_use]
+    pub(crate) fn meters(&self) -> PathBuf {
+        self.path.join("meters")
     }
 
     /// Where the operator's tool tells the relay that it has written. None where it can't be made: then

@@ -25,7 +25,7 @@ use crate::net::health;
 use crate::net::listener::{self, Door, Listening};
 use crate::net::notes::Notes;
 use crate::net::tls::{self, Pin, TlsError};
-use crate::net::worker::{self, Event, Inbox, Started};
+use crate::net::worker::{self, Event, Inbox, Meters, Started};
 use crate::storage::{OpenError, SqliteStorage};
 
 /// Between two looks for expired blobs: they are kept for days.
@@ -125,7 +125,7 @@ impl Server {
         let health = config.metrics.map(listen).transpose()?;
         let address =
             frames.listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let nudges = data.nudges();
+        let (nudges, meters) = (data.nudges(), Meters::at(data.meters()));
         let secrets =
             Secrets { identity: data.identity()?, login: data.login_secrets()?, rng: Box::new(UnwrapErr(SysRng)) };
         let blobs = Blobs::open(FolderBlobs::open(&data.blobs()).map_err(DataDirError::Io)?, config.relay.blobs)?;
@@ -138,7 +138,7 @@ impl Server {
             let _ = ended.send(());
         };
         let metrics = Arc::new(Metrics::new());
-        let started = worker::start(relay, Arc::clone(&metrics), on_end).map_err(StartError::Thread)?;
+        let started = worker::start(relay, (Arc::clone(&metrics), meters), on_end).map_err(StartError::Thread)?;
         let (certificate, acceptor) = watch::channel(acceptor);
         let admission = Admission::new(config.doors);
         let reload =

@@ -34,6 +34,7 @@ mod core;
 mod dispatch;
 mod identity;
 pub mod limits;
+mod meters;
 mod peer;
 mod rate;
 mod refuse;

@@ -50,6 +50,21 @@ impl<K: Hash + Eq> Limiter<K> {
         Ok(())
     }
 
+    /// Keys whose buckets are not full, and the milliseconds until they are.
+    pub(crate) fn owing(&self, uptime_ms: u64) -> impl Iterator<Item = (&K, u64)> {
+        let left = move |full_at: u64| full_at.saturating_sub(uptime_ms);
+        self.full_at.iter().map(move |(key, full_at)| (key, left(*full_at))).filter(|(_, left)| *left > 0)
+    }
+
+    /// A bucket is full only so many milliseconds from now: what was used up before a restart. Never
+    /// longer than an empty one would take.
+    pub(crate) fn owe(&mut self, key: K, left_ms: u64, uptime_ms: u64) {
+        let most = self.allowance.refill_ms.saturating_mul(u64::from(self.allowance.burst));
+        if left_ms > 0 && self.full_at.len() < LIMITER_KEYS_MAX {
+            self.full_at.insert(key, uptime_ms.saturating_add(left_ms.min(most)));
+        }
+    }
+
     /// Puts one token back: what was counted in advance did not happen.
     pub(crate) fn give_back(&mut self, key: &K) {
         if let Some(full_at) = self.full_at.get_mut(key) {

@@ -15,6 +15,7 @@ use crate::limits::{
     ACKNOWLEDGED_WAIT_MS, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS, STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN,
     WAITING_BYTES_MAX,
 };
+use crate::meters;
 use crate::peer::{Connection, Origin, Peer, Stage};
 use crate::refuse::Refuse;
 use crate::round::{ConnectionId, Farewell, Output, Rests};
@@ -153,6 +154,18 @@ impl<S: Storage> Relay<S> {
     pub fn reconfigure(&mut self, config: Config) {
         self.core.gates.reconfigure(&config.limits);
         self.core.config = config;
+    }
+
+    /// What the limits on guessing have counted, to be given to [`Relay::restore_meters`] after a
+    /// restart. Holds names and addresses: as private as the storage.
+    #[must_use]
+    pub fn meters(&self, now: Now) -> Vec<u8> {
+        meters::save(&self.core.gates, now)
+    }
+
+    /// Takes over what an earlier run has counted. What does not read is left out.
+    pub fn restore_meters(&mut self, bytes: &[u8], now: Now) {
+        meters::restore(&mut self.core.gates, bytes, now);
     }
 
     /// Milliseconds until the next sweep is due; none while nobody is connected.

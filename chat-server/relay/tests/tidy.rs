@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     &["service"],
     &["peer"],
     &["core"],
-    &["dispatch"],
+    &["dispatch", "meters"],
     &["relay"],
 ];
 

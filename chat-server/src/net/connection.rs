@@ -1,6 +1,8 @@
 //! One connection: a reader and a writer in one task, frames in between, nothing understood here.
 
+use std::future::Future;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,27 +64,39 @@ pub(crate) struct Guest {
     pub(crate) bulk: Bulk,
 }
 
-/// Serves a connection until either side ends it.
+/// What a connection does once its handshakes are done.
+type Talk = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Serves a connection until either side ends it. Each part lies in a box of its own, so that a
+/// connection that stands holds no memory for handshakes, nor for a way of speaking that is not its own.
 pub(crate) async fn serve(socket: TcpStream, carrier: Carrier, acceptor: TlsAcceptor, guest: Guest) {
+    let talk = Box::pin(shake_hands(socket, carrier, acceptor, guest)).await;
+    if let Some(talk) = talk {
+        talk.await;
+    }
+}
+
+async fn shake_hands(socket: TcpStream, carrier: Carrier, acceptor: TlsAcceptor, guest: Guest) -> Option<Talk> {
     if carrier == Carrier::Plain {
         let (reader, writer) = tokio::io::split(socket);
-        return attend(reader, writer, guest, [0; 32]).await;
+        return Some(Box::pin(attend(reader, writer, guest, [0; 32])));
     }
+    let dropped = |reason| {
+        guest.notes.dropped(reason, guest.from);
+        None
+    };
     let handshake = tokio::time::timeout(guest.times.handshake, acceptor.accept(socket)).await;
-    let Ok(shaken) = handshake else { return guest.notes.dropped(Reason::HandshakeTime, guest.from) };
-    let Ok(stream) = shaken else { return guest.notes.dropped(Reason::Handshake, guest.from) };
-    let Ok(exporter) = tls::exporter(stream.get_ref().1) else { return };
+    let Ok(shaken) = handshake else { return dropped(Reason::HandshakeTime) };
+    let Ok(stream) = shaken else { return dropped(Reason::Handshake) };
+    let exporter = tls::exporter(stream.get_ref().1).ok()?;
     if carrier == Carrier::Tls {
         let (reader, writer) = tokio::io::split(stream);
-        return attend(reader, writer, guest, exporter).await;
+        return Some(Box::pin(attend(reader, writer, guest, exporter)));
     }
-    match tokio::time::timeout(guest.times.handshake, upgrade(stream)).await {
-        Ok(Some(socket)) => {
-            let (sink, source) = socket.split();
-            attend(source, sink, guest, exporter).await;
-        }
-        _ => guest.notes.dropped(Reason::Upgrade, guest.from),
-    }
+    let upgraded = tokio::time::timeout(guest.times.handshake, upgrade(stream)).await;
+    let Ok(Some(socket)) = upgraded else { return dropped(Reason::Upgrade) };
+    let (sink, source) = socket.split();
+    Some(Box::pin(attend(source, sink, guest, exporter)))
 }
 
 /// A WebSocket whose messages are no larger than a frame with its prefix. Compression is not spoken.
@@ -137,7 +151,7 @@ async fn converse(
         Err(Some(entry)) => {
             // Files pass the worker by: for it the connection ends here.
             let _ = guest.inbox.send(Event::Closed(guest.connection)).await;
-            return bulk::serve(&guest.bulk, entry, deframer, (source, sink), write_time).await;
+            return Box::pin(bulk::serve(&guest.bulk, entry, deframer, (source, sink), write_time)).await;
         }
     };
     match written {

@@ -4,6 +4,7 @@
 //! up while a sync ran is the next group, so the more there is to do, the more one sync holds.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as threads;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,6 +16,7 @@ use chat_wire::message::ServerMessage;
 use tokio::sync::{mpsc, watch};
 
 use super::outlet::Outlet;
+use crate::data_dir::write_private;
 use crate::metrics::Metrics;
 
 /// Events that may wait for the worker; a connection whose event finds no room waits with its reading.
@@ -22,6 +24,9 @@ const EVENTS_QUEUED_MAX: usize = 4_096;
 
 /// Events of one round: bounds the answer time of the first one in it.
 const EVENTS_PER_ROUND_MAX: usize = 1_024;
+
+/// Between two times that the counts of the limits are written down: what a crash forgives at most.
+const METERS_KEPT_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Something that a client said.
 #[derive(Debug)]
@@ -71,11 +76,41 @@ struct Worker<S> {
     seats: HashMap<ConnectionId, Seat>,
     /// Connections that this round has something for or took something from.
     touched: Vec<ConnectionId>,
+    /// Connections that may not say more before the disk has caught up.
+    held: Vec<ConnectionId>,
     jobs: threads::Sender<SyncJob>,
     next_sweep: watch::Sender<Option<Duration>>,
     metrics: Arc<Metrics>,
     start: Instant,
     trouble_logged: Option<Instant>,
+    meters: Meters,
+}
+
+/// Where what the limits on guessing have counted is kept between two runs.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    path: PathBuf,
+    kept: Vec<u8>,
+    kept_at: Instant,
+}
+
+impl Meters {
+    pub(crate) fn at(path: PathBuf) -> Self {
+        // None at the first start; one that can't be read is as none.
+        let kept = std::fs::read(&path).unwrap_or_default();
+        Self { path, kept, kept_at: Instant::now() }
+    }
+
+    /// Writes them down if they have changed.
+    fn keep(&mut self, counted: Vec<u8>) {
+        self.kept_at = Instant::now();
+        if counted != self.kept {
+            match write_private(&self.path, &counted) {
+                Ok(()) => self.kept = counted,
+                Err(error) => tracing::warn!(%error, "what the limits have counted is not kept"),
+            }
+        }
+    }
 }
 
 /// What the worker's surroundings keep of it.
@@ -88,7 +123,7 @@ pub(crate) struct Started {
 /// Starts the threads. They end after [`Event::Stop`], or when nobody can send any more.
 pub(crate) fn start<S: Storage + Send + 'static>(
     relay: Relay<S>,
-    metrics: Arc<Metrics>,
+    (metrics, meters): (Arc<Metrics>, Meters),
     on_end: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<Started> {
     let (inbox, events) = mpsc::channel(EVENTS_QUEUED_MAX);
@@ -111,11 +146,13 @@ pub(crate) fn start<S: Storage + Send + 'static>(
         relay,
         seats: HashMap::new(),
         touched: Vec::new(),
+        held: Vec::new(),
         jobs,
         next_sweep: sender,
         metrics,
         start: Instant::now(),
         trouble_logged: None,
+        meters,
     };
     std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
         worker.run(events);
@@ -148,6 +185,8 @@ pub(crate) async fn tick(inbox: Inbox, mut next_sweep: watch::Receiver<Option<Du
 
 impl<S: Storage> Worker<S> {
     fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let now = self.now();
+        self.relay.restore_meters(&self.meters.kept, now);
         let mut stopping = false;
         while let Some(first) = events.blocking_recv() {
             let mut count: u32 = 1;
@@ -168,6 +207,7 @@ impl<S: Storage> Worker<S> {
         for seat in self.seats.values() {
             seat.outlet.close();
         }
+        self.meters.keep(self.relay.meters(self.now()));
         if let Err(error) = self.relay.shut_down() {
             self.log_trouble(error);
         }
@@ -193,6 +233,9 @@ impl<S: Storage> Worker<S> {
             Event::Nudged => self.relay.handle(now, Input::Nudged),
             Event::Tick => {
                 self.relay.handle(now, Input::Tick);
+                if self.meters.kept_at.elapsed() >= METERS_KEPT_INTERVAL {
+                    self.meters.keep(self.relay.meters(now));
+                }
                 self.next_sweep.send_replace(self.pause());
             }
             Event::Stop => return true,
@@ -235,7 +278,8 @@ impl<S: Storage> Worker<S> {
             // The helper lives as long as this sender.
             let _ = self.jobs.send(job);
         }
-        for connection in std::mem::take(&mut self.touched) {
+        let held = std::mem::take(&mut self.held);
+        for connection in std::mem::take(&mut self.touched).into_iter().chain(held) {
             self.deliver(connection);
         }
         self.metrics.connections.set(i64::try_from(self.seats.len()).unwrap_or(i64::MAX));
@@ -265,9 +309,10 @@ impl<S: Storage> Worker<S> {
             self.seats.remove(&connection);
             return;
         }
-        let taken = std::mem::take(&mut seat.taken);
-        if taken > 0 {
-            seat.outlet.taken(taken);
+        if seat.taken > 0 && self.relay.is_full() {
+            self.held.push(connection);
+        } else if seat.taken > 0 {
+            seat.outlet.taken(std::mem::take(&mut seat.taken));
         }
     }
 

@@ -13,8 +13,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use chat_relay::storage::{StorageError, SyncJob};
 use rusqlite::Connection;
 
-/// Bytes written after which the log is moved into the database file, beside the relay's work.
+/// 4 MiB: a log that long still fits the caches.
 const CHECKPOINT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Makes everything in a file durable.
+pub type SyncFile = dyn Fn(&Path) -> io::Result<()> + Send + Sync;
 
 /// What a database lies on. Another than the file system itself is for tests that break it.
 #[derive(Clone)]
@@ -22,7 +25,9 @@ pub struct Disk {
     /// Name of SQLite's file layer; none for the usual one.
     pub vfs: Option<String>,
     /// Makes everything in a log file durable.
-    pub sync: Arc<dyn Fn(&Path) -> io::Result<()> + Send + Sync>,
+    pub sync: Arc<SyncFile>,
+    /// Bytes written after which the log is moved into the database file, beside the relay's work.
+    pub checkpoint_bytes: u64,
 }
 
 impl std::fmt::Debug for Disk {
@@ -34,7 +39,7 @@ impl std::fmt::Debug for Disk {
 impl Default for Disk {
     fn default() -> Self {
         // Opening by name costs a few microseconds beside a sync, and needs no state that could be stale.
-        Self { vfs: None, sync: Arc::new(|log| File::open(log)?.sync_data()) }
+        Self { vfs: None, sync: Arc::new(|log| File::open(log)?.sync_data()), checkpoint_bytes: CHECKPOINT_BYTES }
     }
 }
 
@@ -87,7 +92,7 @@ impl Syncer {
     /// So much was written; now and then the log is moved.
     pub(super) fn wrote(&mut self, bytes: u64) {
         self.written = self.written.saturating_add(bytes);
-        if self.written >= CHECKPOINT_BYTES {
+        if self.written >= self.disk.checkpoint_bytes {
             self.written = 0;
             // One that waits already does the work of this one too.
             let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = self.checkpoints.try_send(());

@@ -10,6 +10,6 @@ mod schema;
 mod sqlite;
 
 pub use database::SqliteStorage;
-pub use disk::Disk;
+pub use disk::{Disk, SyncFile};
 pub use schema::OpenError;
 pub(crate) use schema::{is_ours, open_beside};

@@ -248,7 +248,10 @@ fn a_damaged_database_is_found_and_a_configuration_is_read_without_starting() {
     std::fs::remove_file(data.join("keys/login.key")).unwrap();
     let output = program().args(["admin", "--data"]).arg(&data).arg("check").output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(!output.status.success() && said.contains("prekeys without a device") && said.contains("login.key"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("prekeys without a device") && said.contains("login.key"),
+        "{said}"
+    );
 
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chat-server.toml");
     let check = |arguments: &[&str]| {

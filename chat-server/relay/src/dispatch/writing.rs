@@ -230,11 +230,16 @@ fn next_room(live: &Live, offer: &Offer) -> Option<Room> {
     Some(Room { epoch, base_seq: seq, contests: 0, ..next })
 }
 
-/// The owner names another one; so does whoever removes the owner's last device (SPEC 12.4.4).
+/// The owner names another one; once the owner has left, any commit does (SPEC 12.2.7). Nobody else takes the
+/// owner's devices out, or a member could make itself the owner of what it may not delete.
 fn with_owner(live: &Live, offer: &Offer, by: AccountId, next: Room) -> Result<Room, Refuse> {
-    let Some(named) = offer.owner else { return Ok(next) };
     let own = live.room.owner;
-    let gone = own.is_some_and(|owner| live.devices(Some(owner)).all(|device| offer.removed.contains(&device)));
+    let mut of_owner = live.devices(own).filter(|_| own.is_some());
+    if own != Some(by) && of_owner.any(|device| offer.removed.contains(&device)) {
+        return Err(RefusalKind::Forbidden.into());
+    }
+    let Some(named) = offer.owner else { return Ok(next) };
+    let gone = own.is_some_and(|owner| !live.has_account(&owner));
     let stays = live.devices(Some(named)).any(|device| !offer.removed.contains(&device));
     let comes = offer.added.iter().any(|device| device.account == named);
     let may = (own == Some(by) || gone) && (stays || comes);

@@ -115,3 +115,54 @@ impl Storage for FullDisk {
         }
     }
 }
+
+/// A room goes on, but what could not be stored was said to nobody.
+#[test]
+fn when_the_disk_is_full_a_room_shows_nothing_that_it_does_not_hold() {
+    use chat_relay::Config;
+    use chat_wire::error::{Refusal, RefusalKind};
+    use chat_wire::ids::RequestKey;
+    use chat_wire::message::{ClientMessage, RoomAnswer, RoomAsk, ServerMessage};
+
+    use crate::bench::Bench;
+
+    let mut bench = Bench::on(FullDisk::default(), Config::default());
+    let ((alice, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));
+    let (key, room) = (RequestKey([1; 16]), RoomId([2; 16]));
+    let name = RoomName::parse("garden").unwrap();
+    let ask = |bench: &mut Bench<FullDisk>, connection, ask, body: &'static [u8]| {
+        bench.ask_with(connection, ClientMessage::Room(ask), Bytes::from_static(body)).message
+    };
+    let create = RoomAsk::Create { key, room, name, public: true, owned: true, topic: None };
+    ask(&mut bench, a, create, b"info");
+    let join = RoomAsk::Commit {
+        key,
+        room,
+        base: 0,
+        contest: false,
+        added: vec![bob.address(1)],
+        removed: vec![],
+        topic: None,
+        owner: None,
+        commit_len: 6,
+        group_info_len: 4,
+        welcomes: vec![],
+    };
+    ask(&mut bench, b, join, b"commitinfo");
+    ask(&mut bench, b, RoomAsk::Open { room, after: 1 }, b"");
+    bench.outputs.clear();
+    bench.relay.storage().full = true;
+    let post = RoomAsk::Post { key: RequestKey([2; 16]), room, epoch: 1 };
+    let refused = ask(&mut bench, a, post.clone(), b"lost");
+    assert!(matches!(refused, ServerMessage::Refused(Refusal { kind: RefusalKind::Unavailable, .. })), "{refused:?}");
+    assert!(bench.is_closed(b), "its place in the log may be wrong: it opens the room again");
+    assert!(bench.pushed(b).iter().all(|frame| !matches!(frame.message, ServerMessage::RoomPush(_))));
+
+    bench.relay.storage().full = false;
+    let (a, b) = (bench.login(&alice, 1), bench.login(&bob, 1));
+    let opened = ask(&mut bench, b, RoomAsk::Open { room, after: 1 }, b"");
+    assert_eq!(opened, ServerMessage::Room(RoomAnswer::Opened { first: 2, last: 1, epoch: 1 }));
+    let posted = ask(&mut bench, a, post, b"found");
+    assert!(matches!(posted, ServerMessage::Room(RoomAnswer::Appended { seq: 2, .. })), "{posted:?}");
+    assert_eq!(bench.pushed(b).iter().filter(|frame| frame.body == "found").count(), 1);
+}

@@ -169,10 +169,14 @@ fn of_commits_from_one_base_the_first_wins_and_the_others_learn_where_the_room_i
 #[test]
 fn a_base_may_be_contested_eight_times_and_who_the_first_commit_removed_comes_back() {
     let mut bench = Bench::new(Config::default());
-    let ((alice, a), (bob, b)) = two_in_a_room(&mut bench, false);
-    room_with(&mut bench, b, commit(2, 1, &[], &[alice.address(1)]), COMMIT_BODY);
-    assert_eq!(places(&bench.pushed(a)), [2], "alice reads that she is out, and nothing after it");
-    assert_eq!(refused(&mut bench, a, post(3, 2), b"hm"), RefusalKind::UnknownRoom);
+    let ((_, a), (bob, b)) = two_in_a_room(&mut bench, false);
+    let (carol, c) = bench.reachable("carol");
+    room_with(&mut bench, a, commit(1, 1, &[carol.address(1)], &[]), COMMIT_BODY);
+    room(&mut bench, c, open(2));
+    bench.outputs.clear();
+    room_with(&mut bench, c, commit(2, 2, &[], &[bob.address(1)]), COMMIT_BODY);
+    assert_eq!(places(&bench.pushed(b)), [3], "bob reads that he is out, and nothing after it");
+    assert_eq!(refused(&mut bench, b, post(3, 3), b"hm"), RefusalKind::UnknownRoom);
     let contest = |number, base| match commit(number, base, &[], &[]) {
         RoomAsk::Commit { key, room, base, added, removed, commit_len, group_info_len, welcomes, .. } => {
             RoomAsk::Commit {
@@ -191,17 +195,16 @@ fn a_base_may_be_contested_eight_times_and_who_the_first_commit_removed_comes_ba
         }
         other => other,
     };
-    let beside = room_with(&mut bench, b, contest(4, 1), COMMIT_BODY).0;
-    assert!(matches!(beside, RoomAnswer::Appended { seq: 3, epoch: 2, .. }), "{beside:?}");
-    room(&mut bench, a, open(2));
-    assert_eq!(places(&bench.pushed(a)), [3]);
-    assert_eq!(seq_of(&room_with(&mut bench, a, post(5, 2), b"back").0), 4);
+    let beside = room_with(&mut bench, a, contest(4, 2), COMMIT_BODY).0;
+    assert!(matches!(beside, RoomAnswer::Appended { seq: 4, epoch: 3, .. }), "{beside:?}");
+    room(&mut bench, b, open(3));
+    assert_eq!(places(&bench.pushed(b)), [4]);
+    assert_eq!(seq_of(&room_with(&mut bench, b, post(5, 3), b"back").0), 5);
     for number in 6..13 {
-        assert!(matches!(room_with(&mut bench, b, contest(number, 1), COMMIT_BODY).0, RoomAnswer::Appended { .. }));
+        assert!(matches!(room_with(&mut bench, a, contest(number, 2), COMMIT_BODY).0, RoomAnswer::Appended { .. }));
     }
-    assert!(matches!(room_with(&mut bench, b, contest(13, 1), COMMIT_BODY).0, RoomAnswer::Behind { epoch: 2, .. }));
-    assert!(matches!(room_with(&mut bench, b, contest(14, 0), COMMIT_BODY).0, RoomAnswer::Behind { epoch: 2, .. }));
-    assert_eq!(bob.devices.len(), 1);
+    assert!(matches!(room_with(&mut bench, a, contest(13, 2), COMMIT_BODY).0, RoomAnswer::Behind { epoch: 3, .. }));
+    assert!(matches!(room_with(&mut bench, a, contest(14, 1), COMMIT_BODY).0, RoomAnswer::Behind { epoch: 3, .. }));
 }
 
 #[test]
@@ -362,18 +365,23 @@ fn only_the_owner_deletes_and_everybody_learns_it_with_the_owners_statement() {
 }
 
 #[test]
-fn whoever_removes_the_owners_last_device_names_the_next_owner() {
+fn nobody_throws_the_owner_out_and_when_the_owner_has_left_a_commit_names_the_next() {
     let mut bench = Bench::new(Config::default());
-    let ((alice, _), (bob, b)) = two_in_a_room(&mut bench, false);
-    let mut coup = commit(2, 1, &[], &[alice.address(1)]);
-    if let RoomAsk::Commit { owner, .. } = &mut coup {
-        *owner = Some(AccountId([9; 32]));
-    }
-    assert_eq!(refused(&mut bench, b, coup.clone(), COMMIT_BODY), RefusalKind::Forbidden, "nobody from outside");
-    if let RoomAsk::Commit { owner, .. } = &mut coup {
-        *owner = Some(bob.account);
-    }
-    assert!(matches!(room_with(&mut bench, b, coup, COMMIT_BODY).0, RoomAnswer::Appended { .. }));
+    let ((alice, a), (bob, b)) = two_in_a_room(&mut bench, false);
+    let named = |mut ask: RoomAsk, next: AccountId| {
+        if let RoomAsk::Commit { owner, .. } = &mut ask {
+            *owner = Some(next);
+        }
+        ask
+    };
+    let coup = commit(2, 1, &[], &[alice.address(1)]);
+    assert_eq!(refused(&mut bench, b, coup.clone(), COMMIT_BODY), RefusalKind::Forbidden);
+    assert_eq!(refused(&mut bench, b, named(coup, bob.account), COMMIT_BODY), RefusalKind::Forbidden);
+    room_with(&mut bench, a, RoomAsk::Leave { key: key(3), room: ROOM }, b"statement");
+    let outsider = named(commit(4, 1, &[], &[]), AccountId([9; 32]));
+    assert_eq!(refused(&mut bench, b, outsider, COMMIT_BODY), RefusalKind::Forbidden, "nobody from outside");
+    let heir = named(commit(5, 1, &[], &[alice.address(1)]), bob.account);
+    assert!(matches!(room_with(&mut bench, b, heir, COMMIT_BODY).0, RoomAnswer::Appended { .. }));
     let done = bench.ask_with(b, ClientMessage::Room(RoomAsk::Delete { room: ROOM }), Bytes::new()).message;
     assert_eq!(done, ServerMessage::Done {});
 }

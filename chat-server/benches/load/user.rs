@@ -1,0 +1,203 @@
+//! A user as the generator needs one: as few allocations and system calls as it gets, the same for the
+//! relay and the control.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use chat_wire::frame::{ClientFrame, Deframer, ServerFrame};
+use chat_wire::limits::FRAME_BYTES_MAX;
+use chat_wire::message::{ClientMessage, ServerMessage};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::client::{Place, tls_config};
+use crate::control;
+use crate::kit::{self, Person};
+use crate::server::Kind;
+
+/// Bytes of a message.
+pub const TEXT_BYTES: usize = 512;
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What a server said.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    Accepted,
+    /// A message, with when it was sent.
+    Delivered(u64),
+    Drained,
+    Other,
+}
+
+pub struct User {
+    kind: Kind,
+    stream: Box<dyn Stream>,
+    deframer: Deframer,
+    out: BytesMut,
+    next: u64,
+    /// Place of the last delivery that was not acknowledged.
+    unacknowledged: Option<u64>,
+}
+
+/// Who somebody is to a server.
+#[derive(Clone)]
+pub enum Name {
+    Number(u32),
+    Person(Arc<Person>),
+}
+
+impl User {
+    /// Connects without logging in.
+    pub async fn connect(kind: Kind, place: Place) -> (Self, [u8; 32]) {
+        let socket = TcpStream::connect(place.addr).await.unwrap();
+        socket.set_nodelay(true).unwrap();
+        let mut exporter = [0; 32];
+        let stream: Box<dyn Stream> = if kind == Kind::Tls {
+            let config = Arc::new(tls_config(place.pin, &[&rustls::version::TLS13]));
+            let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
+            let stream = TlsConnector::from(config).connect(name, socket).await.unwrap();
+            let label = chat_wire::message::EXPORTER_LABEL;
+            exporter = stream.get_ref().1.export_keying_material([0; 32], label, None).unwrap();
+            Box::new(stream)
+        } else {
+            Box::new(socket)
+        };
+        let (deframer, out) = (Deframer::new(FRAME_BYTES_MAX), BytesMut::new());
+        (Self { kind, stream, deframer, out, next: 1, unacknowledged: None }, exporter)
+    }
+
+    /// Connects and logs in; `first` is the number of the first message that it will send.
+    pub async fn login(kind: Kind, place: Place, name: &Name, first: u64) -> Self {
+        let (mut user, exporter) = Self::connect(kind, place).await;
+        user.next = first;
+        match name {
+            Name::Number(number) => control::frame(control::I_AM, *number, &[], &mut user.out),
+            Name::Person(person) => {
+                let ready = user.hello().await;
+                let answer = user.ask(person.proof(1, &kit::binding(&ready, exporter))).await;
+                assert!(matches!(answer, ServerMessage::LoggedIn { .. }), "{answer:?}");
+            }
+        }
+        user.flush().await;
+        user
+    }
+
+    pub async fn register(kind: Kind, place: Place, person: &Person) {
+        let (mut user, _) = Self::connect(kind, place).await;
+        user.hello().await;
+        let mut rng = getrandom::rand_core::UnwrapErr(getrandom::SysRng);
+        let (_, request) = chat_login::client::RegistrationStart::new(kit::PASSWORD, &mut rng).unwrap();
+        let request = serde_bytes::ByteBuf::from(request.to_vec());
+        user.ask(ClientMessage::Register1 { name: person.name.clone(), request, invite: None }).await;
+        let answer = user.ask(person.register2(kit::any_record())).await;
+        assert!(matches!(answer, ServerMessage::LoggedIn { .. }), "{answer:?}");
+        user.ask(person.prekeys(1, 1, 1)).await;
+    }
+
+    pub async fn hello(&mut self) -> ServerMessage {
+        self.ask(ClientMessage::Hello { versions: vec![1], features: vec![] }).await
+    }
+
+    pub async fn ask(&mut self, message: ClientMessage) -> ServerMessage {
+        self.put(9, message, Bytes::new());
+        self.flush().await;
+        loop {
+            if let Some(bytes) = self.deframer.next_frame().unwrap() {
+                let frame = ServerFrame::decode(bytes).unwrap();
+                if frame.request == 9 {
+                    return frame.message;
+                }
+                continue;
+            }
+            self.fill().await;
+        }
+    }
+
+    fn put(&mut self, request: u32, message: ClientMessage, body: Bytes) {
+        let frame = ClientFrame::with_body(request, message, body).encode(FRAME_BYTES_MAX).unwrap();
+        self.out.extend_from_slice(&frame);
+    }
+
+    /// Queues a message that says when it was due, nanoseconds since `start`.
+    pub fn send(&mut self, to: &Name, start: Instant) {
+        let mut text = [7; TEXT_BYTES];
+        text[..8].copy_from_slice(&u64::try_from(start.elapsed().as_nanos()).unwrap().to_be_bytes());
+        match to {
+            Name::Number(to) => control::frame(control::SEND, *to, &text, &mut self.out),
+            Name::Person(to) => {
+                let (message, body) = kit::send(self.next, vec![to.state()], &[to.address(1)], &text);
+                self.put(1_000, message, body);
+            }
+        }
+        self.next += 1;
+    }
+
+    pub fn sent(&self) -> u64 {
+        self.next
+    }
+
+    /// Writes what is queued, with the acknowledgement of all that came.
+    pub async fn flush(&mut self) {
+        if let Some(seq) = self.unacknowledged.take() {
+            match self.kind {
+                Kind::Control => control::frame(control::ACK, 0, &[], &mut self.out),
+                _ => self.put(0, ClientMessage::Ack { seq }, Bytes::new()),
+            }
+        }
+        if !self.out.is_empty() {
+            self.stream.write_all(&self.out).await.unwrap();
+            self.stream.flush().await.unwrap();
+            self.out.clear();
+        }
+    }
+
+    async fn fill(&mut self) {
+        let buffer = self.deframer.buffer_mut();
+        buffer.reserve(16 * 1024);
+        assert!(self.stream.read_buf(buffer).await.unwrap() > 0, "the server closed");
+    }
+
+    /// What has come, at least one thing.
+    pub async fn hear(&mut self, heard: &mut Vec<Heard>) {
+        loop {
+            while let Some(one) = self.take() {
+                heard.push(one);
+            }
+            if !heard.is_empty() {
+                return;
+            }
+            self.fill().await;
+        }
+    }
+
+    fn take(&mut self) -> Option<Heard> {
+        let at = |body: &[u8]| u64::from_be_bytes(*body.first_chunk().unwrap());
+        if self.kind == Kind::Control {
+            let (kind, _, body) = control::next(self.deframer.buffer_mut())?;
+            return Some(match kind {
+                control::ACCEPTED => Heard::Accepted,
+                control::DELIVER => {
+                    self.unacknowledged = Some(0);
+                    Heard::Delivered(at(&body))
+                }
+                control::DRAINED => Heard::Drained,
+                _ => Heard::Other,
+            });
+        }
+        let frame = ServerFrame::decode(self.deframer.next_frame().unwrap()?).unwrap();
+        Some(match frame.message {
+            ServerMessage::Accepted { .. } => Heard::Accepted,
+            ServerMessage::Deliver { seq, .. } => {
+                self.unacknowledged = Some(seq);
+                Heard::Delivered(at(&frame.body))
+            }
+            ServerMessage::Drained {} => Heard::Drained,
+            ServerMessage::Refused(refusal) => panic!("{refusal:?}"),
+            _ => Heard::Other,
+        })
+    }
+}
