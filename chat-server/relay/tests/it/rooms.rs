@@ -171,7 +171,7 @@ fn a_base_may_be_contested_eight_times_and_who_the_first_commit_removed_comes_ba
     let mut bench = Bench::new(Config::default());
     let ((_, a), (bob, b)) = two_in_a_room(&mut bench, false);
     let (carol, c) = bench.reachable("carol");
-    room_with(&mut bench, a, commit(1, 1, &[carol.address(1)], &[]), COMMIT_BODY);
+    room_with(&mut bench, a, commit(20, 1, &[carol.address(1)], &[]), COMMIT_BODY);
     room(&mut bench, c, open(2));
     bench.outputs.clear();
     room_with(&mut bench, c, commit(2, 2, &[], &[bob.address(1)]), COMMIT_BODY);
