@@ -8,7 +8,7 @@ use super::context::Work;
 use super::error::EngineError;
 use super::handle::{connect, resolve, room};
 use super::io::{CommandId, RoomCommand, Trouble};
-use super::memory::rooms::RoomTask;
+use super::memory::room_tasks::RoomTask;
 
 impl Engine {
     /// A command; a name that it needs is looked up first.

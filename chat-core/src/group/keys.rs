@@ -14,8 +14,8 @@ use rand_core::CryptoRng;
 
 use super::credential::{CREDENTIAL_TYPE, LeafCredential};
 use super::crypto::SUITE;
+use super::leaf::{GroupError, Leaf};
 use super::overlay::Provider;
-use super::room::{GroupError, Leaf};
 use super::shelf::Shelf;
 use crate::secret::Secret;
 

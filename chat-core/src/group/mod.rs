@@ -17,6 +17,7 @@ mod chance;
 mod credential;
 mod crypto;
 mod keys;
+mod leaf;
 mod overlay;
 mod policy;
 mod room;
@@ -24,7 +25,8 @@ mod shelf;
 
 pub(crate) use credential::{LeafClaim, LeafCredential};
 pub(crate) use keys::{LeafKey, OfferedMember, key_package, offered_member};
+pub(crate) use leaf::{GroupError, Leaf};
 pub(crate) use overlay::is_roomless;
 pub(crate) use policy::{Actor, Policy};
-pub(crate) use room::{Added, Group, GroupError, Leaf, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome};
+pub(crate) use room::{Added, Group, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome};
 pub(crate) use shelf::{Scratch, Shelf};

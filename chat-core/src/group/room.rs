@@ -1,26 +1,27 @@
 //! One room's MLS group: every operation reads and writes through a [`Shelf`], takes its randomness as a seed,
 //! and leaves nothing behind when it fails.
 
-use chat_wire::ids::{DeviceAddress, RoomId};
+use chat_wire::ids::RoomId;
 use chat_wire::keys::VerifyKey;
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
-    CommitMessageBundle, Extension, ExtensionType, Extensions, GroupContext, GroupId, KeyPackage, LeafNode,
-    LeafNodeIndex, LeafNodeParameters, Member, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn,
-    MlsMessageIn, OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, Proposal,
-    ProposalType, ProtocolMessage, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StagedCommit,
-    StagedWelcome, UnknownExtension, Welcome,
+    CommitMessageBundle, Extension, ExtensionType, Extensions, GroupContext, GroupId, KeyPackage, LeafNodeIndex,
+    LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
+    OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, Proposal, ProposalType,
+    ProtocolMessage, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StagedCommit, StagedWelcome,
+    UnknownExtension, Welcome,
 };
 
 use super::credential::{CREDENTIAL_TYPE, LeafCredential};
 use super::crypto::SUITE;
 use super::keys::{LeafKey, OfferedMember, POLICY_TYPE, capabilities};
+use super::leaf::{GroupError, Leaf};
 use super::overlay::Provider;
 use super::policy::{Change, Policy};
 use super::shelf::Shelf;
 use crate::secret::Secret;
 
-/// Epochs back for which messages still open (DESIGN §6).
+/// Epochs back for which messages still open (SPEC 12.5.2).
 const PAST_EPOCHS_MAX: usize = 5;
 /// Messages of one sender that may come late, and how far one may be ahead.
 const GENERATIONS_LATE_MAX: u32 = 1_024;
@@ -29,56 +30,6 @@ const GENERATIONS_AHEAD_MAX: u32 = 2_000;
 const PADDING_BYTES: usize = 512;
 /// Epochs whose resumption secrets are kept.
 const RESUMPTIONS_MAX: usize = 16;
-
-/// Why something was not done. The group is as before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum GroupError {
-    /// The bytes are no message of this kind, or not a sound one.
-    #[error("malformed")]
-    Malformed,
-    /// A message of an epoch that is no longer, or not yet, held.
-    #[error("of another epoch")]
-    OtherEpoch,
-    /// A message that was opened before.
-    #[error("opened before")]
-    Again,
-    /// A Welcome for a key package that is not here.
-    #[error("no key package for it")]
-    NoKeyPackage,
-    /// The stored state can't be read.
-    #[error("stored state is damaged")]
-    Damaged,
-    /// Our own bug.
-    #[error("broken")]
-    Broken,
-}
-
-/// One leaf of the tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leaf {
-    pub(crate) index: u32,
-    pub(crate) credential: LeafCredential,
-    pub(crate) key: VerifyKey,
-}
-
-impl Leaf {
-    pub(super) fn of_node(index: u32, node: &LeafNode) -> Result<Self, GroupError> {
-        let key = node.signature_key().as_slice().try_into().map_err(|_| GroupError::Malformed)?;
-        let credential = LeafCredential::of_mls(node.credential()).map_err(|_| GroupError::Malformed)?;
-        Ok(Self { index, credential, key: VerifyKey(key) })
-    }
-
-    fn of_member(member: &Member) -> Result<Self, GroupError> {
-        let key = member.signature_key.as_slice().try_into().map_err(|_| GroupError::Malformed)?;
-        let credential = LeafCredential::of_mls(&member.credential).map_err(|_| GroupError::Malformed)?;
-        Ok(Self { index: member.index.u32(), credential, key: VerifyKey(key) })
-    }
-
-    pub(crate) fn owner(&self) -> DeviceAddress {
-        self.credential.owner
-    }
-}
 
 /// Whom a commit adds and removes.
 #[derive(Debug, Default)]

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod account;
+mod files;
 mod network;
 mod profile;
+mod rooms;
 mod silence;
 mod talk;
 mod trust;

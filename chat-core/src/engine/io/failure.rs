@@ -31,6 +31,7 @@ pub enum FailureKind {
     WrongPassphrase,
     CertificateChanged,
     RegistrationClosed,
+    Cancelled,
     Io,
     Internal,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, UserName};
 
-use super::rooms::RoomTask;
+use super::room_tasks::RoomTask;
 use super::share::Written;
 use super::undertaking::Stage;
 use crate::engine::io::CommandId;

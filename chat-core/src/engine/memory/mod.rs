@@ -34,6 +34,7 @@ pub(super) mod people;
 pub(super) mod queue;
 pub(super) mod renewal;
 pub(super) mod results;
+pub(super) mod room_tasks;
 pub(super) mod rooms;
 pub(super) mod sessions;
 pub(super) mod share;

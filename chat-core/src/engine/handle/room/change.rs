@@ -14,9 +14,8 @@ use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Role};
 use crate::engine::limits::{ROOM_RENEW_MS, ROOM_RETRY_MS, ROOM_RETRY_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::names::Want;
-use crate::engine::memory::rooms::{
-    CommitFlight, Intent, Owner, Phase, RoomShelf, RoomTask, WELCOME_PACKET, Wish, seed,
-};
+use crate::engine::memory::room_tasks::RoomTask;
+use crate::engine::memory::rooms::{CommitFlight, Intent, Owner, Phase, RoomShelf, WELCOME_PACKET, Wish, seed};
 use crate::group::{Actor, Added, Leaf, MadeCommit, OfferedMember, Policy, offered_member};
 use crate::store::Table;
 

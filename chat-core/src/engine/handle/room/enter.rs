@@ -6,13 +6,14 @@ use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{RoomAsk, RoomCard};
 use serde_bytes::ByteBuf;
 
-use super::{reply_done, tell, welcome};
+use super::{reply_done, tell};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply};
 use crate::engine::memory::State;
 use crate::engine::memory::results::Queued;
-use crate::engine::memory::rooms::{CommitFlight, Entering, Phase, RoomRecord, RoomShelf, RoomTask, seed};
+use crate::engine::memory::room_tasks::{Entering, RoomTask};
+use crate::engine::memory::rooms::{CommitFlight, Phase, RoomRecord, RoomShelf, seed};
 use crate::group::{Actor, Group, GroupError, Policy};
 use crate::store::{HistoryChange, Table};
 
@@ -169,21 +170,16 @@ pub(super) fn restore(state: &mut State, work: &mut Work<'_>, cards: &[RoomCard]
     Ok(())
 }
 
-/// A command joins a public room, or takes an invitation up.
+/// A command joins a public room.
 pub(super) fn join(
     state: &mut State,
     work: &mut Work<'_>,
     command: CommandId,
     name: RoomName,
 ) -> Result<(), EngineError> {
-    let known = state.rooms.named(&name);
-    match known.and_then(|room| state.rooms.get(&room).map(|known| (room, known.record.phase))) {
-        Some((_, Phase::Joined)) => {
-            work.reply(command, Reply::Done);
-            return Ok(());
-        }
-        Some((room, Phase::Invited)) => return welcome::accept(state, work, room, command),
-        _ => {}
+    if state.rooms.joined(&name).is_some() {
+        work.reply(command, Reply::Done);
+        return Ok(());
     }
     if !state.is_online() {
         work.fail(command, FailureKind::Offline);

@@ -11,7 +11,8 @@ use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, RoomEventKind};
 use crate::engine::memory::State;
-use crate::engine::memory::rooms::{Intent, Owner, Phase, RoomTask};
+use crate::engine::memory::room_tasks::RoomTask;
+use crate::engine::memory::rooms::{Intent, Owner, Phase};
 use crate::group::{Actor, Group, Leaf, LeafKey};
 
 /// `leaf_key 32 ‖ signature 64` (SPEC 12.3).

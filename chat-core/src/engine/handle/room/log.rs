@@ -10,10 +10,11 @@ use serde_bytes::ByteArray;
 use super::{change, leave, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::{RoomEventKind, Trouble};
-use crate::engine::limits::ROOM_ENTRIES_MAX;
+use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
+use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, ROOM_ENTRIES_MAX};
 use crate::engine::memory::State;
-use crate::engine::memory::rooms::{CommitFlight, LogEntry, Owner, Phase, RoomShelf, RoomTask, seed};
+use crate::engine::memory::room_tasks::RoomTask;
+use crate::engine::memory::rooms::{CommitFlight, LogEntry, Owner, Phase, RoomShelf, seed};
 use crate::group::{Actor, GroupError, Leaf, Policy, Processed, Scratch, StagedChange};
 use crate::store::Table;
 
@@ -68,8 +69,27 @@ pub(super) fn go_on(state: &mut State, room: RoomId) {
     }
 }
 
+/// Lists did not come. Nothing is decided without them because the relay is busy: all members must decide alike.
+pub(super) fn no_lists(state: &mut State, work: &Work<'_>, room: RoomId, failure: &Failure) {
+    let Some(known) = state.rooms.get_mut(&room) else { return };
+    let for_now = matches!(failure.kind, FailureKind::RateLimited | FailureKind::Offline | FailureKind::Timeout);
+    if for_now {
+        known.live.asked.clear();
+        let wait_ms = failure.retry_after_ms.unwrap_or(RETRY_MS_MIN).clamp(RETRY_MS_MIN, RETRY_MS_MAX);
+        known.live.lists_at = Some(work.now.plus_ms(wait_ms));
+    } else {
+        known.live.waits = false;
+    }
+}
+
 /// Takes what lies there, and tells the relay how far it got.
 pub(super) fn advance(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    if let Some(known) = state.rooms.get_mut(&room)
+        && known.live.lists_at.take_if(|at| *at <= work.now).is_some()
+    {
+        known.live.waits = false;
+        state.fetch_roster(work, room)?;
+    }
     let mut got = None;
     while let Some(known) = state.rooms.get_mut(&room) {
         if known.live.waits || known.record.phase != Phase::Joined {

@@ -27,7 +27,8 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, RoomCommand, RoomEventKind, RoomNotice};
 use crate::engine::memory::State;
 use crate::engine::memory::names::Want;
-use crate::engine::memory::rooms::{CommitFlight, Phase, RoomTask};
+use crate::engine::memory::room_tasks::RoomTask;
+use crate::engine::memory::rooms::{CommitFlight, Phase};
 use crate::store::NoticeKind;
 
 pub(in crate::engine) use change::invite;
@@ -52,7 +53,10 @@ pub(in crate::engine) fn command(
         RoomCommand::Delete(name) => leave::delete(state, work, id, &name)?,
         RoomCommand::List { joined } => view::list(state, work, id, joined)?,
         RoomCommand::Info(name) => view::info(state, work, id, &name)?,
-        RoomCommand::Join(name) => enter::join(state, work, id, name)?,
+        RoomCommand::Join(name) => match welcome::waiting(state, &name) {
+            Some(room) => welcome::accept(state, work, room, id)?,
+            None => enter::join(state, work, id, name)?,
+        },
         RoomCommand::Leave(name) => leave::leave(state, work, id, &name)?,
         RoomCommand::Invite { room, username } => return change::invite_name(state, work, id, (room, username)),
         RoomCommand::Kick { room, username } => change::kick(state, work, id, (&room, &username))?,
@@ -145,7 +149,7 @@ pub(in crate::engine) fn give_up(
         RoomTask::Post(room, order) => talk::refused(state, work, (room, order), failure),
         RoomTask::Open(room) => leave::shut_out(state, work, room, failure),
         RoomTask::Lists(room) => {
-            log::go_on(state, room);
+            log::no_lists(state, work, room, failure);
             Ok(())
         }
         RoomTask::Claim(room) => {

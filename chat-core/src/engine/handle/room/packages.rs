@@ -9,7 +9,8 @@ use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::limits::{KEY_PACKAGES_WANTED, LAST_RESORT_PACKAGE_MS};
 use crate::engine::memory::State;
-use crate::engine::memory::rooms::{RoomShelf, RoomTask, seed};
+use crate::engine::memory::room_tasks::RoomTask;
+use crate::engine::memory::rooms::{RoomShelf, seed};
 use crate::group::{LeafKey, key_package};
 use crate::store::Table;
 

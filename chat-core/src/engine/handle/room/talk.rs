@@ -17,7 +17,8 @@ use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{remember, seen_key};
 use crate::engine::memory::names::Draft;
 use crate::engine::memory::results::Queued;
-use crate::engine::memory::rooms::{Post, RoomShelf, RoomTask, seed};
+use crate::engine::memory::room_tasks::RoomTask;
+use crate::engine::memory::rooms::{Post, RoomShelf, seed};
 use crate::group::Leaf;
 use crate::store::{HistoryChange, Table};
 

@@ -9,7 +9,7 @@ use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary};
 use crate::engine::memory::State;
-use crate::engine::memory::rooms::RoomTask;
+use crate::engine::memory::room_tasks::RoomTask;
 use crate::group::Actor;
 use crate::store::Table;
 

@@ -129,6 +129,13 @@ fn come_in(state: &mut State, work: &mut Work<'_>, room: RoomId, by: Option<Acco
     tell(state, work, &name, RoomEventKind::Joined, (Some(own), by))
 }
 
+/// The room of that name into which the person is invited.
+pub(super) fn waiting(state: &State, name: &RoomName) -> Option<RoomId> {
+    let room = state.rooms.named(name)?;
+    let phase = state.rooms.get(&room).map(|room| room.record.phase);
+    (phase == Some(Phase::Invited)).then_some(room)
+}
+
 /// The person takes an invitation up.
 pub(super) fn accept(
     state: &mut State,

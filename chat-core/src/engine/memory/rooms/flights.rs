@@ -7,12 +7,12 @@ use chat_wire::message::{ClientMessage, PacketHead, RoomAsk};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::RoomTask;
 use crate::engine::content::Identified;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::memory::State;
 use crate::engine::memory::asks::Ask;
+use crate::engine::memory::room_tasks::RoomTask;
 use crate::store::Table;
 
 /// A commit, or the creation that comes before the first.

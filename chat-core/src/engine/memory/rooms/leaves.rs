@@ -6,10 +6,10 @@ use chat_wire::limits::LISTS_WANTED_MAX;
 use chat_wire::message::{ListState, RoomAsk};
 use serde_bytes::ByteBuf;
 
-use super::RoomTask;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::memory::State;
+use crate::engine::memory::room_tasks::RoomTask;
 use crate::group::{Leaf, LeafClaim, LeafCredential, LeafKey};
 
 /// What a leaf's credential turned out to be.

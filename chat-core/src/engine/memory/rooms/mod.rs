@@ -9,6 +9,7 @@ use chat_wire::message::EntryKind;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 
+use super::room_tasks::Entering;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Role};
@@ -20,12 +21,10 @@ use crate::time::Timestamp;
 mod flights;
 mod leaves;
 mod shelf;
-mod tasks;
 
 pub(in crate::engine) use flights::{CommitFlight, Post};
 pub(in crate::engine) use leaves::Owner;
 pub(in crate::engine) use shelf::RoomShelf;
-pub(in crate::engine) use tasks::{Entering, RoomTask};
 
 /// First byte of a packet that holds a Welcome (SPEC 12.2.8).
 pub(in crate::engine) const WELCOME_PACKET: u8 = 3;
@@ -143,6 +142,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) entries: VecDeque<LogEntry>,
     /// The first entry waits for lists.
     pub(in crate::engine) waits: bool,
+    /// The relay was too busy for lists: they are asked for again then.
+    pub(in crate::engine) lists_at: Option<Timestamp>,
     /// Lists that were asked for and did not help.
     pub(in crate::engine) asked: HashSet<(AccountId, u64)>,
     pub(in crate::engine) intents: VecDeque<Intent>,
@@ -299,7 +300,11 @@ impl Rooms {
     }
 
     pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
-        self.rooms.values().filter(|room| !room.live.intents.is_empty()).filter_map(|room| room.live.not_before).min()
+        let due = |room: &Room| {
+            let wish = room.live.not_before.filter(|_| !room.live.intents.is_empty());
+            wish.into_iter().chain(room.live.lists_at).min()
+        };
+        self.rooms.values().filter_map(due).min()
     }
 }
 
