@@ -670,87 +670,108 @@ impl Reading {
     }
 }
 
+/// Four people in one room, and what the relay must have stored of it.
+struct Crowd {
+    readers: Vec<Reading>,
+    epoch: u64,
+    stored: u64,
+    number: u64,
+}
+
+impl Crowd {
+    fn new(bench: &mut Bench) -> Self {
+        let people = ["alice", "bobby", "carol", "daveb"].map(|name| bench.reachable(name).0);
+        let first = bench.login(&people[0], 1);
+        room_with(bench, first, create(ROOM, "garden", false), b"info");
+        let everybody: Vec<_> = people[1..].iter().map(|p| p.address(1)).collect();
+        room_with(bench, first, commit(0, 0, &everybody, &[]), COMMIT_BODY);
+        let reading = |person| Reading { person, connection: None, log: std::collections::BTreeMap::new() };
+        Self { readers: people.into_iter().map(reading).collect(), epoch: 1, stored: 1, number: 0 }
+    }
+
+    fn key(&mut self) -> RequestKey {
+        self.number += 1;
+        let mut fresh = key(0);
+        fresh.0[..8].copy_from_slice(&self.number.to_be_bytes());
+        fresh
+    }
+
+    fn speak(&mut self, bench: &mut Bench, connection: ConnectionId) {
+        let (ask, body) = (RoomAsk::Post { key: self.key(), room: ROOM, epoch: self.epoch }, self.number.to_string());
+        let answer = bench.ask_with(connection, ClientMessage::Room(ask), Bytes::from(body)).message;
+        assert!(matches!(answer, ServerMessage::Room(RoomAnswer::Appended { .. })), "{answer:?}");
+        self.stored += 1;
+    }
+
+    fn commit(&mut self, bench: &mut Bench, connection: ConnectionId, base: u64) {
+        let mut ask = commit(0, base, &[], &[]);
+        if let RoomAsk::Commit { key, .. } = &mut ask {
+            *key = self.key();
+        }
+        match room_with(bench, connection, ask, COMMIT_BODY).0 {
+            RoomAnswer::Appended { epoch: next, .. } => {
+                assert_eq!((base, next), (self.epoch, self.epoch + 1));
+                (self.epoch, self.stored) = (next, self.stored + 1);
+            }
+            RoomAnswer::Behind { .. } => assert!(base < self.epoch),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn act(&mut self, bench: &mut Bench, state: &mut u64, seed: u64) {
+        let at = roll(state, 4) as usize;
+        if self.readers[at].connection.is_none() {
+            self.readers[at].come(bench);
+        }
+        let Some(connection) = self.readers[at].connection else { return };
+        match roll(state, 8) {
+            0..=3 => self.speak(bench, connection),
+            4 => self.commit(bench, connection, self.epoch - roll(state, 2)),
+            5 => {
+                self.readers[at].read(bench, seed);
+                bench.take(Input::Closed(connection));
+                self.readers[at].connection = None;
+            }
+            6 => {
+                self.readers[at].read(bench, seed);
+                if let Some((seq, _)) = self.readers[at].log.last_key_value() {
+                    bench.tell(connection, ClientMessage::Room(RoomAsk::Ack { room: ROOM, seq: *seq }));
+                }
+            }
+            _ => bench.pass_ms(500),
+        }
+        for reader in &mut self.readers {
+            if let Some(connection) = reader.connection {
+                reader.read(bench, seed);
+                bench.ask(connection, ClientMessage::Heartbeat {});
+            }
+        }
+    }
+}
+
 #[test]
 fn whatever_the_order_of_messages_commits_and_disconnections_every_reader_has_the_same_log_without_a_gap() {
     for seed in 0..12_u64 {
         let mut state = seed;
         let mut bench = Bench::new(Config::default());
-        let people = ["alice", "bobby", "carol", "daveb"].map(|name| bench.reachable(name).0);
-        let first = bench.login(&people[0], 1);
-        room_with(&mut bench, first, create(ROOM, "garden", false), b"info");
-        let everybody: Vec<_> = people[1..].iter().map(|p| p.address(1)).collect();
-        room_with(&mut bench, first, commit(0, 0, &everybody, &[]), COMMIT_BODY);
-        let reading = |person| Reading { person, connection: None, log: std::collections::BTreeMap::new() };
-        let mut readers: Vec<Reading> = people.into_iter().map(reading).collect();
-        let (mut epoch, mut stored, mut number) = (1, 1, 0_u64);
+        let mut crowd = Crowd::new(&mut bench);
         for _ in 0..150 {
-            let at = roll(&mut state, 4) as usize;
-            if readers[at].connection.is_none() {
-                readers[at].come(&mut bench);
-            }
-            let connection = readers[at].connection.unwrap();
-            number += 1;
-            let mut fresh = key(0);
-            fresh.0[..8].copy_from_slice(&number.to_be_bytes());
-            match roll(&mut state, 8) {
-                0..=3 => {
-                    let ask = RoomAsk::Post { key: fresh, room: ROOM, epoch };
-                    let body = Bytes::from(number.to_string());
-                    let answer = bench.ask_with(connection, ClientMessage::Room(ask), body).message;
-                    assert!(matches!(answer, ServerMessage::Room(RoomAnswer::Appended { .. })), "seed {seed}");
-                    stored += 1;
-                }
-                4 => {
-                    let base = epoch - roll(&mut state, 2);
-                    let mut ask = commit(0, base, &[], &[]);
-                    if let RoomAsk::Commit { key, .. } = &mut ask {
-                        *key = fresh;
-                    }
-                    match room_with(&mut bench, connection, ask, COMMIT_BODY).0 {
-                        RoomAnswer::Appended { epoch: next, .. } => {
-                            assert_eq!((base, next), (epoch, epoch + 1), "seed {seed}");
-                            (epoch, stored) = (next, stored + 1);
-                        }
-                        RoomAnswer::Behind { .. } => assert!(base < epoch, "seed {seed}"),
-                        other => panic!("seed {seed}: {other:?}"),
-                    }
-                }
-                5 => {
-                    readers[at].read(&mut bench, seed);
-                    bench.take(Input::Closed(connection));
-                    readers[at].connection = None;
-                }
-                6 => {
-                    readers[at].read(&mut bench, seed);
-                    if let Some((seq, _)) = readers[at].log.last_key_value() {
-                        bench.tell(connection, ClientMessage::Room(RoomAsk::Ack { room: ROOM, seq: *seq }));
-                    }
-                }
-                _ => bench.pass_ms(500),
-            }
-            for reader in &mut readers {
-                if let Some(connection) = reader.connection {
-                    reader.read(&mut bench, seed);
-                    bench.ask(connection, ClientMessage::Heartbeat {});
-                }
-            }
+            crowd.act(&mut bench, &mut state, seed);
         }
-        for reader in &mut readers {
+        let mut whole = std::collections::BTreeMap::new();
+        for reader in &mut crowd.readers {
             if let Some(connection) = reader.connection.take() {
                 bench.take(Input::Closed(connection));
             }
             reader.come(&mut bench);
             reader.read(&mut bench, seed);
             let last = reader.log.last_key_value().map_or(1, |(seq, _)| *seq);
-            assert_eq!(last, stored, "seed {seed}");
-        }
-        let mut whole = std::collections::BTreeMap::new();
-        for reader in &readers {
+            assert_eq!(last, crowd.stored, "seed {seed}");
             for (seq, body) in &reader.log {
                 let before = whole.insert(*seq, body.clone());
                 assert!(before.is_none_or(|b| b == *body), "seed {seed}: two readers, two logs");
             }
         }
-        assert_eq!(whole.len() as u64, stored - 1, "seed {seed}");
+        assert_eq!(whole.len() as u64, crowd.stored - 1, "seed {seed}");
     }
 }
