@@ -405,11 +405,7 @@ impl Engine {
 
     /// A store that was an old copy becomes the next incarnation before anything is sealed.
     fn renew(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        if self.state.renewal.is_some() && heal::renew::pump(&mut self.state, work)? {
-            self.publish(work)
-        } else {
-            Ok(())
-        }
+        if heal::renew::pump(&mut self.state, work)? { self.publish(work) } else { Ok(()) }
     }
 
     /// The relay has no keys of this incarnation yet.

@@ -16,7 +16,6 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Event, Failure, FailureKind, NoticeKind, Output, Reply, Route, Trouble};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::me::{self, RelayPin};
-use crate::engine::memory::streams;
 use crate::engine::memory::{Entry, Link, Parcels, Phase, State};
 
 /// What `Ready` says.
@@ -125,13 +124,7 @@ pub(in crate::engine) fn entered(
     let known = me::known_boots(work)?;
     let foreign = entry.boot.is_some_and(|boot| !known.contains(&boot));
     if foreign || entry.step > me::step(work)? {
-        work.trouble(Trouble::StoreStale);
-        state.sessions.retire_all(work)?;
-        state.recall_flights(work)?;
-        state.errands.recall_all(work)?;
         me::raise_step(work, entry.step)?;
-        streams::jump(work, &entry.device)?;
-        state.healing.count(work, |counts| &mut counts.stale_stores)?;
         state.renew(work)?;
     }
     // Written before it is sent: if the answer is lost, the relay may hold either.

@@ -256,6 +256,14 @@ fn dispatch(
         return Ok(());
     }
     let packets = state.seal(work, audience, &account, &messages)?;
+    if packets.heads.is_empty() {
+        // Nobody published keys that a session could be started with.
+        if receipts {
+            state.untell(work, &account)?;
+        }
+        state.queue.lane(account).back_off(now, UNPUBLISHED_MS_MAX);
+        return Ok(());
+    }
     state.launch(work, account, audience, Cargo { packets, covers, receipts })
 }
 

@@ -91,7 +91,7 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
     let online = state.is_online();
     let due = state
         .queue
-        .next_due()
+        .next_due(work.now)
         .into_iter()
         .chain(state.errands.next_due())
         .chain(state.rooms.next_due())

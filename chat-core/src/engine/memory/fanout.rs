@@ -13,6 +13,8 @@ use super::queue::Flight;
 use crate::engine::content::{Content, Envelope, Identified, ListGossip, Sync};
 use crate::engine::context::{Work, encode};
 use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::Trouble;
+use crate::engine::limits::UNPUBLISHED_MS_MAX;
 use crate::identity::Party;
 use crate::session::{Initiate, Session};
 
@@ -155,6 +157,7 @@ impl State {
         Ok(packets)
     }
 
+    /// Seals contents for one device; nothing when its keys are unusable.
     pub(in crate::engine) fn seal_for(
         &mut self,
         work: &mut Work<'_>,
@@ -163,8 +166,8 @@ impl State {
         packets: &mut Packets,
     ) -> Result<(), EngineError> {
         let to = party.address();
-        if !self.sessions.can_seal(work, party)? {
-            self.initiate(work, party)?;
+        if !self.sessions.can_seal(work, party)? && !self.initiate(work, party)? {
+            return Ok(());
         }
         let session = self.sessions.live(work, &to)?;
         for content in contents {
@@ -176,8 +179,9 @@ impl State {
         self.sessions.stored(work, &to)
     }
 
-    /// Starts a session with a device, with a bundle that was claimed for it.
-    fn initiate(&mut self, work: &mut Work<'_>, peer: &Party) -> Result<(), EngineError> {
+    /// Starts a session with a device, with a bundle that was claimed for it. `false` when that can't be
+    /// used: its device signed keys that no session can be made with, and is left out for a while.
+    fn initiate(&mut self, work: &mut Work<'_>, peer: &Party) -> Result<bool, EngineError> {
         let to = peer.address();
         let bundle = self.bundles.take(&to).ok_or(EngineError::Broken(Bug::NoSession))?;
         let my = self.own_party(work)?;
@@ -187,8 +191,13 @@ impl State {
         let psk = self.sessions.psk_to_build_on(work, peer)?;
         let built = psk.is_some();
         let initiate = Initiate { me: &me.keys, my: &my, relay, bundle, session_no, psk, now: work.now };
-        let session = Session::initiate(initiate, work.rng).map_err(|_| EngineError::Broken(Bug::NoSession))?;
-        self.sessions.start(work, &to, (session, built))
+        let Ok(session) = Session::initiate(initiate, work.rng) else {
+            work.trouble(Trouble::BundleRefused(to.account));
+            self.bundles.leave_out(to, work.now.plus_ms(UNPUBLISHED_MS_MAX));
+            return Ok(false);
+        };
+        self.sessions.start(work, &to, (session, built))?;
+        Ok(true)
     }
 
     /// Stores a sealed send under the next step (SPEC 7.2.3) and a random key (SPEC 7.3.2), then lets it

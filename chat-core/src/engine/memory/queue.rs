@@ -225,11 +225,12 @@ impl Queue {
         }
     }
 
-    pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
+    /// What was due before and did not go out waits for something else than time: no timer wakes it.
+    pub(in crate::engine) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let due = |lane: &Lane| match lane.hold {
             Hold::Until(at) => Some(at),
             Hold::Asking => None,
-            Hold::Free if lane.flight.is_none() => lane.receipt_at,
+            Hold::Free if lane.flight.is_none() => lane.receipt_at.filter(|at| *at > now),
             Hold::Free => None,
         };
         self.lanes.values().filter_map(due).min()

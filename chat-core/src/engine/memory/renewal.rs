@@ -8,8 +8,10 @@ use serde_bytes::ByteBuf;
 
 use super::State;
 use super::me::Me;
+use super::streams;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
+use crate::engine::io::Trouble;
 use crate::prekey::PrivatePreKey;
 use crate::store::{Records, Table};
 
@@ -52,6 +54,12 @@ impl State {
     /// The store is an old copy: nothing is sealed any more before the device has a new incarnation, and
     /// one-time keys that may have been used in the other life are gone (DESIGN §5).
     pub(in crate::engine) fn renew(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        work.trouble(Trouble::StoreStale);
+        self.healing.count(work, |counts| &mut counts.stale_stores)?;
+        self.sessions.retire_all(work)?;
+        self.recall_flights(work)?;
+        self.errands.recall_all(work)?;
+        streams::jump(work, &self.own_address()?)?;
         let renewal = Renewal::default();
         renewal.save(work)?;
         self.renewal = Some(renewal);
@@ -66,6 +74,15 @@ impl State {
         let index = &mut self.prekeys;
         index.signed.iter_mut().chain(&mut index.last_resort).for_each(|key| key.published = false);
         index.save(work)
+    }
+
+    /// Whether the own list names a later incarnation than this store's: another life of the device has
+    /// raised it.
+    pub(in crate::engine) fn is_outlived(&mut self, work: &Work<'_>) -> Result<bool, EngineError> {
+        let Some(own) = self.me.as_ref().map(|me| (me.address(), me.keys.incarnation())) else { return Ok(false) };
+        let known = self.list_of(work, &own.0.account)?;
+        let listed = known.and_then(|known| known.list.body().device(own.0.device).map(|device| device.incarnation));
+        Ok(listed.is_some_and(|listed| listed > own.1))
     }
 
     /// Signs the next own list with the next incarnation of this device.

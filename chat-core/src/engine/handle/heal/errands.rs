@@ -62,6 +62,10 @@ fn depart(state: &mut State, work: &mut Work<'_>, party: &Party) -> Result<(), E
     }
     let mut packets = Packets::default();
     state.seal_for(work, party, &contents, &mut packets)?;
+    if packets.heads.is_empty() {
+        state.errands.line(to).hold = Some(work.now.plus_ms(ERRAND_RETRY_MS));
+        return Ok(());
+    }
     let lengths = packets.heads.iter().map(|head| head.len).collect();
     let step = me::raise_step(work, 0)?;
     let trip = Trip { to, key: RequestKey(work.random()), step, lengths, covers, body: ByteBuf::from(packets.body) };

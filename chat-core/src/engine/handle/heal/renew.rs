@@ -21,6 +21,9 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
     if !state.is_online() || state.asks.any(|ask| *ask == Ask::Renew) {
         return Ok(false);
     }
+    if state.renewal.is_none() && state.is_outlived(work)? {
+        state.renew(work)?;
+    }
     let Some(renewal) = state.renewal.clone() else { return Ok(false) };
     let own = state.own_address()?;
     let Some(known) = state.list_of(work, &own.account)? else { return Ok(false) };

@@ -1,0 +1,45 @@
+//! Many engines, one relay core, one seed: a whole history in one thread, without sockets or real time,
+//! checked against what the protocol promises (DESIGN §12).
+//!
+//! ```text
+//! plan (from the seed) ─▶ world: events by virtual time ─▶ engines ⇄ network ⇄ relay
+//!                            │ faults: cuts, crashes, set-back stores, clones, a relay that lies
+//!                            └─▶ checks at each step and at the end ─▶ report
+//! ```
+//! A history has three parts: people meet; faults and talk; then the faults end and everything must mend.
+//! The same seed gives the same history to the bit: the report holds a hash over every frame.
+//!
+//! | promise | checked |
+//! |---|---|
+//! | I1 nothing readable leaves a device | in every frame |
+//! | I2 what the relay accepted arrives | at the end |
+//! | I3 once, by its author, in order | at each showing |
+//! | I4 no key and nonce twice, no one-time key twice | in every packet |
+//! | I5 what is refused changes nothing | at each refusal |
+//! | I6 two round trips after the last fault all talk | at the end |
+//! | I8 a copied state opens nothing after the healing bound | at the end |
+//! | I10 everything is bounded | every thousand events |
+//!
+//! Floors (a module imports only lower ones):
+//!
+//! | floor | modules |
+//! |---|---|
+//! | 0 | [`chance`] [`report`] |
+//! | 1 | [`plan`] `disk` `network` |
+//! | 2 | `check` |
+//! | 3 | `actor` `hostile` |
+//! | 4 | `world` |
+//! | 5 | [`history`] |
+
+#![deny(missing_docs)]
+
+mod actor;
+pub mod chance;
+mod check;
+mod disk;
+pub mod history;
+mod hostile;
+mod network;
+pub mod plan;
+pub mod report;
+mod world;

@@ -1,0 +1,523 @@
+//! The world: people's programs, the network and the relay on one timeline.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use chat_core::engine::{
+    Command, CommandId, Enrollment, Event, ExportKey, Input, MessageStatus, Output, Reply, Route, Step, Trouble,
+};
+use chat_core::store::Table;
+use chat_fixtures::seeded::Seeded;
+use chat_login::server::ServerSecrets;
+use chat_relay::storage::memory::MemoryStorage;
+use chat_relay::{ConnectionId, Now, Origin, Relay, RelayIdentity, Secrets};
+use chat_wire::frame::{ClientFrame, Frame, ServerFrame};
+use chat_wire::ids::{AccountId, UserName};
+use chat_wire::limits::FRAME_BYTES_MAX;
+use chat_wire::message::{ClientMessage, ServerMessage};
+use serde_bytes::ByteBuf;
+
+use crate::actor::Actor;
+use crate::chance::Dice;
+use crate::check::keys::Keys;
+use crate::check::ledger::{Ledger, leaks, name};
+use crate::check::{bounds, table_hash};
+use crate::disk::Disk;
+use crate::hostile::Hostile;
+use crate::network::{Happening, Network};
+use crate::plan::Plan;
+use crate::report::{Report, Violation};
+
+/// The beginning of virtual time, milliseconds since the Unix epoch.
+const START_MS: u64 = 1_800_000_000_000;
+/// Milliseconds between two sweeps of the relay.
+const SWEEP_MS: u64 = 500;
+/// Request number of the shell's own question.
+const SHELL_REQUEST: u32 = 0x8000_0001;
+/// Events of a history; an ordinary one has a tenth.
+const EVENTS_MAX: u64 = 200_000;
+/// Events between two looks at the bounds.
+const BOUNDS_EVERY: u64 = 1_000;
+
+/// What a registration needs of OPAQUE, made once: nobody logs in by password here.
+pub(crate) struct Login {
+    pub(crate) request: Vec<u8>,
+    pub(crate) record: Bytes,
+}
+
+/// Everything.
+pub(crate) struct World<'a> {
+    pub(crate) plan: Plan,
+    pub(crate) report: Report,
+    pub(crate) actors: Vec<Actor>,
+    pub(crate) network: Network,
+    pub(crate) ledger: Ledger,
+    pub(crate) hostile: Hostile,
+    pub(crate) dice: Dice,
+    /// People whose store was opened twice: what both lives say is not told apart, and either takes the
+    /// other's mail.
+    pub(crate) cloned: BTreeSet<usize>,
+    /// Faults happen.
+    pub(crate) faulty: bool,
+    /// Packets that came out of the relay for a person, when somebody wants to see them.
+    pub(crate) tap: Option<(usize, Vec<Bytes>)>,
+    relay: Relay<MemoryStorage>,
+    keys: Keys,
+    login: &'a Login,
+    connections: u64,
+    events: u64,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(plan: Plan, login: &'a Login) -> Self {
+        let mut rng = Seeded::new(plan.seed ^ 0x7e1a);
+        let secrets = Secrets {
+            identity: RelayIdentity::from_seed(&[7; 32]),
+            login: ServerSecrets::generate(&mut rng),
+            rng: Box::new(rng),
+        };
+        let mut network = Network::starting(START_MS);
+        network.at(START_MS, Happening::Sweep);
+        Self {
+            report: Report::default(),
+            actors: Vec::new(),
+            network,
+            ledger: Ledger::default(),
+            hostile: Hostile::new(plan.seed, 0),
+            dice: Dice::new(plan.seed, 2),
+            cloned: BTreeSet::new(),
+            faulty: false,
+            tap: None,
+            relay: Relay::new(MemoryStorage::default(), chat_relay::Config::default(), secrets),
+            keys: Keys::default(),
+            login,
+            connections: 0,
+            events: 0,
+            plan,
+        }
+    }
+
+    /// A promise was broken.
+    pub(crate) fn violation(&mut self, invariant: &'static str, what: String) {
+        let at_ms = self.network.now_ms.saturating_sub(START_MS);
+        if self.report.violations.len() < 20 {
+            self.report.violations.push(Violation { invariant, at_ms, what });
+        }
+    }
+
+    /// A new program with a store.
+    pub(crate) fn add(&mut self, person: usize, disk: Disk, rng: Seeded) -> usize {
+        self.actors.push(Actor::new(person, disk, rng));
+        self.actors.len().saturating_sub(1)
+    }
+
+    /// Starts a program if it is dead, and connects it if it is not connected.
+    pub(crate) fn revive(&mut self, who: usize) {
+        let now = self.network.now_ms;
+        let Some(actor) = self.actors.get_mut(who).filter(|actor| !actor.buried) else { return };
+        if actor.engine.is_none() {
+            match actor.open(now) {
+                Ok(step) => self.apply(who, step),
+                Err(error) => return self.violation("engine", format!("open: {error}")),
+            }
+        }
+        let Some(actor) = self.actors.get_mut(who).filter(|a| a.engine.is_some() && a.connection.is_none()) else {
+            return;
+        };
+        self.connections = self.connections.saturating_add(1);
+        let number = self.connections;
+        actor.connection = Some(number);
+        let delay = self.delay();
+        self.network.open(number, who, delay);
+        self.input(who, Input::Connected(Route(number), exporter(number)));
+    }
+
+    /// A program dies, and its connection with it.
+    pub(crate) fn kill(&mut self, who: usize) {
+        let Some(connection) = self.actors.get_mut(who).and_then(Actor::die) else { return };
+        self.break_off(connection);
+    }
+
+    /// A connection breaks: what is under way is lost, and each end learns of it in its own time.
+    pub(crate) fn cut(&mut self, number: u64) {
+        let Some(connection) = self.network.connections.get_mut(&number).filter(|c| !c.broken) else { return };
+        connection.broken = true;
+        let (now, up, down) = (self.network.now_ms, self.dice.below(9_000), self.dice.below(9_000));
+        self.network.at(now.saturating_add(up), Happening::ClosedAtRelay(number));
+        self.network.at(now.saturating_add(down), Happening::LostAtDevice(number));
+    }
+
+    fn break_off(&mut self, number: u64) {
+        if let Some(connection) = self.network.connections.get_mut(&number) {
+            (connection.broken, connection.at_device) = (true, false);
+        }
+        let (now, delay) = (self.network.now_ms, self.delay());
+        self.network.at(now.saturating_add(delay), Happening::ClosedAtRelay(number));
+    }
+
+    fn delay(&mut self) -> u64 {
+        let jitter = self.dice.below(self.plan.jitter_ms);
+        self.plan.delay_ms.saturating_add(jitter)
+    }
+
+    /// Lets time pass.
+    pub(crate) fn run(&mut self, ms: u64) {
+        let until = self.network.now_ms.saturating_add(ms);
+        while let Some(happening) = self.network.next(until) {
+            self.events = self.events.saturating_add(1);
+            if self.events > EVENTS_MAX {
+                self.violation("liveness", format!("it never ends: {happening:?}"));
+                break;
+            }
+            self.happen(happening);
+            if self.events.checked_rem(BOUNDS_EVERY) == Some(0) {
+                self.check_bounds();
+            }
+        }
+        self.network.now_ms = until;
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        match happening {
+            Happening::Opened(number) => {
+                let Some(connection) = self.network.connections.get_mut(&number).filter(|c| !c.broken) else { return };
+                connection.at_relay = true;
+                let (connection, origin) = (ConnectionId(number), Origin::Trusted);
+                self.at_relay(chat_relay::Input::Opened { connection, exporter: exporter(number), origin });
+            }
+            Happening::ToRelay(number, frame) => {
+                let broken = self.network.connections.get(&number).is_none_or(|c| c.broken || !c.at_relay);
+                if broken {
+                    return;
+                }
+                if self.faulty && self.dice.permille(self.plan.cuts) {
+                    self.report.count("fault: cut", 1);
+                    return self.cut(number);
+                }
+                self.at_relay(chat_relay::Input::Frame(ConnectionId(number), frame));
+            }
+            Happening::ClosedAtRelay(number) => {
+                let Some(connection) = self.network.connections.get_mut(&number) else { return };
+                if std::mem::replace(&mut connection.at_relay, false) {
+                    self.at_relay(chat_relay::Input::Closed(ConnectionId(number)));
+                }
+            }
+            Happening::ToDevice(number, frame) => self.device_hears(number, frame),
+            Happening::LostAtDevice(number) => self.lost(number),
+            Happening::Wake(who, at) => {
+                if self.actors.get(who).is_some_and(|actor| actor.wake_at == Some(at)) {
+                    self.input(who, Input::Wake);
+                }
+            }
+            Happening::Revive(who) => self.revive(who),
+            Happening::Sweep => {
+                self.at_relay(chat_relay::Input::Tick);
+                let next = self.network.now_ms.saturating_add(SWEEP_MS);
+                self.network.at(next, Happening::Sweep);
+            }
+        }
+    }
+
+    fn lost(&mut self, number: u64) {
+        let Some(connection) = self.network.connections.get_mut(&number) else { return };
+        let (who, stood) = (connection.actor, std::mem::replace(&mut connection.at_device, false));
+        let Some(actor) = self.actors.get_mut(who).filter(|actor| stood && actor.connection == Some(number)) else {
+            return;
+        };
+        actor.connection = None;
+        self.input(who, Input::Lost(Route(number)));
+        let later = self.network.now_ms.saturating_add(500).saturating_add(self.dice.below(3_000));
+        self.network.at(later, Happening::Revive(who));
+    }
+
+    fn at_relay(&mut self, input: chat_relay::Input) {
+        let wall_ms = self.network.now_ms;
+        let now = Now { wall_ms, uptime_ms: wall_ms.saturating_sub(START_MS) };
+        self.relay.handle(now, input);
+        for output in in_order(self.relay.flush(now)) {
+            match output {
+                chat_relay::Output::Send(ConnectionId(number), frame) => self.relay_says(number, frame),
+                chat_relay::Output::Close(ConnectionId(number)) => {
+                    let at = self.network.last_down(number);
+                    self.network.at(at, Happening::LostAtDevice(number));
+                }
+                chat_relay::Output::Trouble(error) => self.violation("relay", format!("{error}")),
+                chat_relay::Output::LoggedIn(_) => {}
+            }
+        }
+    }
+
+    fn relay_says(&mut self, number: u64, frame: ServerFrame) {
+        let Some(actor) = self.network.connections.get(&number).map(|connection| connection.actor) else { return };
+        for frame in self.hostile.tamper(actor, frame, &mut self.report) {
+            if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
+                self.report.trace(&[b"down", &number.to_be_bytes(), &self.network.now_ms.to_be_bytes(), &bytes]);
+            }
+            let delay = self.delay();
+            self.network.down(number, delay, frame);
+        }
+    }
+
+    fn device_hears(&mut self, number: u64, frame: ServerFrame) {
+        let Some(connection) = self.network.connections.get(&number).filter(|c| c.at_device && !c.broken) else {
+            return;
+        };
+        let who = connection.actor;
+        if self.faulty && self.dice.permille(self.plan.cuts) {
+            self.report.count("fault: cut", 1);
+            return self.cut(number);
+        }
+        if frame.request == SHELL_REQUEST {
+            if matches!(frame.message, ServerMessage::Register1Reply { .. }) {
+                self.enroll(who, number);
+            }
+            return;
+        }
+        let person = self.actors.get(who).map(|actor| actor.person);
+        if let (Some((tapped, packets)), ServerMessage::Deliver { .. }) = (&mut self.tap, &frame.message)
+            && person == Some(*tapped)
+        {
+            packets.push(frame.body.clone());
+        }
+        self.input(who, Input::Frame(Route(number), frame));
+    }
+
+    fn enroll(&mut self, who: usize, number: u64) {
+        let Some(username) = self.actors.get(who).and_then(|actor| UserName::parse(&name(actor.person)).ok()) else {
+            return;
+        };
+        let enrollment = Enrollment {
+            route: Route(number),
+            username,
+            display_name: None,
+            device_name: None,
+            invite: None,
+            record: self.login.record.clone(),
+            export_key: ExportKey(zeroize::Zeroizing::new([7; 64])),
+            kp: 1,
+        };
+        self.command(who, Command::Enroll(Box::new(enrollment)));
+    }
+
+    /// Gives a program a command.
+    pub(crate) fn command(&mut self, who: usize, command: Command) {
+        let Some(actor) = self.actors.get_mut(who) else { return };
+        actor.commands = actor.commands.saturating_add(1);
+        let id = CommandId(actor.commands);
+        self.input(who, Input::Command(id, command));
+    }
+
+    /// Somebody says something.
+    pub(crate) fn say(&mut self, who: usize, to: usize) -> Option<String> {
+        let from = self.actors.get(who).filter(|actor| actor.engine.is_some())?.person;
+        let doubled = self.faulty && (self.cloned.contains(&from) || self.cloned.contains(&to));
+        let text = self.ledger.say(from, to, doubled);
+        let said = Command::Send { to: name(to), text: text.clone(), reply_to: None, idempotency_key: None };
+        self.report.count("messages said", 1);
+        self.command(who, said);
+        Some(text)
+    }
+
+    fn input(&mut self, who: usize, input: Input) {
+        let now = self.network.now_ms;
+        let Some(actor) = self.actors.get_mut(who) else { return };
+        let packet = matches!(&input, Input::Frame(_, frame) if matches!(frame.message, ServerMessage::Deliver { .. }));
+        let before = packet.then(|| (table_hash(&actor.disk.records, Table::Sessions), actor.refused(now)));
+        match actor.handle(now, input) {
+            None => {}
+            Some(Err(error)) => self.violation("engine", format!("{error}")),
+            Some(Ok(step)) => {
+                let quiet = self.apply_noting(who, step);
+                let (Some(actor), Some((sessions, refused))) = (self.actors.get(who), before) else { return };
+                let changed = table_hash(&actor.disk.records, Table::Sessions) != sessions;
+                if quiet && changed && actor.refused(now) != refused {
+                    self.violation("I5", "a packet was refused and a session is another one".to_owned());
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, who: usize, step: Step) {
+        self.apply_noting(who, step);
+    }
+
+    /// Stores a step and acts on it, unless the program dies between. Whether nobody learns more of it
+    /// than an acknowledgement.
+    fn apply_noting(&mut self, who: usize, step: Step) -> bool {
+        let dies = self.faulty && self.dice.permille(self.plan.crashes);
+        let fails = dies && self.dice.permille(400);
+        let Some(actor) = self.actors.get_mut(who) else { return false };
+        let (disk, mut shown) = (&mut actor.disk, Vec::new());
+        let applied = step.apply(|batch| {
+            if fails {
+                return Err(());
+            }
+            shown = disk.write(batch);
+            Ok(())
+        });
+        let person = actor.person;
+        let in_order = matches!(self.plan.kind, crate::plan::Kind::Plain);
+        for (message, again) in shown {
+            self.report.count("messages shown", 1);
+            if let Some(wrong) = self.ledger.show(person, (&message, again), in_order) {
+                self.violation("I3", wrong);
+            }
+        }
+        let outputs = match applied {
+            Ok(released) if !dies => released.into_outputs(),
+            _ => {
+                self.report.count(if fails { "fault: write failed" } else { "fault: crash between apply and act" }, 1);
+                self.kill(who);
+                let later = self.network.now_ms.saturating_add(self.dice.below(10_000));
+                self.network.at(later, Happening::Revive(who));
+                return false;
+            }
+        };
+        let mut other = false;
+        for output in outputs {
+            match &output {
+                Output::Event(Event::Trouble(Trouble::SessionReset(_) | Trouble::SessionBroken)) => other = true,
+                Output::Notice(_) | Output::Event(Event::Receipt { .. }) => other = true,
+                Output::Transmit(_, frame) => other |= !matches!(frame.message, ClientMessage::Ack { .. }),
+                _ => {}
+            }
+            self.output(who, output);
+        }
+        !other
+    }
+
+    fn output(&mut self, who: usize, output: Output) {
+        match output {
+            Output::Transmit(Route(number), frame) => self.transmit(who, number, frame),
+            Output::Close(Route(number)) => {
+                let Some(actor) = self.actors.get_mut(who).filter(|actor| actor.connection == Some(number)) else {
+                    return;
+                };
+                actor.connection = None;
+                self.break_off(number);
+                let later = self.network.now_ms.saturating_add(1_000).saturating_add(self.dice.below(3_000));
+                self.network.at(later, Happening::Revive(who));
+            }
+            Output::Event(event) => self.event(who, &event),
+            Output::WakeAt(at) => {
+                let at = at.as_ms();
+                if let Some(actor) = self.actors.get_mut(who) {
+                    actor.wake_at = Some(at);
+                    self.network.at(at, Happening::Wake(who, at));
+                }
+            }
+            Output::Reply(_, Err(failure)) => self.report.count(failure_name(failure.kind), 1),
+            Output::Reply(_, Ok(Reply::Enrolled { .. })) => self.report.count("registrations", 1),
+            Output::Reply(..) | Output::Notice(_) => {}
+        }
+    }
+
+    fn event(&mut self, who: usize, event: &Event) {
+        match event {
+            Event::Greeted { route, .. } => {
+                let fresh = self.actors.get(who).is_some_and(|actor| actor.commands == 0);
+                let Some(person) = self.actors.get(who).map(|actor| actor.person).filter(|_| fresh) else { return };
+                let Ok(username) = UserName::parse(&name(person)) else { return };
+                let request = ByteBuf::from(self.login.request.clone());
+                let message = ClientMessage::Register1 { name: username, request, invite: None };
+                self.transmit(who, route.0, Frame::new(SHELL_REQUEST, message));
+            }
+            Event::Trouble(trouble) => self.report.count(trouble_name(trouble), 1),
+            Event::Receipt { status: MessageStatus::Sent, .. } => self.report.count("messages accepted", 1),
+            _ => {}
+        }
+    }
+
+    fn transmit(&mut self, who: usize, number: u64, frame: ClientFrame) {
+        if self.actors.get(who).is_none_or(|actor| actor.connection != Some(number)) {
+            return;
+        }
+        if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
+            if leaks(&bytes) {
+                self.violation("I1", "a text left a device".to_owned());
+            }
+            self.report.trace(&[b"up", &number.to_be_bytes(), &self.network.now_ms.to_be_bytes(), &bytes]);
+        }
+        let heads = match &frame.message {
+            ClientMessage::Send { packets, .. } | ClientMessage::Ephemeral { packets } => packets.as_slice(),
+            _ => &[],
+        };
+        if let Some(wrong) = self.keys.packets(heads, frame.body.clone()) {
+            self.violation("I4", wrong);
+        }
+        let delay = self.delay();
+        self.network.up(number, delay, frame);
+    }
+
+    fn check_bounds(&mut self) {
+        let peers = self.plan.people;
+        let exceeded: Vec<String> =
+            self.actors.iter().filter_map(|actor| bounds::exceeded(&actor.disk.records, peers)).collect();
+        exceeded.into_iter().for_each(|what| self.violation("I10", what));
+    }
+
+    /// Packets that were sealed.
+    pub(crate) fn packets(&self) -> u64 {
+        self.keys.packets
+    }
+}
+
+fn exporter(number: u64) -> [u8; 32] {
+    let mut exporter = [3; 32];
+    for (to, from) in exporter.iter_mut().zip(number.to_be_bytes()) {
+        *to = from;
+    }
+    exporter
+}
+
+/// The relay serves its connections, and tells of who came and went, in no order; here every run has the
+/// same.
+fn in_order(mut outputs: Vec<chat_relay::Output>) -> Vec<chat_relay::Output> {
+    outputs.sort_by_key(connection_of);
+    let mut presence: Vec<_> = outputs.iter().filter(|output| account_of(output).is_some()).cloned().collect();
+    presence.sort_by_key(|output| (connection_of(output), account_of(output)));
+    let mut sorted = presence.into_iter();
+    for output in outputs.iter_mut().filter(|output| account_of(output).is_some()) {
+        if let Some(next) = sorted.next() {
+            *output = next;
+        }
+    }
+    outputs
+}
+
+/// Of whom a push of presence tells.
+fn account_of(output: &chat_relay::Output) -> Option<AccountId> {
+    match output {
+        chat_relay::Output::Send(_, Frame { message: ServerMessage::Presence { account, .. }, .. }) => Some(*account),
+        _ => None,
+    }
+}
+
+fn connection_of(output: &chat_relay::Output) -> u64 {
+    match output {
+        chat_relay::Output::Send(id, _) | chat_relay::Output::LoggedIn(id) | chat_relay::Output::Close(id) => id.0,
+        chat_relay::Output::Trouble(_) => 0,
+    }
+}
+
+fn trouble_name(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble::Undecryptable => "seen: undecryptable",
+        Trouble::Duplicate => "seen: duplicate",
+        Trouble::Forked(_) => "seen: fork",
+        Trouble::StoreStale => "seen: stale store",
+        Trouble::SessionReset(_) => "seen: session started over",
+        Trouble::SessionBroken => "seen: session broken",
+        Trouble::BundleRefused(_) => "seen: bundle refused",
+        Trouble::StreamBroken(_) => "seen: stream broken",
+        _ => "seen: other trouble",
+    }
+}
+
+fn failure_name(kind: chat_core::engine::FailureKind) -> &'static str {
+    match kind {
+        chat_core::engine::FailureKind::Offline => "seen: command refused offline",
+        chat_core::engine::FailureKind::Integrity => "seen: command refused for integrity",
+        _ => "seen: command refused",
+    }
+}
