@@ -84,6 +84,8 @@ struct Worker<S> {
     start: Instant,
     trouble_logged: Option<Instant>,
     meters: Meters,
+    /// What was asked before is answered, nothing more is taken in.
+    stopping: bool,
 }
 
 /// Where what the limits on guessing have counted is kept between two runs.
@@ -153,6 +155,7 @@ pub(crate) fn start<S: Storage + Send + 'static>(
         start: Instant::now(),
         trouble_logged: None,
         meters,
+        stopping: false,
     };
     std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
         worker.run(events);
@@ -187,19 +190,18 @@ impl<S: Storage> Worker<S> {
     fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let now = self.now();
         self.relay.restore_meters(&self.meters.kept, now);
-        let mut stopping = false;
         while let Some(first) = events.blocking_recv() {
             let mut count: u32 = 1;
-            stopping |= self.take(first);
+            self.take(first);
             for _ in 1..EVENTS_PER_ROUND_MAX {
                 let Ok(event) = events.try_recv() else { break };
-                stopping |= self.take(event);
+                self.take(event);
                 count = count.saturating_add(1);
             }
             self.metrics.groups.observe(f64::from(count));
             self.flush();
             // A group under way is waited for: what it holds was promised to nobody yet, but asked for.
-            if stopping && !self.relay.is_syncing() {
+            if self.stopping && !self.relay.is_syncing() {
                 break;
             }
         }
@@ -213,10 +215,12 @@ impl<S: Storage> Worker<S> {
         }
     }
 
-    /// Hands an event on; true when it is time to stop.
-    fn take(&mut self, event: Event) -> bool {
+    /// Hands an event on.
+    fn take(&mut self, event: Event) {
         let now = self.now();
         match event {
+            // Under load there would be a next group for ever.
+            Event::Opened { .. } | Event::Said(..) if self.stopping => {}
             Event::Opened { connection, exporter, origin, outlet } => {
                 self.seats.insert(connection, Seat { outlet, frames: Vec::new(), taken: 0 });
                 self.relay.handle(now, Input::Opened { connection, exporter, origin });
@@ -238,9 +242,8 @@ impl<S: Storage> Worker<S> {
                 }
                 self.next_sweep.send_replace(self.pause());
             }
-            Event::Stop => return true,
+            Event::Stop => self.stopping = true,
         }
-        false
     }
 
     fn hear(&mut self, now: Now, connection: ConnectionId, said: Vec<Said>) {
@@ -318,8 +321,9 @@ impl<S: Storage> Worker<S> {
 
     /// Somebody came: if nobody was there, no sweep was due.
     fn announce_sweep(&self) {
-        let pause = self.pause();
-        self.next_sweep.send_if_modified(|next| next.is_none() && std::mem::replace(next, pause) != pause);
+        if self.next_sweep.borrow().is_none() {
+            self.next_sweep.send_replace(self.pause());
+        }
     }
 
     fn pause(&self) -> Option<Duration> {

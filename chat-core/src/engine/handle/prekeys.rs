@@ -99,7 +99,7 @@ fn publish(state: &mut State, work: &mut Work<'_>, plan: &Plan, command: Option<
     }
     let upload = ClientMessage::PutPreKeys {
         signed: signed.map(|(public, _)| public),
-        last_resort: last_resort.map(|(public, _)| public),
+        last_resort: last_resort.map(|(public, _)| Box::new(public)),
         pairs: pairs.into_iter().map(|(public, _)| public).collect(),
     };
     state.ask(work, Ask::PreKeys { rotated, command }, upload);

@@ -320,7 +320,7 @@ impl FakeRelay {
             ClientMessage::PutPreKeys { signed, last_resort, pairs } => {
                 let device = self.devices.get_mut(&me).unwrap();
                 device.signed = signed.or(device.signed.take());
-                device.last_resort = last_resort.or(device.last_resort.take());
+                device.last_resort = last_resort.map(|key| *key).or(device.last_resort.take());
                 device.pairs.extend(pairs);
                 Some(ServerMessage::PreKeysStored { pairs_left: device.pairs.len() as u32 })
             }

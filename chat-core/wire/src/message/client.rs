@@ -118,9 +118,9 @@ pub enum ClientMessage {
         /// New medium-term prekey.
         #[serde(rename = "s", default)]
         signed: Option<SignedPreKey>,
-        /// New last-resort key.
+        /// New last-resort key. Boxed: with 1.6 KiB inline every message would be as large.
         #[serde(rename = "l", default)]
-        last_resort: Option<LastResortKey>,
+        last_resort: Option<Box<LastResortKey>>,
         /// More one-time pairs.
         #[serde(rename = "n", default)]
         pairs: Vec<OneTimePair>,

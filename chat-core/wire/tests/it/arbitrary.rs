@@ -13,6 +13,7 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_bytes::ByteBuf;
 
+use crate::arbitrary_blob::{blob_answer, blob_ask};
 use crate::arbitrary_room::{room_answer, room_ask, room_push};
 
 pub(crate) fn blob() -> impl Strategy<Value = ByteBuf> {
@@ -126,8 +127,13 @@ fn device_message() -> BoxedStrategy<ClientMessage> {
     prop_oneof![
         (blob(), option::of(blob())).prop_map(|(list, vault)| ClientMessage::PutDeviceList { list, vault }),
         (account(), any::<u64>()).prop_map(|(account, after_seq)| ClientMessage::FetchLists { account, after_seq }),
-        (option::of(signed()), option::of(last_resort()), vec(pair(), 0..3))
-            .prop_map(|(signed, last_resort, pairs)| ClientMessage::PutPreKeys { signed, last_resort, pairs }),
+        (option::of(signed()), option::of(last_resort()), vec(pair(), 0..3)).prop_map(
+            |(signed, last_resort, pairs)| ClientMessage::PutPreKeys {
+                signed,
+                last_resort: last_resort.map(Box::new),
+                pairs
+            }
+        ),
         (option::of(account()), option::of(name()), vec(device(), 0..3))
             .prop_map(|(account, name, devices)| ClientMessage::Claim { account, name, devices }),
         (any::<[u8; 16]>(), any::<u64>(), vec(state(), 0..3), packets()).prop_map(|(key, step, lists, packets)| {
@@ -153,6 +159,7 @@ pub(crate) fn client_message() -> BoxedStrategy<ClientMessage> {
         login_message(),
         device_message(),
         account_ask().prop_map(ClientMessage::Account),
+        blob_ask().prop_map(ClientMessage::Blob),
         room_ask().prop_map(ClientMessage::Room)
     ]
     .boxed()
@@ -216,6 +223,8 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Kind::Forbidden,
         Kind::Unavailable,
         Kind::AccountDeleted,
+        Kind::UnknownBlob,
+        Kind::QuotaFull,
         Kind::Unsupported,
     ];
     (prop::sample::select(kinds.to_vec()), any::<u64>()).prop_map(|(kind, retry_ms)| Refusal { kind, retry_ms })
@@ -296,6 +305,7 @@ pub(crate) fn server_message() -> BoxedStrategy<ServerMessage> {
     prop_oneof![
         answer(),
         push(),
+        blob_answer().prop_map(ServerMessage::Blob),
         room_answer().prop_map(ServerMessage::Room),
         room_push().prop_map(ServerMessage::RoomPush)
     ]

@@ -109,7 +109,7 @@ pub(super) fn put_prekeys<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &mut Connection,
-    (signed, last_resort, pairs): (Option<SignedPreKey>, Option<LastResortKey>, Vec<OneTimePair>),
+    (signed, last_resort, pairs): (Option<SignedPreKey>, Option<Box<LastResortKey>>, Vec<OneTimePair>),
 ) -> Result<Reply, Refuse> {
     let login = connection.peer.login().ok_or(RefusalKind::OutOfPlace)?;
     let device = login.device;
@@ -117,7 +117,12 @@ pub(super) fn put_prekeys<S: Storage>(
     let roster = core.rosters.get(&mut core.store, &device.account)?.ok_or(RefusalKind::NotEnrolled)?;
     let listed = roster.device(device.device).ok_or(RefusalKind::NotEnrolled)?;
     let left = core.store.pairs_left(&device)?;
-    let batch = prekeys::publish(&device, &listed.sig_key, left, Upload { signed, last_resort, pairs })?;
+    let batch = prekeys::publish(
+        &device,
+        &listed.sig_key,
+        left,
+        Upload { signed, last_resort: last_resort.map(|key| *key), pairs },
+    )?;
     core.apply(&batch)?;
     core.rosters.forget(&device.account);
     Ok(Reply::Answer(ServerMessage::PreKeysStored { pairs_left: core.store.pairs_left(&device)? }))

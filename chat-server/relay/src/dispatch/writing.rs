@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName};
-use chat_wire::limits::{PACKET_BYTES_MAX, ROOM_EPOCHS_LATE_MAX, ROOM_MESSAGE_BYTES_MAX, TOPIC_BYTES_MAX};
+use chat_wire::limits::{ROOM_EPOCHS_LATE_MAX, ROOM_MESSAGE_BYTES_MAX, TOPIC_BYTES_MAX, WELCOME_BYTES_MAX};
 use chat_wire::message::{PacketHead, RoomAnswer, RoomEnd, ServerMessage};
 
 use super::log::{append, end, visible};
@@ -152,7 +152,7 @@ impl Offer {
             if !self.added.contains(&head.to) || welcomes.len() >= self.added.len() {
                 return Err(RefusalKind::Malformed.into());
             }
-            welcomes.push((head.to, take(head.len, PACKET_BYTES_MAX)?));
+            welcomes.push((head.to, take(head.len, WELCOME_BYTES_MAX)?));
         }
         if body.is_empty() { Ok(Parts { commit, group_info, welcomes }) } else { Err(RefusalKind::Malformed.into()) }
     }

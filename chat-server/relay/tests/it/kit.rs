@@ -283,7 +283,7 @@ impl Person {
             signature: sign(key, SIG_LAST_RESORT, &LastResortKey::signed_bytes(&owner, 5, &kem)),
         };
         let pairs = (first..first + pairs).map(|n| self.pair(id, n)).collect();
-        ClientMessage::PutPreKeys { signed: Some(signed), last_resort: Some(last_resort), pairs }
+        ClientMessage::PutPreKeys { signed: Some(signed), last_resort: Some(Box::new(last_resort)), pairs }
     }
 
     /// One pair.

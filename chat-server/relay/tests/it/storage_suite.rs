@@ -2,12 +2,16 @@
 
 use bytes::Bytes;
 use chat_relay::storage::{
-    Account, AccountRows, Answered, Batch, Entry, Incarnation, ListChange, Log, LogFigures, LogRows, NewAccount,
-    Portion, RosterDevice, StandingKeys, Storage, StorageError, StoredRecord, Write,
+    Account, AccountRows, Answered, Batch, Deletion, Ending, Entry, Incarnation, ListChange, Log, LogFigures, LogRows,
+    NewAccount, Portion, Reader, Room, RoomRows, RoomWrite, RosterDevice, StandingKeys, Storage, StorageError,
+    StoredGroupInfo, StoredKeyPackage, StoredRecord, Write,
 };
 use chat_wire::bundle::{LastResortKey, OneTimePair, SignedPreKey};
-use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, UserName};
+use chat_wire::ids::{
+    AccountId, BootId, DeviceAddress, DeviceId, KeyPackageId, RequestKey, RoomId, RoomName, UserName,
+};
 use chat_wire::keys::{DhKey, KemKey, Signature, VerifyKey};
+use chat_wire::message::RoomEnd;
 
 const ALL: Portion = Portion { entries_max: 1_000, bytes_max: usize::MAX };
 
@@ -25,6 +29,11 @@ pub(crate) fn run<S: Storage>(make: impl Fn() -> S) {
     a_place_is_never_given_again(&mut make());
     answers_are_remembered_until_they_expire(&mut make());
     expiry_takes_the_oldest_and_tells_which_logs(&mut make());
+    a_deleted_account_leaves_its_name_reserved_and_nothing_else(&mut make());
+    a_removed_device_is_known_with_the_list_that_removed_it(&mut make());
+    a_log_has_many_readers_and_each_entry_once(&mut make());
+    rooms_are_put_by_compare_and_set_and_end_for_good(&mut make());
+    a_key_package_is_spent_once_and_its_id_never_comes_back(&mut make());
 }
 
 fn account(name: &str) -> AccountId {
@@ -306,6 +315,151 @@ fn expiry_takes_the_oldest_and_tells_which_logs(store: &mut impl Storage) {
     store.sync().unwrap();
     assert_eq!(places(store, &one), Vec::<u64>::new());
     assert_eq!(places(store, &two), [1]);
+}
+
+fn a_deleted_account_leaves_its_name_reserved_and_nothing_else(store: &mut impl Storage) {
+    with(store, vec![new_account("alice"), new_account("bob")]);
+    let (alice, log) = (device("alice", 1), Log::Mailbox(device("alice", 1)));
+    with(store, vec![Write::Append(log, entry(1, 1, b"mail")), Write::PutLogin(alice.account, Bytes::new(), 2)]);
+    assert_eq!(store.account(&alice.account).unwrap().unwrap().kp, 2);
+    let deletion = Deletion { at_ms: 7, reserved_until_ms: 90 };
+    with(store, vec![Write::DeleteAccount(alice.account, deletion)]);
+    assert_eq!(store.deletion(&alice.account).unwrap(), Some(deletion));
+    assert_eq!(store.deletion(&account("bob")).unwrap(), None);
+    let name = UserName::parse("alice").unwrap();
+    assert_eq!((store.account_named(&name).unwrap(), store.reserved_until(&name).unwrap()), (None, 90));
+    assert_eq!(store.roster(&alice.account).unwrap(), None);
+    assert_eq!(store.lists(&alice.account, 0, 9).unwrap(), Vec::<Bytes>::new());
+    assert_eq!(store.key_holder(&listed("alice", 1, 1).sig_key.0).unwrap(), None);
+    assert_eq!(places(store, &log), [0; 0]);
+    assert_eq!(store.apply(&[Write::DeleteAccount(alice.account, deletion)]), Err(StorageError::Conflict));
+}
+
+fn a_removed_device_is_known_with_the_list_that_removed_it(store: &mut impl Storage) {
+    with(store, vec![new_account("alice")]);
+    let put = |seq, devices, replaces| Write::PutList(Box::new(ListChange { replaces, ..list("alice", seq, devices) }));
+    with(store, vec![put(2, vec![listed("alice", 1, 1), listed("alice", 2, 1)], false)]);
+    assert_eq!(store.removed_device(&device("alice", 2)).unwrap(), None);
+    with(store, vec![put(3, vec![listed("alice", 1, 1)], false), put(4, vec![listed("alice", 1, 1)], false)]);
+    let removed = store.removed_device(&device("alice", 2)).unwrap().unwrap();
+    assert_eq!((removed.sig_key, &removed.list[..]), (listed("alice", 2, 1).sig_key, &b"alice list 3"[..]));
+    assert_eq!(store.apply(&[put(9, vec![listed("alice", 1, 1)], true)]), Err(StorageError::Conflict), "no such list");
+    with(store, vec![put(4, vec![listed("alice", 1, 1), listed("alice", 2, 1)], true)]);
+    assert_eq!(store.removed_device(&device("alice", 2)).unwrap(), None, "it is listed again");
+    assert_eq!(store.lists(&account("alice"), 3, 9).unwrap(), ["alice list 4"]);
+}
+
+const ROOM: RoomId = RoomId([3; 16]);
+
+fn new_room() -> Write {
+    let room = Room {
+        id: ROOM,
+        name: RoomName::parse("garden").unwrap(),
+        public: true,
+        owner: Some(account("alice")),
+        topic: Some("plants".to_owned()),
+        created_ms: 4,
+        epoch: 0,
+        base_seq: 0,
+        contests: 0,
+        slow_ms: 0,
+        closed: false,
+        members: 0,
+    };
+    let info = StoredGroupInfo { epoch: 0, seq: 0, bytes: Bytes::from_static(b"info") };
+    Write::Room(RoomWrite::Add(Box::new(room), info))
+}
+
+fn a_log_has_many_readers_and_each_entry_once(store: &mut impl Storage) {
+    with(store, vec![new_account("alice"), new_account("bob"), new_room()]);
+    let (log, alice, bob) = (Log::Room(ROOM), device("alice", 1), device("bob", 1));
+    let key = RequestKey([6; 16]);
+    let said = Entry { from: alice, kind: 2, key: Some(key), ..entry(1, 50, b"hello") };
+    let reads = |device| Write::Read(log, Reader::joining(device, 0));
+    with(store, vec![reads(alice), reads(bob), Write::Append(log, said.clone())]);
+    assert_eq!(store.log_entries(&log, 0, ALL).unwrap(), [said]);
+    assert_eq!(store.appended(&log, &alice, &key).unwrap(), Some((1, 50)));
+    assert_eq!(store.appended(&log, &bob, &key).unwrap(), None, "keys are a device's own");
+    with(store, vec![Write::Advance(log, bob, 1), Write::Advance(log, bob, 0)]);
+    let readers = store.readers(&log).unwrap();
+    assert_eq!(readers, [Reader::joining(alice, 0), Reader { seq: 1, ..Reader::joining(bob, 0) }]);
+    assert_eq!(store.rooms_read(&bob).unwrap(), [(ROOM, readers[1])]);
+
+    let leaving = |device, until| Write::Read(log, Reader { until: Some(until), ..Reader::joining(device, 0) });
+    with(store, vec![leaving(bob, 3)]);
+    with(store, vec![Write::Advance(log, bob, 2)]);
+    assert_eq!(store.readers(&log).unwrap().len(), 2);
+    with(store, vec![Write::Advance(log, bob, 3)]);
+    assert_eq!(store.readers(&log).unwrap().len(), 1, "it has read to its end");
+    with(store, vec![leaving(bob, 1), Write::Trim(log, 1)]);
+    assert_eq!(store.readers(&log).unwrap().len(), 1, "nothing is left for it");
+    assert_eq!(store.log_figures(&log, 0).unwrap(), LogFigures { last_seq: 1, floor_seq: 1, entries: 0, bytes: 0 });
+    with(store, vec![Write::DeleteAccount(alice.account, Deletion { at_ms: 1, reserved_until_ms: 1 })]);
+    assert_eq!(store.readers(&log).unwrap(), []);
+}
+
+fn rooms_are_put_by_compare_and_set_and_end_for_good(store: &mut impl Storage) {
+    with(store, vec![new_account("alice"), new_account("bob"), new_room()]);
+    assert_eq!(store.apply(&[new_room()]), Err(StorageError::Conflict));
+    let log = Log::Room(ROOM);
+    let name = RoomName::parse("garden").unwrap();
+    let room = store.room(&ROOM).unwrap().unwrap();
+    assert_eq!((room.name.clone(), room.topic.as_deref(), room.members), (name.clone(), Some("plants"), 0));
+    let next = Room { epoch: 1, base_seq: 5, topic: None, ..room };
+    let info = StoredGroupInfo { epoch: 1, seq: 5, bytes: Bytes::from_static(b"next") };
+    let put = |from| Write::Room(RoomWrite::Put(Box::new(next.clone()), from, Some(info.clone())));
+    assert_eq!(store.apply(&[put(3)]), Err(StorageError::Conflict), "the room is at another epoch");
+    with(store, vec![Write::Read(log, Reader::joining(device("alice", 1), 5)), put(0)]);
+    assert_eq!(store.room(&ROOM).unwrap().unwrap(), Room { members: 1, ..next });
+    assert_eq!(store.group_info(&ROOM).unwrap(), Some(info));
+    assert_eq!(store.room_named(&name).unwrap(), Some(ROOM));
+    assert_eq!((store.rooms_joined(&account("alice")).unwrap(), store.rooms_joined(&account("bob")).unwrap()), (1, 0));
+    let seen = |store: &mut _, who, joined| RoomRows::rooms(store, &account(who), joined, None, 9).unwrap();
+    assert_eq!(seen(store, "alice", true).iter().map(|(_, is_in)| *is_in).collect::<Vec<_>>(), [true]);
+    assert_eq!(seen(store, "bob", false).iter().map(|(_, is_in)| *is_in).collect::<Vec<_>>(), [false]);
+    assert_eq!(seen(store, "bob", true), []);
+    assert_eq!(RoomRows::rooms(store, &account("alice"), false, Some(&name), 9).unwrap(), [], "names after this one");
+
+    let ending = Ending {
+        room: ROOM,
+        name: name.clone(),
+        owner: Some(account("alice")),
+        reason: RoomEnd::Deleted,
+        statement: Bytes::from_static(b"statement"),
+        reserved_until_ms: 9,
+    };
+    with(store, vec![Write::Append(log, entry(6, 1, b"x")), Write::Room(RoomWrite::End(Box::new(ending.clone())))]);
+    assert_eq!((store.room(&ROOM).unwrap(), store.room_named(&name).unwrap()), (None, None));
+    assert_eq!(store.ending(&ROOM).unwrap(), Some(ending.clone()));
+    assert_eq!(store.ending_named(&name).unwrap(), Some(ending));
+    assert_eq!((places(store, &log), store.readers(&log).unwrap()), (vec![], vec![]));
+    assert_eq!(store.apply(&[new_room()]), Err(StorageError::Conflict), "an id is never used again");
+}
+
+fn a_key_package_is_spent_once_and_its_id_never_comes_back(store: &mut impl Storage) {
+    with(store, vec![new_account("alice")]);
+    let alice = device("alice", 1);
+    let package = |number, expires_ms| StoredKeyPackage {
+        id: KeyPackageId([number; 32]),
+        expires_ms,
+        bytes: Bytes::from(vec![number; 9]),
+    };
+    let add = |package| Write::Room(RoomWrite::AddKeyPackage(alice, package));
+    let last = Write::Room(RoomWrite::PutLastKeyPackage(alice, package(9, 100)));
+    with(store, vec![add(package(1, 10)), add(package(2, 100)), last]);
+    assert_eq!(store.key_packages_left(&alice).unwrap(), 2);
+    assert_eq!(store.key_package(&alice, 5).unwrap(), Some(package(1, 10)));
+    assert_eq!(store.key_package(&alice, 10).unwrap(), Some(package(2, 100)), "one that has ended is passed over");
+    let spend = Write::Room(RoomWrite::SpendKeyPackage(alice, KeyPackageId([2; 32])));
+    with(store, vec![spend.clone()]);
+    assert_eq!(store.apply(&[spend]), Err(StorageError::Conflict));
+    with(store, vec![add(package(2, 100))]);
+    assert_eq!(store.key_package(&alice, 10).unwrap(), None);
+    assert_eq!(store.last_key_package(&alice).unwrap(), Some(package(9, 100)));
+    let mut renewed = list("alice", 2, vec![listed("alice", 1, 2)]);
+    renewed.renewed = vec![alice.device];
+    with(store, vec![Write::PutList(Box::new(renewed))]);
+    assert_eq!((store.key_packages_left(&alice).unwrap(), store.last_key_package(&alice).unwrap()), (0, None));
 }
 
 /// Writes a little of everything and syncs it; then something that is not synced.
