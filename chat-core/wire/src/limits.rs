@@ -81,6 +81,9 @@ pub const ROOM_EPOCHS_LATE_MAX: u64 = 5;
 /// Bytes of a sealed room message: a 64 KiB text with its head, padding and MLS framing.
 pub const ROOM_MESSAGE_BYTES_MAX: usize = 96 * 1024;
 
+/// Bytes of a Welcome: it holds the room's tree, up to 2.7 KiB a device.
+pub const WELCOME_BYTES_MAX: usize = 3 * 1024 * 1024;
+
 /// Bytes of a key package; about 1.7 KiB with a hybrid key.
 pub const KEY_PACKAGE_BYTES_MAX: usize = 8 * 1024;
 

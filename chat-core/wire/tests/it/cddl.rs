@@ -21,6 +21,7 @@ const SPEC: &str = include_str!("../../../SPEC.md");
 const CLIENT: &str = include_str!("../../src/message/client.rs");
 const SERVER: &str = include_str!("../../src/message/server.rs");
 const ACCOUNT: &str = include_str!("../../src/message/account.rs");
+const BLOB: &str = include_str!("../../src/message/blob.rs");
 const ROOM: &str = include_str!("../../src/message/room.rs");
 /// Enough for every message, every absent and present option and every value of the small enums.
 const MESSAGES: u32 = 3_000;
@@ -106,6 +107,8 @@ fn the_rules_of_a_service_know_each_of_its_messages() {
     let services = [
         (ACCOUNT, "account-ask", "AccountAsk"),
         (ACCOUNT, "account-answer", "AccountAnswer"),
+        (BLOB, "blob-ask", "BlobAsk"),
+        (BLOB, "blob-answer", "BlobAnswer"),
         (ROOM, "room-ask", "RoomAsk"),
         (ROOM, "room-answer", "RoomAnswer"),
         (ROOM, "room-push", "RoomPush"),

@@ -8,6 +8,7 @@
 )]
 
 mod arbitrary;
+mod arbitrary_blob;
 mod arbitrary_room;
 mod cddl;
 mod chain;
