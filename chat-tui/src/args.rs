@@ -44,6 +44,9 @@ pub struct Profile {
     /// Directory of the profile. Default: chat-tui in the user's data directory.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Lines instead of a screen: for screen readers, dumb terminals and pipes.
+    #[arg(long)]
+    pub plain: bool,
     /// Locks the profile with a passphrase, or unlocks it for good. Default: as it is.
     #[arg(long, value_enum, value_name = "HOW")]
     pub store_key: Option<KeyPlace>,

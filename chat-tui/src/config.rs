@@ -303,6 +303,19 @@ mod tests {
         assert_eq!((config.ui.list_width, problems.len()), (48, 1));
     }
 
+    #[test]
+    fn the_page_about_it_shows_every_setting_with_its_default() {
+        let page = include_str!("../CONFIG.md");
+        let text = page.split("```").nth(1).and_then(|t| t.strip_prefix("toml")).unwrap();
+        let (config, problems) = Config::read(text);
+        assert_eq!(problems, []);
+        assert_eq!(Config { keys: BTreeMap::new(), ..config }, Config::default());
+        for name in Config::NAMES {
+            let key = name.rsplit('.').next().unwrap();
+            assert!(text.contains(&format!("{key} = ")) || text.contains(&format!("[{key}]")), "{name}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_file_keeps_the_program_from_starting(text in "(\\PC|\n|\\[ui\\]|=|\"){0,200}") {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chat_client::zeroize::Zeroizing;
-use chat_client::{Ack, Client, Config, Kept, StoreKey, Trust};
+use chat_client::{Ack, Client, Config, Events, Kept, StoreKey, Trust};
 use chat_tui::args::{AckMode, Args, Command, Profile, Rpc};
 use chat_tui::{app, failure, passphrase, rpc};
 use clap::Parser;
@@ -72,8 +72,11 @@ fn interface(profile: Profile) -> anyhow::Result<ExitCode> {
     let store_key = StoreKey { kept, passphrase: passphrase::wanted(&data_dir, kept)? };
     let config =
         Config { relay: profile.relay, pin: profile.pin, trust: Trust::Ask, store_key, ..Config::new(data_dir) };
+    let plain = profile.plain;
     // One thread: drawing is all there is to do; the client has one of its own.
-    on(Builder::new_current_thread().enable_all().build()?, async { screen(config, app::Options::default()).await })
+    on(Builder::new_current_thread().enable_all().build()?, async {
+        if plain { lines(config).await } else { screen(config, app::Options::default()).await }
+    })
 }
 
 #[cfg(feature = "demo")]
@@ -94,12 +97,19 @@ fn demo() -> anyhow::Result<ExitCode> {
 }
 
 async fn screen(config: Config, options: app::Options) -> anyhow::Result<ExitCode> {
-    let (client, events) = match Client::open(config).await {
-        Ok(open) => open,
-        Err(error) => anyhow::bail!("{} ({error})", failure::sentence(error.kind())),
-    };
+    let (client, events) = open(config).await?;
     app::run(client, events, options).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn lines(config: Config) -> anyhow::Result<ExitCode> {
+    let (client, events) = open(config).await?;
+    app::plain::run(client, events).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(config: Config) -> anyhow::Result<(Client, Events)> {
+    Client::open(config).await.map_err(|error| anyhow::anyhow!("{} ({error})", failure::sentence(error.kind())))
 }
 
 /// Runs to the end and leaves behind what still waits for stdin or a slow reader.

@@ -14,8 +14,12 @@ const RPC: &[&[&str]] =
     &[&["line", "error", "input", "output"], &["request"], &["call", "shape"], &["session"], &["backend"]];
 
 /// Inside `app`: what the machine and the client tell, then the terminal and the hands, then the loop.
-const APP: &[&[&str]] =
-    &[&["host", "input", "intake", "stage", "widths"], &["painter"], &["effects", "terminal"], &["event_loop"]];
+const APP: &[&[&str]] = &[
+    &["host", "input", "intake", "stage", "widths"],
+    &["painter"],
+    &["effects", "plain", "terminal"],
+    &["event_loop"],
+];
 
 /// Inside `update`: what handlers share, then handlers that use those below.
 const UPDATE: &[&[&str]] = &[

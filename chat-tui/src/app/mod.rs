@@ -7,6 +7,7 @@ mod host;
 mod input;
 mod intake;
 mod painter;
+pub mod plain;
 mod stage;
 mod terminal;
 mod widths;

@@ -65,7 +65,7 @@ fn numbers_that_match_verify_and_the_title_says_so() {
     let asked = Request::Account(AccountAsk::Confirm { name: Name::new("bob"), theirs: number(false).digits });
     assert!(desk.asked.contains(&asked));
     desk.tell(Msg::Account(AccountNews::Verified { name: Name::new("bob"), result: Ok(true) }));
-    assert!(desk.picture().contains("✓ verified: you compared"), "{}", desk.picture());
+    assert!(desk.picture().contains("✓ verified: the numbers match"), "{}", desk.picture());
     desk.keys("<esc>");
     assert!(desk.picture().contains("bob ✓ verified"), "{}", desk.picture());
 }
@@ -231,7 +231,7 @@ fn in_ops(columns: u16, rows: u16) -> Desk {
     let room = desk.history.get_mut(&Name::new("#ops")).unwrap();
     let entry = room.iter_mut().find(|e| e.id == Some(id)).unwrap();
     entry.author = Name::new("bob");
-    entry.reactions = vec![Reaction { sign: SafeText::line("👍"), count: 2, mine: true }];
+    entry.reactions = vec![Reaction { sign: SafeText::line("👍"), by: vec![Name::new("alice"), Name::new("carol")] }];
     let id = desk.past("#ops", false, "", 5);
     let room = desk.history.get_mut(&Name::new("#ops")).unwrap();
     let entry = room.iter_mut().find(|e| e.id == Some(id)).unwrap();

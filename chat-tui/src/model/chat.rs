@@ -27,6 +27,8 @@ pub struct Chat {
     pub typing: Option<u64>,
     /// Who types, in a room.
     pub typist: Option<Name>,
+    /// After how long what is written here vanishes.
+    pub vanishes_ms: Option<u64>,
     /// Whether there is anybody.
     pub lookup: Lookup,
     /// The last message that was told to be read.

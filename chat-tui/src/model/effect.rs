@@ -152,7 +152,18 @@ pub enum Request {
     /// Keeps the draft of a chat.
     SaveDraft { chat: Name, text: String },
     /// Sends a text; `serial` is the entry that shows it.
-    Send { serial: u64, to: Name, text: String, reply_to: Option<MsgId> },
+    Send {
+        /// The entry.
+        serial: u64,
+        /// Where to.
+        to: Name,
+        /// What.
+        text: String,
+        /// What it answers.
+        reply_to: Option<MsgId>,
+        /// After how long it vanishes everywhere.
+        vanishes_ms: Option<u64>,
+    },
     /// Everything up to this message was read.
     MarkRead { chat: Name, id: MsgId },
     /// One types, or no longer does.

@@ -46,15 +46,13 @@ pub struct FileCard {
     pub kind: SafeText,
 }
 
-/// A reaction, and how many gave it.
+/// A reaction, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reaction {
     /// The sign.
     pub sign: SafeText,
-    /// How many.
-    pub count: u64,
-    /// The person signed in is one of them.
-    pub mine: bool,
+    /// Who.
+    pub by: Vec<Name>,
 }
 
 /// One message.
@@ -158,6 +156,9 @@ pub struct Divider {
 /// Messages held of one chat: some screens both ways; the store has the rest.
 const ENTRIES_MAX: usize = 600;
 
+/// What happened in a chat before it was opened: the last of it.
+const NOTICES_MAX: usize = 50;
+
 /// The window and where the person looks.
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
@@ -246,6 +247,16 @@ impl Timeline {
             self.entries.drain(..surplus);
             self.at_start = false;
             self.forget_gone();
+        }
+    }
+
+    /// Adds what nobody wrote, below what is newest; while the window is elsewhere it is not wanted.
+    pub fn tell(&mut self, entry: Entry) {
+        if self.at_end || self.entries.iter().all(|e| e.notice.is_some()) {
+            self.entries.push(entry);
+        }
+        if !self.at_end && self.entries.len() > NOTICES_MAX {
+            self.entries.drain(..1);
         }
     }
 

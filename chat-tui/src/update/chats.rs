@@ -59,7 +59,7 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
     leave(model, out);
     let known = model.roster.row(name).is_some_and(|r| r.known) || model.is_me(name) || name.is_room();
     let now_ms = model.now.ms;
-    let first = !model.chats.contains_key(name);
+    let first = model.chats.get(name).is_none_or(|chat| chat.opened_ms == 0);
     let chat = model.chats.entry(name.clone()).or_default();
     chat.opened_ms = now_ms;
     if first {
@@ -145,10 +145,10 @@ pub(super) fn gone(model: &mut Model, out: &mut Effects, name: &Name) {
 /// Tells in a chat what happened there.
 pub(super) fn note(model: &mut Model, name: &Name, told: (SafeText, When), mood: Mood) {
     let serial = model.next_number();
-    if let Some(chat) = model.chats.get_mut(name) {
-        let (text, when) = told;
-        chat.timeline.push(Entry { serial, own: true, notice: Some(mood), ..Entry::new(name.clone(), text, when) });
-    }
+    let (text, when) = told;
+    // Also before the chat was ever opened: what happened there is not told again.
+    let chat = model.chats.entry(name.clone()).or_default();
+    chat.timeline.tell(Entry { serial, own: true, notice: Some(mood), ..Entry::new(name.clone(), text, when) });
 }
 
 /// Keeps what is written, when it changed.

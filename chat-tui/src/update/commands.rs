@@ -30,6 +30,7 @@ pub(super) fn run(model: &mut Model, out: &mut Effects, line: &str) -> Next {
         {
             rooms::command(model, out, spec.action, rest);
         }
+        (Action::Timer, word) => timer(model, out, word),
         (Action::SendFile, path) if !path.is_empty() => files::send(model, out, path),
         (Action::Save, path) if !path.is_empty() => files::save(model, out, Some(path.to_owned())),
         (Action::DisplayName, "") => complain(model, out, "Which name? /name TEXT"),
@@ -82,6 +83,32 @@ fn about(model: &mut Model, out: &mut Effects, action: Action, who: &str) {
         Action::Verify => account::compare(model, out, name),
         Action::AcceptIdentity => account::ask_accept(model, out, name),
         _ => chats::open(model, out, &name),
+    }
+}
+
+/// Times after which messages vanish, as words.
+const TIMES: [(&str, Option<u64>); 5] = [
+    ("off", None),
+    ("5m", Some(5 * 60_000)),
+    ("1h", Some(3_600_000)),
+    ("1d", Some(86_400_000)),
+    ("1w", Some(7 * 86_400_000)),
+];
+
+/// Sets after how long what is written in this chat vanishes.
+fn timer(model: &mut Model, out: &mut Effects, word: &str) {
+    let time = TIMES.iter().find(|(name, _)| *name == word);
+    match (model.open_chat_mut(), time) {
+        (None, _) => complain(model, out, "Open a chat first."),
+        (_, None) => complain(model, out, "After how long? /timer 5m, 1h, 1d, 1w or off"),
+        (Some(chat), Some((name, after))) => {
+            chat.vanishes_ms = *after;
+            let words = match after {
+                Some(_) => format!("What you write here vanishes {name} after it was sent, everywhere."),
+                None => "What you write here stays.".to_owned(),
+            };
+            chats::toast(model, out, &words);
+        }
     }
 }
 

@@ -286,13 +286,13 @@ fn send_text(model: &mut Model, out: &mut Effects, draft: Draft) {
     chats::stop_typing(model, out);
     preview(model, &name, &entry.text, model.now);
     let Some(chat) = model.chats.get_mut(&name) else { return };
-    let elsewhere = !chat.timeline.at_end;
+    let (elsewhere, vanishes_ms) = (!chat.timeline.at_end, chat.vanishes_ms);
     (chat.timeline.divider, chat.timeline.selected) = (None, None);
     chat.timeline.stick();
     chat.timeline.push_unsent(entry);
     save_now(model, out);
     let reply_to = draft.reply.map(|q| q.id);
-    ask(out, Request::Send { serial, to: name.clone(), text: draft.text, reply_to });
+    ask(out, Request::Send { serial, to: name.clone(), text: draft.text, reply_to, vanishes_ms });
     if elsewhere {
         // What one writes stands below the newest message, wherever one was looking.
         chats::load(model, out, &name, Page::Newest);
@@ -308,7 +308,9 @@ fn preview(model: &mut Model, name: &Name, text: &SafeText, when: When) {
 /// Sends a failed message again.
 pub(super) fn again(model: &mut Model, out: &mut Effects, serial: u64) {
     let Some(name) = model.open_name().cloned() else { return };
-    let Some(entry) = model.chats.get_mut(&name).and_then(|c| c.timeline.change(serial)) else { return };
+    let Some(chat) = model.chats.get_mut(&name) else { return };
+    let vanishes_ms = chat.vanishes_ms;
+    let Some(entry) = chat.timeline.change(serial) else { return };
     let text = entry.unsent.clone().unwrap_or_else(|| entry.text.as_str().to_owned());
     let reply = entry.reply.clone();
     if entry.id.is_some() {
@@ -316,7 +318,7 @@ pub(super) fn again(model: &mut Model, out: &mut Effects, serial: u64) {
         return send_text(model, out, Draft { text, reply });
     }
     entry.status = Status::Queued;
-    ask(out, Request::Send { serial, to: name, text, reply_to: reply.map(|q| q.id) });
+    ask(out, Request::Send { serial, to: name, text, reply_to: reply.map(|q| q.id), vanishes_ms });
 }
 
 /// The relay can be reached again: what failed only for that goes out by itself, in its order.
@@ -326,12 +328,13 @@ pub(super) fn online_again(model: &mut Model, out: &mut Effects) {
             chat.lookup = Lookup::Asked;
             ask(out, Request::LookUp(name.clone()));
         }
+        let vanishes_ms = chat.vanishes_ms;
         for entry in chat.timeline.unsent_mut() {
             let Status::Failed(Problem::Offline | Problem::Timeout) = entry.status else { continue };
             let Some(text) = entry.unsent.clone() else { continue };
             (entry.status, entry.revision) = (Status::Queued, entry.revision.wrapping_add(1));
             let reply_to = entry.reply.as_ref().map(|q| q.id);
-            ask(out, Request::Send { serial: entry.serial, to: name.clone(), text, reply_to });
+            ask(out, Request::Send { serial: entry.serial, to: name.clone(), text, reply_to, vanishes_ms });
         }
     }
 }

@@ -21,9 +21,15 @@ mod sheets;
 
 use crate::keymap::{self, Action, Code, Key, Scope};
 use crate::model::{
-    AskKind, Configured, Effect, Effects, FileNews, Focus, Hit, Link, Model, Msg, Open, Overlay, Page, Pointer, Screen,
-    Shown, Timer, When,
+    AskKind, Change, Configured, Effect, Effects, FileNews, Focus, Hit, Link, Model, Msg, Name, Open, Overlay, Page,
+    Pointer, Screen, Shown, Timer, When,
 };
+
+/// What a change of somebody's identity means, in words.
+#[must_use]
+pub fn identity_words(name: &Name, change: Change) -> String {
+    account::words(name, change)
+}
 
 /// Lines that one notch of the wheel scrolls.
 const WHEEL_LINES: i32 = 3;

@@ -131,6 +131,9 @@ fn open_chat(canvas: &mut Canvas<'_>, model: &Model, place: Rect) {
     if name.and_then(|n| model.roster.row(n)).is_some_and(|r| r.verified) {
         used += canvas.text(from(place, used), 0, " ✓ verified", Role::Good);
     }
+    if model.open_chat().is_some_and(|c| c.vanishes_ms.is_some()) {
+        used += canvas.text(from(place, used), 0, "  vanishing", Role::Away);
+    }
     if let Some(topic) = name.and_then(|n| model.roster.row(n)).and_then(|r| r.topic.as_ref()) {
         used += canvas.text(from(place, used + 2), 0, topic.as_str(), Role::BarDim) + 2;
     }

@@ -275,8 +275,9 @@ impl Message<'_> {
     fn reactions(&self, canvas: &mut Canvas<'_>, area: Rect) {
         let mut at = 0;
         for reaction in &self.entry.reactions {
-            let text = format!("{} {}", reaction.sign, reaction.count);
-            let role = if reaction.mine { Role::Accent } else { Role::Dim };
+            let text = format!("{} {}", reaction.sign, reaction.by.len());
+            let mine = reaction.by.iter().any(|name| self.model.is_me(name));
+            let role = if mine { Role::Accent } else { Role::Dim };
             if at + cells(&text) > area.width {
                 return;
             }

@@ -59,7 +59,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, model: &Model, page: &Verify) {
 fn state(page: &Verify) -> (String, Role) {
     match (&page.problem, page.number.as_ref().is_some_and(|n| n.verified)) {
         (Some(problem), _) => (format!("! {}", problem.sentence()), Role::Error),
-        (None, true) => ("✓ verified: you compared this number".to_owned(), Role::Good),
+        (None, true) => ("✓ verified: the numbers match".to_owned(), Role::Good),
         (None, false) => ("· not compared yet".to_owned(), Role::Dim),
     }
 }

@@ -33,6 +33,7 @@ fn names(folder: &Path) -> Vec<String> {
 fn walk(size: (u16, u16)) {
     let home = TempDir::new().unwrap();
     let mut pty = Pty::start(demo(home.path()), size.0, size.1);
+    pty.wait_for("the relay you trust");
     pty.wait_for("have an account?");
     journey::fill_in(&pty, "newcomer");
     pty.wait_for("/dm echo");

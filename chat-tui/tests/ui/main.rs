@@ -10,11 +10,14 @@
     reason = "tests"
 )]
 
+mod account;
 #[cfg(feature = "demo")]
 mod demo;
 mod journey;
+mod plain;
 mod pty;
 mod restore;
+mod rooms;
 mod still;
 mod svg;
 mod world;

@@ -102,7 +102,9 @@ impl World {
                     && let NoticeKind::Message(message) = notice.kind
                     && message.text.as_deref() == Some(text)
                 {
-                    let read = Command::MarkRead { with: message.from.to_string(), id: message.id };
+                    let room = Some(&message.to).filter(|to| to.starts_with('#')).cloned();
+                    let with = room.unwrap_or_else(|| message.from.to_string());
+                    let read = Command::MarkRead { with, id: message.id };
                     person.client.run(read).await.unwrap();
                     return;
                 }

@@ -81,7 +81,11 @@ impl Hands {
                 let saved = self.client.set_draft(chat.as_str(), text);
                 self.deed("The draft was not kept", async move { saved.await.map(|()| Reply::Done) });
             }
-            Request::Send { serial, to, text, reply_to } => self.send(serial, to, text, reply_to),
+            Request::Send { serial, to, text, reply_to, .. } => {
+                let reply_to = reply_to.map(intake::message_id);
+                let send = Command::Send { to: to.to_string(), text, reply_to, idempotency_key: None };
+                self.send(serial, to, send);
+            }
             Request::Search { words, within, number } => self.search(words, within, number),
             Request::Find { query, number } => self.find(query, number),
             Request::LookUp(name) => self.look_up(name),
@@ -197,9 +201,8 @@ impl Hands {
         });
     }
 
-    fn send(&self, serial: u64, to: Name, text: String, reply_to: Option<MsgId>) {
-        let reply_to = reply_to.map(intake::message_id);
-        let queued = self.client.run(Command::Send { to: to.to_string(), text, reply_to, idempotency_key: None });
+    fn send(&self, serial: u64, to: Name, send: Command) {
+        let queued = self.client.run(send);
         self.then(queued, move |result| match result {
             Ok(Reply::Queued { id, timestamp_ms }) => {
                 Msg::Queued { serial, chat: to, id: MsgId(*id.as_bytes()), when: intake::when(timestamp_ms) }

@@ -1,0 +1,95 @@
+//! One person on two devices, and two people who compare.
+
+use chat_client::{AccountCommand, Command, Reply, UserName};
+
+use crate::journey;
+use crate::pty::Pty;
+use crate::world::{PASSWORD, World};
+
+/// Signs in on a profile that knows nothing.
+fn sign_in(pty: &Pty, name: &str, password: &str) {
+    pty.wait_for("trust it");
+    pty.keys("y");
+    pty.wait_for("the relay you trust");
+    pty.keys(name);
+    pty.keys("\r");
+    pty.keys(password);
+    pty.keys("\r");
+}
+
+#[test]
+fn a_second_device_comes_with_the_password_alone_and_is_named_and_removed_by_the_first() {
+    let world = World::new();
+    let mut bob = world.person("bob");
+    let mut first = Pty::start(world.program("alice"), 80, 24);
+    journey::register(&first, &world, (80, 24), "alice");
+    first.keys("/dm bob\rhello from the first\r");
+    world.is_asked(&mut bob);
+    world.accepts(&bob, "alice");
+    world.gets(&mut bob, "hello from the first");
+
+    let mut second = Pty::start(world.program("alice-2"), 80, 24);
+    sign_in(&second, "alice", PASSWORD);
+    second.wait_for("● online  alice");
+    world.says(&bob, "alice", "to both of you");
+    first.wait_for("to both of you");
+    second.keys("/dm bob\r");
+    second.wait_for("to both of you");
+    second.keys("and from the second\r");
+    world.gets(&mut bob, "and from the second");
+    first.wait_for("and from the second");
+
+    first.keys("/devices\r");
+    first.wait_until("both are listed", |s| s.contains("this device") && s.matches("since").count() == 2);
+    first.keys("\x1b[B");
+    first.keys("n");
+    first.wait_for("Name of this device");
+    first.keys("\x15pocket\r");
+    first.wait_for("pocket");
+    first.keys("x");
+    first.wait_for("Remove pocket?");
+    first.keys("y");
+    second.wait_for("This device was removed from the account.");
+    first.wait_until("one is left", |s| s.contains("this device") && !s.contains("pocket"));
+    for pty in [&mut first, &mut second] {
+        pty.keys("\x1b");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        pty.keys("\x11");
+        assert_eq!(pty.ended(), 0);
+    }
+}
+
+#[test]
+fn two_people_compare_their_number_and_see_that_nobody_is_in_between() {
+    let world = World::new();
+    let mut bob = world.person("bob");
+    let mut pty = Pty::start(world.program("alice"), 120, 36);
+    journey::register(&pty, &world, (120, 36), "alice");
+    pty.keys("/dm bob\rshall we compare?\r");
+    world.is_asked(&mut bob);
+    world.accepts(&bob, "alice");
+    world.gets(&mut bob, "shall we compare?");
+    let ask = Command::Account(AccountCommand::SafetyNumber(UserName::parse("alice").unwrap()));
+    let Ok(Reply::Safety(theirs)) = world.runtime.block_on(bob.client.run(ask)) else { panic!("bob has no number") };
+    let groups: Vec<&str> = theirs.digits.split_whitespace().collect();
+    assert_eq!(groups.len(), 12);
+
+    pty.keys("\x1bOR");
+    pty.wait_for(groups[0]);
+    let shown = pty.screen();
+    assert!(groups.iter().all(|group| shown.contains(group)), "both see the same number:\n{shown}");
+    assert!(shown.contains('▀') && shown.contains('▄'), "and the code beside it");
+    // What they typed wrong is no match; what they read out is.
+    pty.keys("s");
+    pty.wait_for("What bob's screen shows");
+    pty.keys(&format!("{} 00000\r", groups[..11].join(" ")));
+    pty.wait_for("The numbers differ");
+    pty.keys("s");
+    pty.wait_for("What bob's screen shows");
+    pty.keys(&format!("{}\r", theirs.digits));
+    pty.wait_for("✓ verified: the numbers match");
+    pty.keys("\x1b");
+    pty.wait_until("the page is closed", |s| s.contains("bob ✓ verified") && !s.contains("Compare in person"));
+    pty.keys("\x11");
+    assert_eq!(pty.ended(), 0);
+}

@@ -1,0 +1,77 @@
+//! Rooms by two people: one in the interface, one a program.
+
+use chat_client::{Command, RoomCommand, RoomName, RoomReply, UserName};
+
+use crate::journey;
+use crate::pty::Pty;
+use crate::world::{Person, World};
+
+const ENTER: &str = "\r";
+const ESC: &str = "\x1b";
+
+fn ops() -> RoomName {
+    RoomName::parse("#ops").unwrap()
+}
+
+fn members(world: &World, person: &Person) -> usize {
+    match world.runtime.block_on(person.client.run(Command::Room(RoomCommand::Info(ops())))) {
+        Ok(chat_client::Reply::Room(RoomReply::Info(info))) => info.members.len(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn a_room_is_made_filled_moderated_and_left() {
+    let world = World::new();
+    let mut bob = world.person("bob");
+    let mut pty = Pty::start(world.program("alice"), 80, 24);
+    journey::register(&pty, &world, (80, 24), "alice");
+
+    // The lobby is there by itself.
+    pty.wait_for("#lobby");
+    pty.keys("/create #ops\r");
+    pty.wait_for("Make a room");
+    pty.keys(ENTER);
+    pty.keys(ENTER);
+    pty.keys("releases\r");
+    pty.wait_for("the room was made by alice");
+
+    // Somebody comes in; both read each other, and who is named sees it.
+    world.runtime.block_on(bob.client.run(Command::Room(RoomCommand::Join(ops())))).unwrap();
+    pty.wait_for("bob joined");
+    world.says(&bob, "#ops", "@alice shall I tag it?");
+    pty.wait_for("shall I tag it?");
+    pty.keys("yes, go\r");
+    world.gets(&mut bob, "yes, go");
+    pty.wait_until("the room holds it", |s| s.lines().any(|l| l.contains("yes, go") && l.trim_end().ends_with('✓')));
+
+    // The page of the room: topic, members, what the owner may do.
+    pty.keys("\x1bOQ");
+    pty.wait_for("2 members");
+    pty.wait_until("the owner is told", |s| s.contains("owner") && s.contains("releases"));
+    pty.keys("t");
+    pty.wait_for("Topic of #ops");
+    pty.keys("\x15release day\r");
+    pty.wait_for("The topic is changed.");
+    pty.wait_until("the page shows it", |s| s.contains("│ release day"));
+    pty.keys("\x1b[B");
+    pty.keys("x");
+    pty.wait_for("Put bob out of #ops?");
+    pty.keys("y");
+    pty.wait_for("1 member");
+    assert_eq!(members(&world, &bob), 0, "who is out sees nobody");
+    pty.keys(ESC);
+    pty.wait_for("Enter send");
+    pty.wait_for("bob was put out");
+
+    // An invitation lets him in again.
+    pty.keys("/invite bob\r");
+    pty.wait_for("Invited.");
+    pty.keys("/leave\r");
+    pty.wait_for("Leave #ops?");
+    pty.keys("y");
+    pty.wait_for("You left #ops.");
+    pty.keys("\x11");
+    assert_eq!(pty.ended(), 0);
+    assert_eq!(UserName::parse("bob").unwrap().as_str(), "bob");
+}
