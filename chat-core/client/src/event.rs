@@ -1,6 +1,7 @@
 //! What a client tells without being asked.
 
 use chat_core::engine::{Event, Notice};
+use chat_wire::ids::MessageId;
 
 use crate::config::{Pin, RelayAddress};
 
@@ -14,6 +15,17 @@ pub enum ClientEvent {
     Event(Event),
     /// The connection to the relay came, went, or is being made.
     Connection(Connection),
+    /// A file got further.
+    FileProgress {
+        /// Its message.
+        id: MessageId,
+        /// Which way.
+        direction: Direction,
+        /// Bytes of the file that went over.
+        done: u64,
+        /// Bytes of the file.
+        total: u64,
+    },
     /// The relay shows a certificate that nobody vouches for; only with [`crate::Trust::Ask`].
     /// [`crate::Client::trust_certificate`] accepts it.
     UnknownCertificate {
@@ -22,6 +34,15 @@ pub enum ClientEvent {
         /// What it shows.
         pin: Pin,
     },
+}
+
+/// Which way a file goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// To the relay.
+    Upload,
+    /// From the relay.
+    Download,
 }
 
 /// How things stand with the relay.

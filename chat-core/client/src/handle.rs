@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chat_core::engine::{Answer, Command, Failure, Message, Query, Reply};
 use chat_core::identity::password::Assessment;
-use chat_wire::ids::{RoomName, UserName};
+use chat_wire::ids::{MessageId, RoomName, UserName};
 use tokio::sync::oneshot;
 
 use crate::auth;
@@ -18,6 +18,7 @@ use crate::request::{
     Registration, RelayIdentity,
 };
 use crate::store::{self, Store, StoreError};
+use crate::transfer::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, Transfers};
 use crate::transport::{Dialer, Loopback};
 
 /// A profile that is open: registers, logs in, sends, reads. Cheap to clone; the profile closes with
@@ -30,6 +31,7 @@ use crate::transport::{Dialer, Loopback};
 pub struct Client {
     mailbox: Mailbox,
     door: Door,
+    transfers: Transfers,
 }
 
 impl Client {
@@ -59,9 +61,10 @@ impl Client {
     }
 
     async fn open_over(config: Config, dialer: Dialer) -> Result<(Self, Events), OpenError> {
-        let Running { mailbox, door, taken } = driver::start(config, dialer).await?;
+        let Running { mailbox, door, taken } = driver::start(config, dialer.clone()).await?;
         let events = Events::new(mailbox.clone(), taken);
-        Ok((Self { mailbox, door }, events))
+        let transfers = Transfers::start(&mailbox, door.clone(), dialer)?;
+        Ok((Self { mailbox, door, transfers }, events))
     }
 
     /// Makes an account on the relay and logs in; keys are published when this answers.
@@ -198,12 +201,68 @@ impl Client {
         self.mailbox.ask(move |answer| Task::Relay(relay, answer))
     }
 
+    /// Sends a file. Answers when the relay holds it and its message is queued: a restart of either in
+    /// between only takes longer.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden` (it may not be read), `InvalidParams` (a folder, a pipe), `TooLarge` before
+    /// anything is sent, `Integrity` when the file changes meanwhile, `Cancelled`, and as sending a text.
+    pub fn send_file(&self, file: FileToSend) -> impl Future<Output = Result<SentFile, Failure>> + Send + use<> {
+        self.door.knock();
+        self.transfers.send(file)
+    }
+
+    /// Fetches the file of a message. Answers when every byte was checked and the file has its name.
+    ///
+    /// # Errors
+    /// `UnknownMessage`, `NotFound` when the relay has it no more or there is no such directory, `Integrity`
+    /// when it is not the file that was sent, `Io`, `Cancelled`.
+    pub fn download(&self, file: FileToFetch) -> impl Future<Output = Result<SavedFile, Failure>> + Send + use<> {
+        self.door.knock();
+        self.transfers.fetch(file)
+    }
+
+    /// Transfers under way, paused, failed, and the last ones that are over, oldest first.
+    ///
+    /// # Errors
+    /// `Internal` once the client is closed.
+    pub fn transfers(&self) -> impl Future<Output = Result<Vec<Transfer>, Failure>> + Send + use<> {
+        self.transfers.list()
+    }
+
+    /// Stops a transfer until it is resumed; what went over stays.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn pause_transfer(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        self.transfers.pause(id)
+    }
+
+    /// Goes on with a transfer that was paused, or failed.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn resume_transfer(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        self.transfers.resume(id)
+    }
+
+    /// Gives a transfer up: nothing half-done stays, here or at the relay. One that is over is forgotten;
+    /// its file stays.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn cancel_transfer(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        self.transfers.cancel(id)
+    }
+
     /// Saves everything and closes the profile; does not wait for the relay. When this returns, the
     /// profile may be opened again.
     pub fn close(&self) -> impl Future<Output = ()> + Send + use<> {
         let (done, closed) = oneshot::channel();
+        let stopped = self.transfers.stop();
         self.mailbox.post(Task::Close(done));
         async move {
+            stopped.await;
             // An error means that it is closed already.
             let _ = closed.await;
         }

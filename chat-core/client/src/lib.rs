@@ -40,7 +40,7 @@
 //! | 2 | `transport` `store` | bytes to the relay; the encrypted file |
 //! | 3 | `link` | when to connect, and again |
 //! | 4 | `driver` | engine, store and connection on one thread |
-//! | 5 | `auth` `events` | OPAQUE; the reader's end |
+//! | 5 | `auth` `events` `transfer` | OPAQUE; the reader's end; files |
 //! | 6 | `handle` | [`Client`] |
 //!
 //! What holds everywhere: nothing leaves for the relay or the reader before what it rests on is durable ·
@@ -63,6 +63,7 @@ mod handle;
 mod link;
 mod request;
 mod store;
+mod transfer;
 mod transport;
 
 pub use chat_core::engine::{
@@ -79,12 +80,13 @@ pub use config::{
 };
 pub use driver::Asked;
 pub use error::OpenError;
-pub use event::{ClientEvent, Connection, ConnectionState, OfflineReason};
+pub use event::{ClientEvent, Connection, ConnectionState, Direction, OfflineReason};
 pub use events::Events;
 pub use handle::Client;
 pub use request::{
     ConversationSummary, Credentials, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, LoggedIn, MessagePage, MessageSearch,
     Password, Registered, Registration, RelayIdentity, RelayTrust,
 };
+pub use transfer::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, TransferState};
 pub use transport::{Loopback, LoopbackEnd};
 pub use zeroize;

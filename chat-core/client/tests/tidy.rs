@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["transport", "store"],
     &["link"],
     &["driver"],
-    &["auth", "events"],
+    &["auth", "events", "transfer"],
     &["handle"],
 ];
 
@@ -15,8 +15,8 @@ const FLOORS: &[&[&str]] = &[
 const STORE_FLOORS: &[&[&str]] = &[
     &["place"],
     &["seal"],
-    &["sqlite", "keyfile"],
-    &["file", "migrate", "records", "history", "drafts", "settings"],
+    &["sqlite", "keyfile", "file"],
+    &["migrate", "records", "history", "drafts", "settings", "transfers"],
     &["search", "notices"],
 ];
 

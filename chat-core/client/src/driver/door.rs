@@ -75,6 +75,18 @@ impl Door {
         }
     }
 
+    /// A connection on which the relay proved its identity, however long that takes; none once the client is
+    /// closed.
+    pub(crate) async fn connected(&mut self) -> Option<Ready> {
+        let standing = self.standing.wait_for(|standing| standing.ready.is_some()).await.ok()?;
+        standing.ready.clone()
+    }
+
+    /// What the relay showed last; none for one in the same process.
+    pub(crate) fn shown(&self) -> Option<RelayIdentity> {
+        self.standing.borrow().identity.clone()
+    }
+
     /// A connection that may run a login, made now if there is none.
     pub(crate) async fn ready(&mut self) -> Result<Ready, Failure> {
         self.wait(|standing| standing.ready.clone()).await

@@ -33,6 +33,8 @@ pub(crate) enum Task {
     Relay(RelayAddress, Answer<()>),
     /// This certificate is the relay's.
     Trust(RelayPin, Answer<()>),
+    /// Something passing for the reader of events.
+    Announce(ClientEvent),
     /// Save everything and end.
     Close(oneshot::Sender<()>),
 }
@@ -48,6 +50,16 @@ impl Mailbox {
     pub(crate) fn new() -> (Self, mpsc::UnboundedReceiver<Task>) {
         let (tasks, inbox) = mpsc::unbounded_channel();
         (Self { tasks }, inbox)
+    }
+
+    /// The sending end without keeping the driver at work.
+    pub(crate) fn downgrade(&self) -> WeakMailbox {
+        WeakMailbox { tasks: self.tasks.downgrade() }
+    }
+
+    /// Whether nobody takes tasks any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.tasks.is_closed()
     }
 
     /// Posts a task without an answer; false when the client is closed.
@@ -77,6 +89,19 @@ impl Mailbox {
                 })
             }))
         })
+    }
+}
+
+/// A way to the driver as long as somebody else holds one.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakMailbox {
+    tasks: mpsc::WeakUnboundedSender<Task>,
+}
+
+impl WeakMailbox {
+    /// The way itself; none when nobody holds one any more.
+    pub(crate) fn upgrade(&self) -> Option<Mailbox> {
+        self.tasks.upgrade().map(|tasks| Mailbox { tasks })
     }
 }
 

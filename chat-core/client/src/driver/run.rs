@@ -171,6 +171,7 @@ impl Driver {
                 effects.push(held(answer, Ok(())));
             }
             Task::Trust(pin, answer) => effects.push(held(answer, self.trust(pin))),
+            Task::Announce(event) => self.outlet.push(event),
             Task::Close(done) => self.closing.push(done),
         }
         Ok(())

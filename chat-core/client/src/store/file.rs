@@ -40,7 +40,8 @@ mod tests {
     #[test]
     fn what_is_stored_of_a_file_reads_back_and_nothing_else_does() {
         for media_type in [None, Some("image/png".to_owned())] {
-            let file = FileInfo { name: "ä.png".to_owned(), size: 1 << 40, media_type, sha256: [7; 32], expires_ms: 9 };
+            let file =
+                FileInfo { name: "ä.png".to_owned(), size: 1 << 40, media_type, sha256: [7; 32], expires_ms: 9 };
             let mut bytes = encode(&file);
             assert_eq!(decode(&bytes), Some(file));
             bytes.push(0);

@@ -268,7 +268,10 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
         edited: row.get(11)?,
         deleted: row.get(12)?,
         direct: row.get(13)?,
-        file: row.get::<_, Option<Vec<u8>>>(15)?.map(|stored| file::decode(&stored).ok_or_else(|| misfit(15))).transpose()?,
+        file: row
+            .get::<_, Option<Vec<u8>>>(15)?
+            .map(|stored| file::decode(&stored).ok_or_else(|| misfit(15)))
+            .transpose()?,
     })
 }
 

@@ -10,9 +10,8 @@ use chat_core::file::ChunkHash;
 use chat_wire::ids::MessageId;
 
 use super::row::Row;
-use super::types::Direction;
 use crate::driver::{Task, WeakMailbox};
-use crate::event::ClientEvent;
+use crate::event::{ClientEvent, Direction};
 use crate::store::StoreError;
 
 /// Time between two events about one transfer: what an eye follows.
@@ -74,6 +73,11 @@ impl Ledger {
             mailbox.ask(move |answer| Task::Query(query, answer))
         };
         asked.await
+    }
+
+    /// Whether the client was closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.mailbox.upgrade().is_none_or(|mailbox| mailbox.is_closed())
     }
 
     fn announce(&self, event: ClientEvent) {

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
 use zeroize::Zeroizing;
 
-use super::types::{Direction, TransferState};
+use super::types::TransferState;
+use crate::event::Direction;
 
 /// A transfer as stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chat_core::engine::{Failure, FailureKind};
 use chat_wire::ids::MessageId;
 
+use crate::event::Direction;
+
 /// A file to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileToSend {
@@ -48,15 +50,6 @@ pub struct SavedFile {
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
-}
-
-/// Which way a file goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// To the relay.
-    Upload,
-    /// From the relay.
-    Download,
 }
 
 /// How a transfer stands.

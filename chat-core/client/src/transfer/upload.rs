@@ -8,7 +8,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -30,15 +30,14 @@ const PART_BYTES: usize = 1024 * 1024;
 /// Parts on their way without an answer: the relay writes one while the next ones travel.
 const PARTS_UNDER_WAY_MAX: u32 = 4;
 
-/// `O_NONBLOCK | O_CLOEXEC` are the system's; a pipe in a file's place must not stop the reader for ever.
-/// What is opened is looked at before anything is read.
+/// Opens a file that is to be sent. It is looked at before: a pipe in its place would stop the reader for
+/// ever. What was looked at is what was opened.
 pub(super) fn open(path: &Path) -> Result<(File, Metadata), Failure> {
     let looked = std::fs::metadata(path).map_err(|error| io_failure(&error))?;
     if !looked.is_file() {
         return failed(FailureKind::InvalidParams);
     }
-    let file = std::fs::OpenOptions::new().read(true).custom_flags(0).open(path);
-    let file = file.map_err(|error| io_failure(&error))?;
+    let file = File::open(path).map_err(|error| io_failure(&error))?;
     let metadata = file.metadata().map_err(|error| io_failure(&error))?;
     if !metadata.is_file() || (metadata.dev(), metadata.ino()) != (looked.dev(), looked.ino()) {
         return failed(FailureKind::Integrity);
@@ -215,7 +214,9 @@ impl Reader {
             let mut bytes = header.take().unwrap_or_default();
             bytes.reserve(self.layout.sealed(first).bytes.max(PART_BYTES));
             let (mut hashes, mut reached) = (Vec::new(), 0);
-            while let Some(span) = sealer.wants().filter(|_| hashes.is_empty() || bytes.len() < PART_BYTES - HEADER_BYTES) {
+            while let Some(span) =
+                sealer.wants().filter(|_| hashes.is_empty() || bytes.len() < PART_BYTES - HEADER_BYTES)
+            {
                 self.read(&mut file, span.bytes, &mut chunk)?;
                 let known = usize::try_from(number).ok().and_then(|number| self.known.get(number));
                 // Another text under the same key would give both away: this key is spent.

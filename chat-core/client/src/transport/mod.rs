@@ -20,7 +20,7 @@ pub(crate) use frames::{FrameReader, FrameWriter};
 pub use loopback::{Loopback, LoopbackEnd};
 pub(crate) use verify::TrustRule;
 
-use crate::config::{Pin, RelayAddress};
+use crate::config::{Pin, RelayAddress, Trust};
 use crate::request::RelayIdentity;
 
 /// An ordered, reliable byte stream in both directions.
@@ -81,6 +81,21 @@ impl Dialer {
                 tls::connect(address, verify::Verifier::new(rule, roots)).await
             }
             Self::Loopback(loopback) => Ok(loopback.connect()?),
+        }
+    }
+}
+
+impl Dialer {
+    /// Another connection to the relay that showed this: with the same key or not at all. None for one in
+    /// the same process.
+    pub(crate) async fn dial_again(&self, shown: Option<&RelayIdentity>) -> Result<Established, DialError> {
+        match (self, shown) {
+            (Self::Loopback(loopback), _) => Ok(loopback.connect()?),
+            (Self::Tls { .. }, Some(shown)) => {
+                let rule = TrustRule { pin: Some(shown.pin), rooted: false, first_use: Trust::Ask };
+                tls::connect(&shown.relay, verify::Verifier::new(rule, None)).await
+            }
+            (Self::Tls { .. }, None) => Err(DialError::Protocol),
         }
     }
 }

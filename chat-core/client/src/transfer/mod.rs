@@ -1,0 +1,108 @@
+//! Files on their way (DESIGN §7): uploads and downloads with their state in the store, on a thread of
+//! their own, so that a message never waits for a file. What they did survives restarts, lost connections
+//! and kills; nothing gets its name before it was checked.
+//!
+//! ```text
+//! handle ──Order──▶ desk ──▶ one task a transfer ──▶ bulk connection
+//!                                    │
+//!                                    ├──▶ threads that seal, open, read and write
+//!                                    └──▶ ledger: rows, engine, events
+//! ```
+
+mod bulk;
+mod desk;
+mod download;
+mod ledger;
+mod names;
+mod place;
+mod row;
+mod types;
+mod upload;
+
+use std::thread;
+
+use chat_core::engine::Failure;
+use chat_wire::ids::MessageId;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+
+pub use types::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, TransferState};
+
+use crate::driver::{Door, Mailbox};
+use crate::error::OpenError;
+use crate::transport::Dialer;
+use desk::{Desk, Means, Order};
+use ledger::{Ledger, closed};
+
+/// Threads that read, seal, open and write for transfers: one a running transfer, and one to spare.
+const THREADS_MAX: usize = 4;
+
+/// The desk's door, cheap to clone. Orders are taken in the order in which they are given.
+#[derive(Debug, Clone)]
+pub(crate) struct Transfers {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Transfers {
+    /// Goes on with what an earlier run left, and waits for orders, on a thread of its own.
+    pub(crate) fn start(mailbox: &Mailbox, door: Door, dialer: Dialer) -> Result<Self, OpenError> {
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let means = Means { ledger: Ledger::new(mailbox.downgrade()), door, dialer };
+        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(THREADS_MAX).build()?;
+        thread::Builder::new().name("chat-files".to_owned()).spawn(move || {
+            runtime.block_on(Desk::new(means).run(inbox));
+            // A thread that still reads or writes ends by itself; nothing waits for it.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { orders })
+    }
+
+    pub(crate) fn send(&self, file: FileToSend) -> impl Future<Output = Result<SentFile, Failure>> + Send + use<> {
+        settled(self.ask(|answer| Order::Send(file, answer)))
+    }
+
+    pub(crate) fn fetch(&self, file: FileToFetch) -> impl Future<Output = Result<SavedFile, Failure>> + Send + use<> {
+        settled(self.ask(|answer| Order::Fetch(file, answer)))
+    }
+
+    pub(crate) fn list(&self) -> impl Future<Output = Result<Vec<Transfer>, Failure>> + Send + use<> {
+        settled(self.ask(Order::List))
+    }
+
+    pub(crate) fn pause(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        settled(self.ask(move |answer| Order::Pause(id, answer)))
+    }
+
+    pub(crate) fn resume(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        settled(self.ask(move |answer| Order::Resume(id, answer)))
+    }
+
+    pub(crate) fn cancel(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        settled(self.ask(move |answer| Order::Cancel(id, answer)))
+    }
+
+    /// Stops everything as it is stored.
+    pub(crate) fn stop(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (done, stopped) = oneshot::channel();
+        // When nobody takes it, it has stopped.
+        let _ = self.orders.send(Order::Stop(done));
+        async move {
+            let _ = stopped.await;
+        }
+    }
+
+    /// Asks at once; what comes back is waited for elsewhere.
+    fn ask<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, Failure>>) -> Order,
+    ) -> oneshot::Receiver<Result<T, Failure>> {
+        let (answer, result) = oneshot::channel();
+        // When nobody takes the order, its answer is dropped with it.
+        let _ = self.orders.send(order(answer));
+        result
+    }
+}
+
+async fn settled<T>(answer: oneshot::Receiver<Result<T, Failure>>) -> Result<T, Failure> {
+    answer.await.unwrap_or_else(|_| Err(closed()))
+}
