@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use pair::{Pair, Person, RELAY, open, seeded};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/version-1.json");
+const SPEC_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/spec-1.json");
 
 fn main() {
     let file = json!({
@@ -33,6 +34,11 @@ fn main() {
     });
     std::fs::create_dir_all(std::path::Path::new(FILE).parent().unwrap()).unwrap();
     std::fs::write(FILE, serde_json::to_string_pretty(&file).unwrap() + "\n").unwrap();
+    let file = json!({
+        "about": "First chains with every private key of the responder in the clear, for a decoder written from SPEC.md; hex. Packets are to be opened in this order; those without content must be refused.",
+        "chains": [chain(true), chain(false)],
+    });
+    std::fs::write(SPEC_FILE, serde_json::to_string_pretty(&file).unwrap() + "\n").unwrap();
 }
 
 fn first_message(one_time: bool) -> Value {
@@ -52,6 +58,44 @@ fn first_message(one_time: bool) -> Value {
         "packet": hex::encode(&packet),
         "content": hex::encode(b"frozen"),
         "sid": hex::encode(session.sid().as_bytes()),
+    })
+}
+
+/// The first chain of a session as its responder gets it: in and out of order, lost, late, long, mangled.
+fn chain(one_time: bool) -> Value {
+    let mut rng = seeded(u64::from(one_time) + 80);
+    let (alice, mut bob) = (Person::new("alice", &mut rng), Person::new("bob", &mut rng));
+    let bundle = bob.verified_bundle(one_time, &mut rng);
+    let mut session = alice.initiate(bundle, None, &mut rng);
+    let contents: Vec<Vec<u8>> = (0..8_u8).map(|n| vec![n; if n == 3 { 3_000 } else { 20 }]).collect();
+    let sealed: Vec<Vec<u8>> = contents.iter().map(|c| session.seal(c, &mut rng).unwrap().packet).collect();
+    let head = InitiationHead::parse(&sealed[0]).unwrap();
+    let mut mangled = sealed[6].clone();
+    *mangled.last_mut().unwrap() ^= 1;
+    // 4 is lost, 2 is late, 5 comes twice, a mangled copy of 6 comes before it.
+    let order = [(0, true), (1, true), (3, true), (2, true), (5, true), (5, false), (7, true)];
+    let mut packets: Vec<Value> = order
+        .iter()
+        .map(|(n, opens)| json!({ "packet": hex::encode(&sealed[*n]), "content": opens.then(|| hex::encode(&contents[*n])) }))
+        .collect();
+    packets.push(json!({ "packet": hex::encode(&mangled), "content": null }));
+    packets.push(json!({ "packet": hex::encode(&sealed[6]), "content": hex::encode(&contents[6]) }));
+    // Behind version, kind and time of the record lie the raw keys.
+    let raw = |key: &[u8], from: usize, len: usize| hex::encode(&key[from..from + len]);
+    let signed = bob.private[&head.signed()].encode();
+    let kem = bob.private[&head.one_time().unwrap_or(head.kem())].encode();
+    let keys = bob.keys.encode();
+    json!({
+        "name": if one_time { "with a one-time pair" } else { "with the last-resort key" },
+        "relay_id": hex::encode(RELAY.0),
+        "initiator_list": hex::encode(alice.list.as_bytes()),
+        "responder_list": hex::encode(bob.list.as_bytes()),
+        "responder_dh": raw(&keys, keys.len() - 32, 32),
+        "signed_dh": raw(&signed, 10, 32),
+        "one_time_dh": one_time.then(|| raw(&kem, 10, 32)),
+        "kem_seed": raw(&kem, kem.len() - 64, 64),
+        "sid": hex::encode(session.sid().as_bytes()),
+        "packets": packets,
     })
 }
 

@@ -1,0 +1,58 @@
+//! A second decoder, written from `SPEC.md` alone: no line of chat-core or chat-wire, other crates for
+//! every primitive. It opens the frozen first chains, so the page says enough to build from.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "tests"
+)]
+
+mod chains;
+mod handshake;
+mod primitives;
+
+use serde_json::Value;
+
+use chains::Session;
+use handshake::{Private, Responder};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/spec-1.json");
+
+fn bytes(value: &Value) -> Vec<u8> {
+    let text = value.as_str().unwrap();
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+#[test]
+fn a_decoder_written_from_the_specification_opens_the_frozen_chains() {
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(FILE).unwrap()).unwrap();
+    let mut opened = 0;
+    for case in file["chains"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let responder = Responder {
+            relay_id: bytes(&case["relay_id"]),
+            own_list: bytes(&case["responder_list"]),
+            peer_list: bytes(&case["initiator_list"]),
+            keys: Private {
+                identity: bytes(&case["responder_dh"]),
+                signed: bytes(&case["signed_dh"]),
+                one_time: case["one_time_dh"].is_string().then(|| bytes(&case["one_time_dh"])),
+                kem_seed: bytes(&case["kem_seed"]),
+            },
+        };
+        let packets = case["packets"].as_array().unwrap();
+        let agreed = responder.accept(&bytes(&packets[0]["packet"]));
+        assert_eq!(agreed.sid.to_vec(), bytes(&case["sid"]), "{name}");
+        let mut session = Session::responder(agreed, &responder.keys.signed);
+        for (at, packet) in packets.iter().enumerate() {
+            let expected = packet["content"].is_string().then(|| bytes(&packet["content"]));
+            assert_eq!(session.open(&bytes(&packet["packet"])), expected, "{name}, packet {at}");
+            opened += usize::from(expected.is_some());
+        }
+    }
+    assert_eq!(opened, 14);
+}
