@@ -13,9 +13,12 @@ pub(crate) enum GroupError {
     /// The bytes are no message of this kind, or not a sound one.
     #[error("malformed")]
     Malformed,
-    /// A message of an epoch that is no longer, or not yet, held.
+    /// A message of an epoch that is no longer held.
     #[error("of another epoch")]
     OtherEpoch,
+    /// A message of an epoch that this group never came to: it went on without us.
+    #[error("of a later epoch")]
+    Ahead,
     /// A message that was opened before.
     #[error("opened before")]
     Again,

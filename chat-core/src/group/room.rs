@@ -363,6 +363,9 @@ impl Group {
         if message.group_id() != self.mls.group_id() {
             return Err(GroupError::Malformed);
         }
+        if message.epoch() > self.mls.epoch() {
+            return Err(GroupError::Ahead);
+        }
         if message.is_handshake_message() && message.epoch() != self.mls.epoch() {
             return Err(GroupError::OtherEpoch);
         }

@@ -160,6 +160,7 @@ impl FakeRelay {
                 commit_len,
                 group_info_len,
                 welcomes,
+                contest,
                 ..
             } => {
                 if let Some(answer) = self.rooms.answers.get(&(me, key)) {
@@ -167,7 +168,8 @@ impl FakeRelay {
                 }
                 let deaf = self.rooms.deaf;
                 let Some(known) = self.rooms.rooms.get_mut(&room) else { return refuse(RefusalKind::UnknownRoom) };
-                if known.epoch != base || deaf {
+                let contested = contest && known.epoch == base + 1;
+                if !(contested || (known.epoch == base && !contest)) || deaf {
                     self.rooms.behind += 1;
                     return say(RoomAnswer::Behind { epoch: known.epoch, seq: known.log.len() as u64 });
                 }
@@ -175,7 +177,7 @@ impl FakeRelay {
                 if !reader && !(known.public && added == [me] && removed.is_empty()) {
                     return refuse(RefusalKind::Forbidden);
                 }
-                known.epoch += 1;
+                known.epoch = base + 1;
                 known.owner = owner.or(known.owner);
                 known.topic = topic.or(known.topic.take());
                 let mut rest = body;

@@ -257,3 +257,48 @@ fn what_is_no_sound_commit_or_message_is_passed_over_by_everybody() {
     assert_eq!(world.heard("alice"), ["me too"]);
     assert_eq!(members(&mut world, "bob", "tea"), ["alice", "bob"]);
 }
+
+#[test]
+fn a_base_that_is_taken_by_nonsense_is_contested_and_the_room_goes_on() {
+    let mut world = people(10, &["alice", "bob", "carol"]);
+    world.ok("alice", create("tea", true));
+    world.ok("bob", join("tea"));
+    let id = world.relay.rooms.named("tea");
+    let from = world.relay.device_of("bob");
+    world.relay.rooms.rooms.get_mut(&id).unwrap().epoch += 1;
+    let body = bytes::Bytes::from_static(b"no commit at all");
+    world.relay.append(id, Entry { from, kind: EntryKind::Commit, body });
+    world.run();
+    let topic = Command::Room(RoomCommand::SetTopic { room: room("tea"), topic: "still".to_owned() });
+    let command = world.start("alice", topic);
+    world.run();
+    world.pass(5_000);
+    assert_eq!(world.client("alice").replies.remove(&command), Some(Ok(Reply::Done)));
+    world.ok("carol", join("tea"));
+    world.say("bob", "#tea", "goes on");
+    assert_eq!(world.heard("alice"), ["goes on"]);
+    assert_eq!(world.heard("carol"), ["goes on"]);
+    assert_eq!(info(&mut world, "carol", "tea").topic.as_deref(), Some("still"));
+}
+
+#[test]
+fn who_missed_a_commit_enters_a_public_room_afresh_and_its_old_leaf_goes() {
+    let mut world = people(11, &["alice", "bob", "carol"]);
+    world.ok("alice", create("tea", true));
+    world.ok("bob", join("tea"));
+    world.cut("bob");
+    world.ok("carol", join("tea"));
+    // The relay keeps the commit from bob: it hands out something else in its place.
+    let id = world.relay.rooms.named("tea");
+    let kept = world.relay.rooms.rooms[&id].log.len() - 1;
+    world.relay.rooms.rooms.get_mut(&id).unwrap().log[kept].body = bytes::Bytes::from_static(b"something else");
+    world.say("carol", "#tea", "in the next epoch");
+    world.connect("bob");
+    world.pass(10_000);
+    assert_eq!(events(&mut world, "bob", "tea", RoomEventKind::Resynced).len(), 1);
+    world.say("carol", "#tea", "welcome back");
+    assert_eq!(world.heard("bob"), ["welcome back"]);
+    world.say("bob", "#tea", "thanks");
+    assert_eq!(world.heard("alice"), ["in the next epoch", "welcome back", "thanks"]);
+    assert_eq!(info(&mut world, "alice", "tea").members.len(), 3);
+}

@@ -294,10 +294,12 @@ fn plan_add(
 fn departed(state: &mut State, work: &mut Work<'_>, room: RoomId, leaves: &[Leaf]) -> Result<Vec<u32>, EngineError> {
     let leaving = state.rooms.get(&room).map(|room| room.record.leaving.clone()).unwrap_or_default();
     let own = state.own_address()?;
+    let own_index = state.rooms.group(work, &room)?.map(|group| group.own_index());
     let mut gone = Vec::new();
-    for leaf in leaves.iter().filter(|leaf| leaf.owner() != own) {
+    for leaf in leaves.iter().filter(|leaf| Some(leaf.index) != own_index) {
         let owner = leaf.owner();
-        if leaving.contains(&owner.account) || is_listed(state, work, &owner)? == Some(false) {
+        // An older leaf of this very device is one that it lost the state of.
+        if owner == own || leaving.contains(&owner.account) || is_listed(state, work, &owner)? == Some(false) {
             gone.push(leaf.index);
         }
     }
@@ -325,7 +327,9 @@ fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added)
     let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
     let staying: Vec<DeviceAddress> =
         leaves.iter().filter(|leaf| !what.removed.contains(&leaf.index)).map(Leaf::owner).collect();
-    let removed = leaves.iter().filter(|leaf| what.removed.contains(&leaf.index)).map(Leaf::owner).collect::<Vec<_>>();
+    // Who still has another leaf goes on reading.
+    let goes = |leaf: &&Leaf| what.removed.contains(&leaf.index) && !staying.contains(&leaf.owner());
+    let removed: Vec<DeviceAddress> = leaves.iter().filter(goes).map(Leaf::owner).collect();
     let added: Vec<DeviceAddress> = what.members.iter().map(|member| member.leaf.owner()).collect();
     let new = what.policy.take().unwrap_or_else(|| policy.clone()).settled(&staying);
     what.policy = (new != policy).then(|| new.clone());
@@ -340,6 +344,7 @@ fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added)
     let owner = new.owner.filter(|_| new.owner != policy.owner);
     let mut flight = pack(work, &room, made, added)?;
     flight.base = base;
+    flight.contest = state.rooms.get(&room).is_some_and(|room| room.live.contest);
     flight.removed = removed;
     flight.topic = topic;
     flight.owner = owner;
@@ -370,6 +375,7 @@ fn pack(
     Ok(CommitFlight {
         key: RequestKey(work.random()),
         base: 0,
+        contest: false,
         added,
         removed: Vec::new(),
         topic: None,
@@ -382,14 +388,24 @@ fn pack(
 }
 
 /// Somebody else's commit took the place: ours is dropped, the wish stays.
-pub(super) fn lost(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+pub(super) fn lost(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (epoch, seq): (u64, u64),
+) -> Result<(), EngineError> {
     CommitFlight::land(work, &room);
     if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
         return enter::again(state, work, room);
     }
     drop_commit(state, work, room)?;
+    // Everything of the log is taken, and yet the relay is one epoch on: what took our base was passed over.
+    let own_epoch = state.rooms.group(work, &room)?.map(|group| group.epoch());
+    let contest = own_epoch.is_some_and(|own| own.checked_add(1) == Some(epoch))
+        && state.rooms.get(&room).is_some_and(|room| room.record.cursor >= seq);
     let jitter = u64::from(u16::from_be_bytes(work.random()));
     if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.contest = contest;
         known.live.lost = known.live.lost.saturating_add(1);
         let wait = ROOM_RETRY_MS.saturating_mul(u64::from(known.live.lost)).min(ROOM_RETRY_MS_MAX);
         let wait = jitter.checked_rem(wait.max(1)).unwrap_or(0);

@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 use super::{reply_done, tell};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply};
+use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply, Trouble};
 use crate::engine::memory::State;
 use crate::engine::memory::results::Queued;
 use crate::engine::memory::room_tasks::{Entering, RoomTask};
@@ -21,6 +21,9 @@ use crate::store::{HistoryChange, Table};
 const LOBBY: &str = "lobby";
 /// The lobby was entered once: who left it stays out.
 const LOBBY_KEY: &[u8] = b"lobby";
+/// Times a day that a room is entered afresh because this device was out of step (DESIGN §6).
+const RESYNCS_A_DAY_MAX: usize = 2;
+const RESYNC_DAY_MS: u64 = 24 * 3_600_000;
 /// Times that a joiner tries again when others are faster.
 const TRIES_MAX: u32 = 32;
 
@@ -85,6 +88,7 @@ fn make(state: &mut State, work: &mut Work<'_>, wanted: Wanted, owned: bool) -> 
     let flight = CommitFlight {
         key: RequestKey(work.random()),
         base: 0,
+        contest: false,
         added: Vec::new(),
         removed: Vec::new(),
         topic: topic.filter(|_| public),
@@ -258,6 +262,8 @@ pub(super) fn group_info_came(
     let owner = credential.owner;
     let mut record = RoomRecord::new(name.clone(), true, Phase::Entering, &key);
     record.renewed_ms = work.now.as_ms();
+    let entering = state.rooms.entering.get(&name);
+    record.resynced_ms = entering.map(|entering| entering.resynced_ms.clone()).unwrap_or_default();
     let seed = seed(work);
     let entered = Group::enter(&mut RoomShelf::new(work, &room), &seed, info, (key, &credential));
     let policy = |group: &Group| group.policy().ok().filter(|policy| policy.public && policy.name == name.as_str());
@@ -275,6 +281,7 @@ pub(super) fn group_info_came(
     let flight = CommitFlight {
         key: RequestKey(work.random()),
         base: group.epoch().saturating_sub(1),
+        contest: false,
         added: vec![owner],
         removed: Vec::new(),
         topic: None,
@@ -287,6 +294,26 @@ pub(super) fn group_info_came(
     flight.save(work, &room)?;
     state.rooms.insert(work, room, record, Some(group))?;
     state.send_commit(work, room, flight);
+    Ok(())
+}
+
+/// The room went on by a commit that this device could not follow. A public one is entered afresh, seldom and
+/// visibly; into a private one a member has to put the device back.
+pub(super) fn resync(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    work.trouble(Trouble::CommitRefused);
+    let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
+    let now_ms = work.now.as_ms();
+    let mut lately = record.resynced_ms;
+    lately.retain(|at| now_ms.saturating_sub(*at) < RESYNC_DAY_MS);
+    if !record.public || lately.len() >= RESYNCS_A_DAY_MAX {
+        return Ok(());
+    }
+    lately.push(now_ms);
+    let _ = state.rooms.remove(work, &room)?;
+    tell(state, work, &record.name, RoomEventKind::Resynced, (None, None))?;
+    let entering = Entering { resynced_ms: lately, ..Entering::default() };
+    state.rooms.entering.insert(record.name.clone(), entering);
+    ask_group_info(state, work, record.name, room);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{EntryKind, ListState, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::{change, leave, talk, tell};
+use super::{change, enter, leave, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
@@ -154,6 +154,7 @@ fn take_message(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Lo
         Ok(Processed::Message(leaf, content)) => (leaf, content),
         Ok(_) => return Ok(Taken::Done),
         Err(GroupError::Damaged) => return Err(damaged()),
+        Err(GroupError::Ahead) => return enter::resync(state, work, room).map(|()| Taken::Done),
         Err(error) => {
             if error != GroupError::OtherEpoch {
                 work.trouble(Trouble::Undecryptable);
@@ -215,6 +216,7 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let staged = match processed {
         Ok(Processed::Commit(staged)) => staged,
         Err(GroupError::Damaged) => return Err(damaged()),
+        Err(GroupError::Ahead) => return enter::resync(state, work, room).map(|()| Taken::Done),
         // Of a base that is taken already, or no sound commit: passed over by everybody.
         Err(GroupError::OtherEpoch) | Ok(_) => return Ok(Taken::Done),
         Err(_) => {
@@ -321,6 +323,7 @@ fn merged(
     })?;
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.committing = false;
+        known.live.contest = false;
         known.live.lost = 0;
     }
     announce(state, work, room, (before, &after), (by, &leaving))

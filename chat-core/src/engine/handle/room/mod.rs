@@ -83,7 +83,7 @@ pub(in crate::engine) fn answered(
         }
         (RoomTask::Create(room), RoomAnswer::Appended { .. }) => enter::created(state, work, room),
         (RoomTask::Commit(room), RoomAnswer::Appended { seq, .. }) => enter::appended(state, work, room, seq),
-        (RoomTask::Commit(room), RoomAnswer::Behind { .. }) => change::lost(state, work, room),
+        (RoomTask::Commit(room), RoomAnswer::Behind { epoch, seq }) => change::lost(state, work, room, (epoch, seq)),
         (RoomTask::Post(room, order), RoomAnswer::Appended { .. }) => talk::posted(state, work, room, order),
         (RoomTask::Post(room, order), RoomAnswer::Behind { .. }) => talk::behind(state, work, room, order),
         (RoomTask::Leave(room, command), RoomAnswer::Appended { .. }) => leave::left(state, work, room, command),
@@ -203,7 +203,13 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
         state.rooms.started = true;
         online(state, work)?;
     }
+    let account = state.own_address()?.account;
+    let own_list_seq = change::newest_seq(state, work, &account)?;
+    let devices_changed = std::mem::replace(&mut state.rooms.own_list_seq, own_list_seq) != own_list_seq;
     for room in state.rooms.ids() {
+        if devices_changed && is_ready(state, &room) {
+            change::upkeep(state, work, room)?;
+        }
         log::open(state, work, room);
         log::advance(state, work, room)?;
         view::answer(state, work, room)?;

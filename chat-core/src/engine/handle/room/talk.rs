@@ -72,6 +72,7 @@ pub(in crate::engine) fn send(
     let order = work.next_order()?;
     let post = Post { key: RequestKey(work.random()), message: Some(id), content: identified, sealed: None };
     post.save(work, &room, order)?;
+    wake(state, &room);
     let Some(me) = &state.me else { return Ok(()) };
     let message = Message {
         id,
@@ -136,6 +137,12 @@ pub(in crate::engine) fn type_to(state: &mut State, work: &mut Work<'_>, command
 
 /// Seals what waits and sends it, in order.
 pub(super) fn flush(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    if state.rooms.get(&room).is_none_or(|room| room.live.quiet) {
+        return Ok(());
+    }
+    if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.quiet = true;
+    }
     for (order, mut post) in Post::waiting(work, &room, ROOM_POSTS_UNDER_WAY_MAX)? {
         let under_way = state.rooms.get(&room).is_none_or(|room| room.live.posting.contains(&order));
         if under_way {
@@ -178,6 +185,7 @@ fn finish(
     Post::land(work, &room, order);
     let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
     known.live.posting.remove(&order);
+    known.live.quiet = false;
     let to = known.record.name.to_string();
     let Some(id) = post.message else { return Ok(()) };
     let conversation = Conversation::Room(room);
@@ -196,7 +204,15 @@ pub(super) fn behind(state: &mut State, work: &mut Work<'_>, room: RoomId, order
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.posting.remove(&order);
     }
+    wake(state, &room);
     Ok(())
+}
+
+/// Something waits to be sealed.
+fn wake(state: &mut State, room: &RoomId) {
+    if let Some(known) = state.rooms.get_mut(room) {
+        known.live.quiet = false;
+    }
 }
 
 /// The relay does not take it.

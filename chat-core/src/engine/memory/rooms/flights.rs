@@ -22,6 +22,9 @@ pub(in crate::engine) struct CommitFlight {
     pub(in crate::engine) key: RequestKey,
     #[serde(rename = "b")]
     pub(in crate::engine) base: u64,
+    /// What took this base is no sound commit (SPEC 12.2.4).
+    #[serde(rename = "x", default)]
+    pub(in crate::engine) contest: bool,
     #[serde(rename = "a")]
     pub(in crate::engine) added: Vec<DeviceAddress>,
     #[serde(rename = "d")]
@@ -114,25 +117,23 @@ impl State {
 
     /// Sends a stored commit.
     pub(in crate::engine) fn send_commit(&mut self, work: &mut Work<'_>, room: RoomId, flight: CommitFlight) {
-        let CommitFlight { key, base, added, removed, topic, owner, commit_len, group_info_len, welcomes, body } =
-            flight;
-        let contest = false;
+        let body = Bytes::from(flight.body.into_vec());
         let ask = RoomAsk::Commit {
-            key,
+            key: flight.key,
             room,
-            base,
-            contest,
-            added,
-            removed,
-            topic,
-            owner,
-            commit_len,
-            group_info_len,
-            welcomes,
+            base: flight.base,
+            contest: flight.contest,
+            added: flight.added,
+            removed: flight.removed,
+            topic: flight.topic,
+            owner: flight.owner,
+            commit_len: flight.commit_len,
+            group_info_len: flight.group_info_len,
+            welcomes: flight.welcomes,
         };
         if let Some(room) = self.rooms.get_mut(&room) {
             room.live.committing = true;
         }
-        self.ask_room(work, RoomTask::Commit(room), ask, Bytes::from(body.into_vec()));
+        self.ask_room(work, RoomTask::Commit(room), ask, body);
     }
 }

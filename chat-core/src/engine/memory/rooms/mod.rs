@@ -78,6 +78,9 @@ pub(in crate::engine) struct RoomRecord {
     pub(in crate::engine) counter: u64,
     #[serde(rename = "b")]
     pub(in crate::engine) last: ByteArray<16>,
+    /// When this device joined the room afresh because it was out of step, lately.
+    #[serde(rename = "f", default)]
+    pub(in crate::engine) resynced_ms: Vec<u64>,
     /// When this leaf's keys were last renewed.
     #[serde(rename = "r", default)]
     pub(in crate::engine) renewed_ms: u64,
@@ -97,6 +100,7 @@ impl RoomRecord {
             welcome: None,
             counter: 0,
             last: ByteArray::new([0; 16]),
+            resynced_ms: Vec::new(),
             renewed_ms: 0,
         }
     }
@@ -151,6 +155,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) committing: bool,
     /// Key packages are on their way.
     pub(in crate::engine) claiming: bool,
+    /// The base is taken by something that is no sound commit: the next one stands beside it.
+    pub(in crate::engine) contest: bool,
     /// Times that a commit lost, one after the other.
     pub(in crate::engine) lost: u32,
     /// Not before this time.
@@ -159,6 +165,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) certified: HashSet<[u8; 32]>,
     /// Who asked about the room while lists of its people were on their way.
     pub(in crate::engine) infos: Vec<CommandId>,
+    /// Nothing waits to be sealed, as far as was looked.
+    pub(in crate::engine) quiet: bool,
     /// Posts on their way.
     pub(in crate::engine) posting: HashSet<u64>,
 }
@@ -177,6 +185,8 @@ pub(in crate::engine) struct Rooms {
     rooms: BTreeMap<RoomId, Room>,
     /// Names on their way in.
     pub(in crate::engine) entering: HashMap<RoomName, Entering>,
+    /// The own list that rooms were last held against.
+    pub(in crate::engine) own_list_seq: u64,
     /// What is due on a new connection was begun.
     pub(in crate::engine) started: bool,
 }
