@@ -1,6 +1,8 @@
 //! Registration and login by password: OPAQUE (RFC 9807) through chat-login, on a connection whose
 //! relay proved its identity. The password never leaves this file, its keys only towards the engine.
 
+mod account;
+
 use bytes::Bytes;
 use chat_core::engine::{
     Answer, Command, Enrollment, ExportKey, Failure, FailureKind, Query, Reply, Resumption, Status,
@@ -20,6 +22,8 @@ use zeroize::Zeroizing;
 
 use crate::driver::{Door, Mailbox, Ready, Task};
 use crate::request::{Credentials, LoggedIn, Password, Registered, Registration, RelayIdentity};
+
+pub(crate) use account::{change_password, delete_account, recover};
 
 /// Attempts of one exchange: the relay closes connections that do not log in, now and then just while
 /// a password is being stretched.

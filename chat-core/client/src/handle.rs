@@ -14,8 +14,8 @@ use crate::error::OpenError;
 use crate::event::Connection;
 use crate::events::Events;
 use crate::request::{
-    ConversationSummary, Credentials, HistoryPage, LoggedIn, MessagePage, MessageSearch, Password, Registered,
-    Registration, RelayIdentity,
+    ConversationSummary, Credentials, HistoryPage, LoggedIn, MessagePage, MessageSearch, Password, Recovered,
+    RecoveryRequest, Registered, Registration, RelayIdentity,
 };
 use crate::store::{self, Store, StoreError};
 use crate::transfer::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, Transfers};
@@ -87,6 +87,38 @@ impl Client {
     /// `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account.
     pub fn login(&self, credentials: Credentials) -> impl Future<Output = Result<LoggedIn, Failure>> + Send + use<> {
         auth::login(self.mailbox.clone(), self.door.clone(), credentials)
+    }
+
+    /// Replaces a forgotten password by the recovery code; on a fresh profile it enrols this device as
+    /// a login does. The answer holds the next code.
+    ///
+    /// # Errors
+    /// `BadCredentials` for a wrong code and for an unknown name, `WeakPassword`, `CertificateChanged`,
+    /// `Offline`, `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account.
+    pub fn recover(&self, request: RecoveryRequest) -> impl Future<Output = Result<Recovered, Failure>> + Send + use<> {
+        auth::recover(self.mailbox.clone(), self.door.clone(), request)
+    }
+
+    /// Replaces the password. The answer is the next recovery code; the old password and the old code
+    /// open nothing any more, enrolled devices stay.
+    ///
+    /// # Errors
+    /// `BadCredentials` for a wrong old password, `WeakPassword`, `NotLoggedIn`, `Offline`, `Timeout`,
+    /// `RateLimited`.
+    pub fn change_password(
+        &self,
+        old: Password,
+        new: Password,
+    ) -> impl Future<Output = Result<String, Failure>> + Send + use<> {
+        auth::change_password(self.mailbox.clone(), self.door.clone(), (old, new))
+    }
+
+    /// Deletes the account and everything of it here.
+    ///
+    /// # Errors
+    /// `BadCredentials`, `NotLoggedIn`, `Offline`, `Timeout`, `RateLimited`.
+    pub fn delete_account(&self, password: Password) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        auth::delete_account(self.mailbox.clone(), self.door.clone(), password)
     }
 
     /// Runs a command of the engine.

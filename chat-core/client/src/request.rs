@@ -73,6 +73,32 @@ pub struct Registered {
     pub recovery_code: String,
 }
 
+/// A forgotten password, to be replaced by the recovery code.
+#[derive(Debug)]
+pub struct RecoveryRequest {
+    /// The account's name.
+    pub username: String,
+    /// The code as the person typed it.
+    pub recovery_code: Password,
+    /// The next password.
+    pub new_password: Password,
+    /// Name for a new device.
+    pub device_name: Option<String>,
+}
+
+/// A recovery succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recovered {
+    /// The name.
+    pub username: UserName,
+    /// This device.
+    pub device: DeviceId,
+    /// Whether the recovery enrolled it.
+    pub new_device: bool,
+    /// The next code, shown once; the old one is void.
+    pub recovery_code: String,
+}
+
 /// A login succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedIn {

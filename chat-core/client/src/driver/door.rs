@@ -36,6 +36,8 @@ pub(crate) struct Ready {
     pub(crate) route: Route,
     pub(crate) relay: RelayId,
     pub(crate) exporter: [u8; 32],
+    /// The relay's challenge on this connection.
+    pub(crate) challenge: [u8; 32],
     pub(super) requests: mpsc::Sender<Request>,
 }
 

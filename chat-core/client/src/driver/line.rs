@@ -90,11 +90,12 @@ impl Line {
     }
 
     /// The relay proved its identity on this route.
-    pub(super) fn greeted(&mut self, route: Route, relay: RelayId) -> Noted {
+    pub(super) fn greeted(&mut self, route: Route, (relay, challenge): (RelayId, [u8; 32])) -> Noted {
         let Some(wires) = self.wires.get(&route) else {
             return Noted::default();
         };
-        let ready = Ready { route, relay, exporter: wires.exporter, requests: wires.requests.clone() };
+        let (exporter, requests) = (wires.exporter, wires.requests.clone());
+        let ready = Ready { route, relay, exporter, challenge, requests };
         self.standing.send_modify(|standing| standing.ready = Some(ready));
         self.show(ConnectionState::Connected, None, None)
     }

@@ -353,8 +353,8 @@ impl Driver {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Greeted { route, relay } => {
-                if let Some(event) = self.line.greeted(route, relay).event {
+            Event::Greeted { route, relay, challenge } => {
+                if let Some(event) = self.line.greeted(route, (relay, challenge)).event {
                     self.outlet.push(event);
                 }
             }

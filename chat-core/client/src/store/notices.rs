@@ -1,7 +1,10 @@
 //! Durable notices: stored with the step that made them, told until they are acknowledged. A message
 //! is kept once, in the history; its notice only points there.
 
-use chat_core::engine::{IdentityChange, Message, Notice, NoticeKind, Request, RoomEventKind, RoomNotice};
+use chat_core::engine::{
+    Alarm, AlarmKind, IdentityChange, Message, Notice, NoticeKind, Request, RoomEventKind, RoomNotice,
+};
+use chat_wire::codec::{Reader, Writer};
 use chat_wire::ids::{RoomName, UserName};
 use rusqlite::params;
 
@@ -15,6 +18,7 @@ const REQUEST: u8 = 3;
 const IDENTITY_CHANGED: u8 = 4;
 const LOGGED_OUT: u8 = 5;
 const ROOM: u8 = 20;
+const TRUST_ALARM: u8 = 6;
 
 /// The message that a notice needs in the history.
 pub(super) fn message(notice: &Notice) -> Option<&Message> {
@@ -81,11 +85,39 @@ fn pack(db: &Db, kind: &NoticeKind) -> Result<Stored, StoreError> {
             detail: Some(room_detail(notice)?),
             ..Stored::default()
         }),
+        NoticeKind::TrustAlarm(alarm) => Ok(Stored {
+            kind: TRUST_ALARM,
+            id: Some(packed(&alarm.evidence)?),
+            username: Some(alarm.subject.to_string()),
+            detail: Some(alarm.kind.word().to_owned()),
+            time_ms: Some(alarm.at_ms),
+            ..Stored::default()
+        }),
         NoticeKind::LoggedOut { reason } => {
             Ok(Stored { kind: LOGGED_OUT, detail: Some(reason.clone()), ..Stored::default() })
         }
         _ => Err(StoreError::Unsupported),
     }
+}
+
+/// Objects one after the other, each behind its length.
+fn packed(objects: &[Vec<u8>]) -> Result<Vec<u8>, StoreError> {
+    let mut out = Writer::with_capacity(objects.iter().map(Vec::len).sum());
+    for object in objects {
+        out.u32(u32::try_from(object.len()).map_err(|_| StoreError::Unsupported)?).put(object);
+    }
+    Ok(out.finish())
+}
+
+fn unpacked(bytes: &[u8]) -> Result<Vec<Vec<u8>>, StoreError> {
+    let damaged = |_| StoreError::Damaged;
+    let (mut reader, mut objects, mut read) = (Reader::new(bytes), Vec::new(), 0);
+    while read < bytes.len() {
+        let len = usize::try_from(reader.u32().map_err(damaged)?).map_err(|_| StoreError::Damaged)?;
+        objects.push(reader.take(len).map_err(damaged)?.to_vec());
+        read = read.saturating_add(4).saturating_add(len);
+    }
+    Ok(objects)
 }
 
 /// Notices after `seq`, in order.
@@ -123,6 +155,12 @@ fn unpack(db: &Db, stored: Stored) -> Result<NoticeKind, StoreError> {
             reason: change(&stored.detail.unwrap_or_default())?,
         }),
         ROOM => room_notice(stored).map(NoticeKind::Room),
+        TRUST_ALARM => Ok(NoticeKind::TrustAlarm(Alarm {
+            subject: name(stored.username)?,
+            kind: AlarmKind::of_word(&stored.detail.unwrap_or_default()).ok_or(StoreError::Damaged)?,
+            evidence: unpacked(&stored.id.unwrap_or_default())?,
+            at_ms: stored.time_ms.unwrap_or_default(),
+        })),
         LOGGED_OUT => Ok(NoticeKind::LoggedOut { reason: stored.detail.unwrap_or_default() }),
         _ => Err(StoreError::Damaged),
     }

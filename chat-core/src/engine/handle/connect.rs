@@ -72,7 +72,8 @@ pub(in crate::engine) fn greeted(
         pin.save(work)?;
         state.relay = Some(pin);
     }
-    work.event(Event::Greeted { route, relay: pin.id() });
+    let challenge = greeting.challenge;
+    work.event(Event::Greeted { route, relay: pin.id(), challenge });
     if state.is_logged_in() {
         prove(state, work, None);
     }

@@ -46,6 +46,8 @@ pub enum Event {
         route: Route,
         /// The relay, as pinned.
         relay: RelayId,
+        /// Its challenge on this connection.
+        challenge: [u8; 32],
     },
     /// This device is let in by the relay, or no longer.
     Online(bool),

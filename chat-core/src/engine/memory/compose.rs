@@ -61,12 +61,16 @@ impl State {
         Ok(message)
     }
 
-    /// Tells every contact that the account ends.
-    pub(in crate::engine) fn post_farewells(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+    /// Says something to every mutual contact.
+    pub(in crate::engine) fn post_to_contacts(
+        &mut self,
+        work: &mut Work<'_>,
+        content: &Content,
+    ) -> Result<(), EngineError> {
         let contacts: Vec<AccountId> =
             self.people.iter().filter(|(_, person)| person.is_mutual()).map(|(account, _)| *account).collect();
         for account in contacts {
-            self.post(work, account, &Content::Gone)?;
+            self.post(work, account, content)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod files;
 mod heal;
 mod hostile;
 mod messages;
+mod own;
 mod presence;
 mod relay;
 mod requests;

@@ -1,5 +1,7 @@
 //! A relay in memory: accounts, lists, prekeys, mailboxes, presence. As honest as a test wants it to be.
 
+mod account;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use bytes::Bytes;
@@ -36,6 +38,7 @@ struct Account {
     vault: Vec<u8>,
     allowed: BTreeSet<AccountId>,
     status: PresenceStatus,
+    record: (u64, Bytes),
 }
 
 struct Connection {
@@ -43,6 +46,8 @@ struct Connection {
     /// Hidden until it says what it shows.
     shown: bool,
     device: Option<DeviceAddress>,
+    /// The account whose password was proven here.
+    proven: Option<AccountId>,
 }
 
 pub(crate) struct FakeRelay {
@@ -81,6 +86,8 @@ pub(crate) struct Hostile {
     pub(crate) twice: bool,
     /// Says of every packet that this device sent it.
     pub(crate) from: Option<DeviceAddress>,
+    /// Shows this account record.
+    pub(crate) record: Option<(u64, Bytes)>,
     /// Answers nothing any more.
     pub(crate) mute: bool,
 }
@@ -118,7 +125,7 @@ impl FakeRelay {
     }
 
     pub(crate) fn connect(&mut self, connection: u64, exporter: [u8; 32]) {
-        self.connections.insert(connection, Connection { exporter, shown: false, device: None });
+        self.connections.insert(connection, Connection { exporter, shown: false, device: None, proven: None });
     }
 
     pub(crate) fn device_at(&self, connection: u64) -> Option<DeviceAddress> {
@@ -185,6 +192,14 @@ impl FakeRelay {
             self.push_opened();
             return;
         }
+        if let Some((answer, body)) = self.account_message(connection, &frame.message, &frame.body) {
+            self.out.push_back((connection, Frame::with_body(request, answer, body)));
+            if let Some(device) = self.connections.get(&connection).and_then(|c| c.device) {
+                self.dismiss(device.account);
+            }
+            self.after(connection, request);
+            return;
+        }
         if let Some(answer) = self.answer(connection, frame)
             && request != 0
         {
@@ -197,7 +212,7 @@ impl FakeRelay {
     fn after(&mut self, connection: u64, _request: u32) {
         let Some(device) = self.connections[&connection].device else { return };
         match self.log.last().unwrap().as_str() {
-            "Proof" | "Register2" => {
+            "Proof" | "Register2" | "Account(Enroll" | "Account(NewPassword2" => {
                 let waiting: Vec<_> =
                     self.devices[&device].mailbox.iter().map(|(seq, entry)| (*seq, entry.clone())).collect();
                 for (seq, (from, sent_ms, packet)) in waiting {
@@ -239,7 +254,8 @@ impl FakeRelay {
                 let lists = vec![list.into_vec()];
                 let status = PresenceStatus::Online;
                 let (vault, allowed) = (vault.into_vec(), BTreeSet::new());
-                self.accounts.insert(address.account, Account { lists, vault, allowed, status });
+                self.accounts
+                    .insert(address.account, Account { lists, vault, allowed, status, record: (0, Bytes::new()) });
                 self.devices.insert(address, Device { boot: Some(boot), next_seq: 1, ..Device::default() });
                 self.let_in(connection, address)
             }
@@ -311,7 +327,11 @@ impl FakeRelay {
                 device.boot = Some(new);
                 done
             }
-            ClientMessage::PutDeviceList { list, .. } => self.put_list(me.account, list.into_vec()),
+            ClientMessage::PutDeviceList { list, .. } => {
+                let answer = self.put_list(me.account, list.into_vec());
+                self.dismiss(me.account);
+                answer
+            }
             ClientMessage::FetchLists { account, after_seq } => {
                 let Some(account) = self.accounts.get(&account) else { return refuse(RefusalKind::UnknownUser) };
                 let newer = account.lists.iter().skip(after_seq as usize);

@@ -5,11 +5,12 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use chat_core::engine::{
-    Answer, Boot, Command, CommandId, Contact, Context, Conversation, Diagnostics, Engine, Enrollment, Event,
-    ExportKey, Failure, FailureKind, Input, Message, MessageStatus, Notice, NoticeKind, Output, Query, Reply, Request,
-    Resumption, Route, Status, Step,
+    AccountCommand, Answer, Boot, Command, CommandId, Contact, Context, Conversation, Diagnostics, Engine, Enrollment,
+    Event, ExportKey, Failure, FailureKind, Input, Message, MessageStatus, Notice, NoticeKind, Output, ProvenPassword,
+    Query, Reply, Request, Resumption, Route, Status, Step,
 };
-use chat_core::store::{HistoryChange, MemoryRecords, WriteBatch};
+use chat_core::identity::DeviceKeys;
+use chat_core::store::{HistoryChange, MemoryRecords, Records, Table, WriteBatch};
 use chat_core::time::Timestamp;
 use chat_wire::ids::{BootId, MessageId, UserName};
 use rand_core::{TryCryptoRng, TryRng};
@@ -66,6 +67,8 @@ pub(crate) struct Disk {
     pub(crate) records: MemoryRecords,
     pub(crate) history: Vec<Message>,
     pub(crate) names: BTreeMap<Conversation, String>,
+    /// Up to where conversations were read, as the shell was told.
+    pub(crate) read: Vec<(Conversation, MessageId)>,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -89,6 +92,7 @@ impl Disk {
                         message.status = message.status.max(*status);
                     }
                 }
+                HistoryChange::ReadUpTo { conversation, id } => self.read.push((*conversation, *id)),
                 HistoryChange::Named { conversation, name } => {
                     self.names.insert(*conversation, name.clone());
                 }
@@ -125,12 +129,20 @@ pub(crate) struct World {
     pub(crate) now: Timestamp,
     rng: Seeded,
     next: u64,
+    codes: BTreeMap<&'static str, String>,
 }
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let now = Timestamp::from_ms(1_800_000_000_000);
-        Self { relay: FakeRelay::new(1), clients: BTreeMap::new(), now, rng: Seeded::new(seed), next: 0 }
+        Self {
+            relay: FakeRelay::new(1),
+            clients: BTreeMap::new(),
+            now,
+            rng: Seeded::new(seed),
+            next: 0,
+            codes: BTreeMap::new(),
+        }
     }
 
     /// Two people who are connected.
@@ -237,7 +249,26 @@ impl World {
             export_key: ExportKey(zeroize::Zeroizing::new([7; 64])),
             kp: 1,
         };
-        self.command(who, Command::Enroll(Box::new(enrollment)))
+        let reply = self.command(who, Command::Enroll(Box::new(enrollment)));
+        if let Ok(Reply::Enrolled { recovery_code, .. }) = &reply {
+            self.codes.insert(who, recovery_code.clone());
+        }
+        reply
+    }
+
+    /// The code that was shown at the registration.
+    pub(crate) fn recovery_code(&self, who: &str) -> String {
+        self.codes[who].clone()
+    }
+
+    /// The private keys of a device, out of its store.
+    pub(crate) fn device_keys(&mut self, who: &str) -> DeviceKeys {
+        #[derive(serde::Deserialize)]
+        struct Identity {
+            k: serde_bytes::ByteBuf,
+        }
+        let bytes = self.client(who).disk.records.get(Table::Meta, b"identity").unwrap();
+        DeviceKeys::decode(&minicbor_serde::from_slice::<Identity>(&bytes).unwrap().k).unwrap()
     }
 
     pub(crate) fn resume(&mut self, who: &'static str) -> Result<Reply, Failure> {
@@ -264,6 +295,46 @@ impl World {
             finishes_registration,
         };
         self.command(who, Command::Resume(Box::new(resumption)))
+    }
+
+    /// Opens a fresh profile and logs it in to somebody's account with the password.
+    pub(crate) fn join(&mut self, who: &'static str, whose: &str) -> Result<Reply, Failure> {
+        self.join_with(who, whose, [7; 64])
+    }
+
+    pub(crate) fn join_with(&mut self, who: &'static str, whose: &str, key: [u8; 64]) -> Result<Reply, Failure> {
+        if !self.clients.contains_key(who) || self.client(who).engine.is_none() {
+            self.open(who);
+        }
+        if self.client(who).connection.is_none() {
+            self.connect(who);
+        }
+        let connection = self.client(who).connection.unwrap();
+        let account = self.relay.names[&name(whose)];
+        self.relay.prove(connection, account);
+        let resumption = Resumption {
+            route: Route(connection),
+            username: name(whose),
+            device_name: Some(who.to_owned()),
+            export_key: ExportKey(zeroize::Zeroizing::new(key)),
+            kp: 1,
+            account,
+            list: Bytes::from(self.relay.list_of(whose)),
+            vault: Bytes::from(self.relay.vault_of(&account)),
+            finishes_registration: false,
+        };
+        self.command(who, Command::Resume(Box::new(resumption)))
+    }
+
+    pub(crate) fn account(&mut self, who: &'static str, command: AccountCommand) -> Result<Reply, Failure> {
+        self.command(who, Command::Account(command))
+    }
+
+    /// What the right old password brings.
+    pub(crate) fn proven(&self, whose: &str, key: [u8; 64]) -> ProvenPassword {
+        let account = self.relay.names[&name(whose)];
+        let vault = Bytes::from(self.relay.vault_of(&account));
+        ProvenPassword { export_key: ExportKey(zeroize::Zeroizing::new(key)), kp: 1, vault }
     }
 
     /// Gives a command and lets everything that follows happen.

@@ -11,6 +11,7 @@ use chat_wire::limits::DEVICES_MAX;
 use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 
+use crate::engine::content::Content;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, FailureKind, Reply};
@@ -142,7 +143,7 @@ fn delete(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) -
     let relay = before.body().relay_id;
     let signature: Signature = opened.account_key.sign_deletion(&relay, &before.body().account_id, &before.hash());
     state.farewell = Some(signature);
-    state.post_farewells(work)?;
+    state.post_to_contacts(work, &Content::Gone)?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use chat_wire::message::{AccountAsk, ClientMessage};
 use serde_bytes::ByteBuf;
 
 use super::{Made, Obstacle, Signing, next_body, open_vault, send, with_device};
+use crate::engine::content::Content;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{AlarmKind, CommandId, Event, FailureKind, Reply};
@@ -109,11 +110,6 @@ pub(super) fn unlock(
         return first_ring(under_way, &scope, work);
     }
     let record = SealedRecord::decode(bytes).map_err(|_| FailureKind::Integrity)?;
-    let listed = under_way.chain.iter().flat_map(|list| &list.body().devices).filter(|d| d.id == record.device());
-    let signed = listed.map(|device| device.sig_key).any(|key| record.is_signed_by(&key));
-    if record.version() != *version || !signed {
-        return Err(FailureKind::Integrity.into());
-    }
     let key = record.sync_box().open(&scope, &opened.secret).map_err(|_| FailureKind::Integrity)?;
     let content = record.open(&body.account_id, &key).map_err(|_| FailureKind::Integrity)?;
     let shared = Shared::read(&content).ok_or(FailureKind::Integrity)?;
@@ -121,6 +117,11 @@ pub(super) fn unlock(
         // The devices that wrote the record knew a newer list than the relay shows.
         let evidence = vec![shared.list_seq.to_be_bytes().to_vec(), before.as_bytes().to_vec()];
         state.alarm(work, &body.name, AlarmKind::ListRolledBack, evidence)?;
+        return Err(FailureKind::Integrity.into());
+    }
+    let listed = under_way.chain.iter().flat_map(|list| &list.body().devices).filter(|d| d.id == record.device());
+    let signed = listed.map(|device| device.sig_key).any(|key| record.is_signed_by(&key));
+    if record.version() != *version || !signed {
         return Err(FailureKind::Integrity.into());
     }
     let mut keyring = Keyring::new(key, record.sync_box().clone());
@@ -179,6 +180,8 @@ pub(in crate::engine) fn adopt_listed(
     state.profile.save(work)?;
     state.adopt_shared(work)?;
     (state.exchange.behind, state.exchange.ahead) = (false, true);
+    // Contacts learn of the device from itself, before anybody writes.
+    state.post_to_contacts(work, &Content::Empty)?;
     state.welcome = Some(match (goal, recovery_code) {
         (Goal::Recover(_), Some(code)) => {
             Reply::Recovered { username, device, new_device: true, recovery_code: code.to_string() }
