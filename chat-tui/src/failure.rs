@@ -30,6 +30,7 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::WrongPassphrase => "WrongPassphrase",
         FailureKind::CertificateChanged => "CertificateChanged",
         FailureKind::RegistrationClosed => "RegistrationClosed",
+        FailureKind::Cancelled => "Cancelled",
         FailureKind::Io => "Io",
         _ => "Internal",
     }
@@ -65,13 +66,14 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         FailureKind::WrongPassphrase => "The passphrase is wrong.",
         FailureKind::CertificateChanged => "The relay shows another certificate than the one trusted before.",
         FailureKind::RegistrationClosed => "This relay takes no new accounts.",
+        FailureKind::Cancelled => "It was cancelled.",
         FailureKind::Io => "Reading or writing failed.",
         _ => "Something went wrong inside the program.",
     }
 }
 
 /// Every kind that this version knows.
-pub const KINDS: [FailureKind; 26] = [
+pub const KINDS: [FailureKind; 27] = [
     FailureKind::InvalidParams,
     FailureKind::NotLoggedIn,
     FailureKind::BadCredentials,
@@ -96,6 +98,7 @@ pub const KINDS: [FailureKind; 26] = [
     FailureKind::WrongPassphrase,
     FailureKind::CertificateChanged,
     FailureKind::RegistrationClosed,
+    FailureKind::Cancelled,
     FailureKind::Io,
     FailureKind::Internal,
 ];

@@ -68,8 +68,9 @@ mod transport;
 
 pub use chat_core::engine::{
     AccountCommand, Alarm, AlarmKind, Answer, Command, Contact, Conversation, Device, Event, Failure, FailureKind,
-    FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reply, Request, Role, RoomCommand,
-    RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply, RoomSummary, SafetyNumber, SafetyProof, Status,
+    FileInfo, FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reply, Request, Role,
+    RoomCommand, RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply, RoomSummary, SafetyNumber, SafetyProof,
+    Status,
 };
 pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;
@@ -85,7 +86,7 @@ pub use events::Events;
 pub use handle::Client;
 pub use request::{
     ConversationSummary, Credentials, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, LoggedIn, MessagePage, MessageSearch,
-    Password, Recovered, RecoveryRequest, Registered, Registration, RelayIdentity, RelayTrust,
+    Password, Registered, Registration, RelayIdentity, RelayTrust,
 };
 pub use transfer::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, TransferState};
 pub use transport::{Loopback, LoopbackEnd};

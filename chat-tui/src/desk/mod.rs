@@ -1,6 +1,7 @@
 //! A desk for tests: a model with a scripted client and a screen of cells. Keys go in as text
 //! (`"hi<enter>"`), a picture comes out.
 
+mod acts;
 mod deeds;
 mod pictures;
 mod screens;

@@ -75,6 +75,10 @@ pub enum AccountAsk {
     SafetyNumber(Name),
     /// It was compared: `theirs` is what the other one's device shows.
     Confirm { name: Name, theirs: String },
+    /// What was compared does not match after all.
+    Unverify(Name),
+    /// Whether this device's data goes when another device removes it.
+    EraseWhenRemoved(bool),
     /// The changed identity is taken as it is.
     AcceptIdentity(Name),
     /// Logs out and erases this device's data.

@@ -57,6 +57,8 @@ pub enum MenuKind {
     React(MsgId),
     /// For whom a message is taken back.
     Delete(MsgId),
+    /// What becomes of this device's data when another device removes it.
+    Removed,
 }
 
 /// What a row of a menu does.
@@ -74,6 +76,8 @@ pub enum ItemKind {
     Jump(Name, MsgId),
     /// Sets what contacts see.
     Presence(super::Availability),
+    /// Sets whether this device's data goes when another device removes it.
+    EraseWhenRemoved(bool),
     /// Says what one thinks of a message; empty takes it back.
     React(String),
     /// Takes a message back, for everybody or here.

@@ -100,6 +100,11 @@ pub(super) fn act_on_number(model: &mut Model, out: &mut Effects, action: Action
         }
         (Action::TheyDiffer, Some(_)) => {
             page.problem = Some(Problem::NumbersDiffer);
+            if let Some(number) = page.number.as_mut().filter(|n| n.verified) {
+                number.verified = false;
+                model.roster.row_mut(&name).verified = false;
+                ask(out, Request::Account(AccountAsk::Unverify(name.clone())));
+            }
             complain(
                 model,
                 out,

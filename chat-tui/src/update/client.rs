@@ -252,6 +252,10 @@ pub(super) fn not_queued(model: &mut Model, out: &mut Effects, serial: u64, name
     if let Some(entry) = model.chats.get_mut(name).and_then(|c| c.timeline.change(serial)) {
         entry.status = crate::model::Status::Failed(problem);
     }
+    if problem == Problem::KeyChanged {
+        // It changed while nobody looked: the decision is asked for here too.
+        model.roster.row_if_known(name, |row| (row.changed, row.stopped) = (true, true));
+    }
     complain(model, out, &format!("Not sent to {name}: {}", problem.sentence()));
 }
 

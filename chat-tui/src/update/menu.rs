@@ -9,8 +9,8 @@ use super::forms::is_name;
 use super::people;
 use crate::keymap::{Action, Key, Scope};
 use crate::model::{
-    Availability, Effects, Focus, Help, Item, ItemKind, Menu, MenuKind, MessageAsk, Model, MsgId, Name, Overlay, Page,
-    Person, Problem, Request, Row, SearchHit,
+    AccountAsk, Availability, Effects, Focus, Help, Item, ItemKind, Menu, MenuKind, MessageAsk, Model, MsgId, Name,
+    Overlay, Page, Person, Problem, Request, Row, SearchHit,
 };
 use crate::text::SafeText;
 use crate::theme::Role;
@@ -129,6 +129,11 @@ fn choose(model: &mut Model, out: &mut Effects) -> Option<Action> {
             chats::load(model, out, &name, Page::Around(id));
         }
         ItemKind::Presence(availability) => people::set_presence(model, out, availability),
+        ItemKind::EraseWhenRemoved(erase) => {
+            let words = if erase { "Its data goes with the device." } else { "Its data stays on the device." };
+            chats::toast(model, out, words);
+            ask(out, Request::Account(AccountAsk::EraseWhenRemoved(erase)));
+        }
         ItemKind::React(sign) => {
             if let Some(id) = target {
                 ask(out, Request::Message(MessageAsk::React { id, sign }));
@@ -156,6 +161,7 @@ fn refresh(model: &mut Model, out: &mut Effects) {
             put(model, items);
         }
         MenuKind::Presence => put(model, presence()),
+        MenuKind::Removed => put(model, when_removed()),
         MenuKind::React(_) => put(model, reactions(&query)),
         MenuKind::Delete(id) => {
             let items = deletions(model, id);
@@ -272,6 +278,15 @@ fn presence() -> Vec<Item> {
     ]
 }
 
+/// What may become of this device's data when another device removes it.
+fn when_removed() -> Vec<Item> {
+    let row = |erase, label: &str, detail: &str| item(ItemKind::EraseWhenRemoved(erase), label, detail);
+    vec![
+        row(false, "it stays", "whoever has the device keeps what was on it"),
+        row(true, "it is erased", "as soon as the device learns it"),
+    ]
+}
+
 /// Signs that are wanted most, and their names for the search.
 const SIGNS: [(&str, &str); 10] = [
     ("👍", "yes, good"),
@@ -325,6 +340,7 @@ fn settings(model: &Model) -> Vec<Item> {
         row(Action::DisplayName, "Name that contacts see", display),
         row(Action::Presence, "Presence", shown),
         row(Action::Devices, "Devices", "look at them, name them, remove them"),
+        row(Action::WhenRemoved, "When it is removed", "what becomes of the data on this device"),
         row(Action::ChangePassword, "Password", "change it; the recovery code changes too"),
         row(Action::Transfers, "Files", "on their way, and where they were saved"),
         row(Action::Reload, "Configuration", "read config.toml again"),
@@ -458,6 +474,7 @@ pub(super) fn kind_of(model: &Model, action: Action) -> Option<MenuKind> {
         Action::SearchHere => Some(MenuKind::Search { within: model.open_name().cloned() }),
         Action::Presence => Some(MenuKind::Presence),
         Action::Settings => Some(MenuKind::Settings),
+        Action::WhenRemoved => Some(MenuKind::Removed),
         _ => None,
     }
 }

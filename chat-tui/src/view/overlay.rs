@@ -21,11 +21,12 @@ pub(super) fn menu(canvas: &mut Canvas<'_>, model: &Model, menu: &Menu, shown: &
         MenuKind::Search { within: Some(name) } => format!("Find in {name}"),
         MenuKind::Presence => "What contacts see".to_owned(),
         MenuKind::Settings => "Settings".to_owned(),
+        MenuKind::Removed => "When another device removes this one".to_owned(),
         MenuKind::React(_) => "What do you think of it?".to_owned(),
         MenuKind::Delete(_) => "Take this message back?".to_owned(),
     };
     // A few rows that are always the same need no search.
-    let fixed = matches!(menu.kind, MenuKind::Presence | MenuKind::Settings | MenuKind::Delete(_));
+    let fixed = matches!(menu.kind, MenuKind::Presence | MenuKind::Settings | MenuKind::Delete(_) | MenuKind::Removed);
     let rows = if fixed { u16::try_from(menu.items.len()).unwrap_or(MENU.1) + 4 } else { MENU.1 };
     let place = centered(until_last_line(screen), MENU.0.min(screen.width.saturating_sub(2)), rows);
     let inner = canvas.frame(place, &title);

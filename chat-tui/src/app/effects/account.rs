@@ -23,6 +23,13 @@ impl Hands {
                 Ok(user) => self.deed("Not done", self.run(AccountCommand::AcceptIdentity(user))),
                 Err(_) => self.tell(Msg::Done { what: SafeText::line("Not done"), result: Err(Problem::BadName) }),
             },
+            AccountAsk::Unverify(name) => match UserName::parse(name.as_str()) {
+                Ok(user) => self.deed("Not done", self.run(AccountCommand::Unverify(user))),
+                Err(_) => self.tell(Msg::Done { what: SafeText::line("Not done"), result: Err(Problem::BadName) }),
+            },
+            AccountAsk::EraseWhenRemoved(erase) => {
+                self.deed("Not set", self.run(AccountCommand::EraseWhenRemoved(erase)));
+            }
             AccountAsk::Forget => self.forget(),
         }
     }

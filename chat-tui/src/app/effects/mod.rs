@@ -2,6 +2,7 @@
 //! here and now, in order; the answer comes back as a message. Nothing here waits.
 
 mod account;
+mod files;
 mod rooms;
 
 use std::future::Future;
@@ -96,6 +97,7 @@ impl Hands {
             Request::SignIn(account) => self.sign_in(*account),
             Request::Account(asked) => self.account(asked),
             Request::Room(asked) => self.room(asked),
+            Request::File(asked) => self.file(asked),
             other => self.small(other),
         }
     }

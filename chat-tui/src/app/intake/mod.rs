@@ -2,6 +2,7 @@
 //! [`SafeText`], and times become local.
 
 pub(super) mod account;
+pub(super) mod files;
 pub(super) mod rooms;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,8 +14,8 @@ use chat_client::{
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::model::{
-    Arrival, Availability, Change, Entry, Link, Msg, MsgId, Name, Preview, Problem, Quote, Receipt, Row, SearchHit,
-    Status, Stranger, When,
+    Arrival, Availability, Change, Entry, FileNews, Link, Msg, MsgId, Name, Preview, Problem, Quote, Receipt, Row,
+    SearchHit, Status, Stranger, When,
 };
 use crate::text::SafeText;
 
@@ -42,6 +43,9 @@ pub(super) fn message(event: ClientEvent) -> Vec<Msg> {
         ClientEvent::Connection(connection) => {
             let named = connection.relay.as_ref().map(|relay| Msg::RelayNamed(SafeText::line(&relay.to_string())));
             named.into_iter().chain([Msg::Link(link(&connection))]).collect()
+        }
+        ClientEvent::FileProgress { id, direction, done, total } => {
+            vec![Msg::File(FileNews::Progress { id: id_of(id), outgoing: files::outgoing(direction), done, total })]
         }
         _ => Vec::new(),
     }
@@ -124,7 +128,7 @@ fn chat_of(message: &Message) -> Name {
 
 /// A message; its number is given by the update.
 pub(super) fn entry(message: Message) -> Entry {
-    let unknown = message.text.is_none();
+    let unknown = message.text.is_none() && message.file.is_none();
     Entry {
         id: Some(id_of(message.id)),
         own: message.outgoing,
@@ -133,6 +137,7 @@ pub(super) fn entry(message: Message) -> Entry {
         status: status_of(message.status),
         edited: message.edited,
         deleted: message.deleted,
+        file: message.file.as_ref().map(files::card),
         ..Entry::new(Name::new(message.from.as_str()), body(&message), when(message.timestamp_ms))
     }
 }
@@ -141,6 +146,7 @@ fn body(message: &Message) -> SafeText {
     match &message.text {
         _ if message.deleted => SafeText::line("deleted"),
         Some(text) => SafeText::body(text),
+        None if message.file.is_some() => SafeText::default(),
         None => SafeText::line("This message needs a newer version of the program."),
     }
 }
