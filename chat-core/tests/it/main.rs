@@ -17,6 +17,7 @@ mod handshake;
 mod interleavings;
 mod limits;
 mod line;
+mod manual;
 mod pair;
 mod race;
 mod records;

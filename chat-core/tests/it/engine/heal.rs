@@ -179,6 +179,26 @@ fn a_copy_that_speaks_in_a_session_is_noticed_by_its_peer_and_the_session_ends()
 }
 
 #[test]
+fn a_last_resort_first_message_is_taken_once() {
+    let mut world = World::with(89, &["alice", "bob"]);
+    let (alice, bob) = (world.relay.device_of("alice"), world.relay.device_of("bob"));
+    world.relay.devices.get_mut(&bob).unwrap().pairs.clear();
+    world.cut("bob");
+    world.say("alice", "bob", "may I?");
+    let (_, _, packet) = world.relay.devices[&bob].mailbox.values().next().unwrap().clone();
+    world.connect("bob");
+    assert_eq!(world.requests("bob").len(), 1);
+    // Without its sessions nothing but the replay record knows the packet.
+    forget_sessions(&mut world, "bob");
+    let before = world.diagnostics("bob").duplicates;
+    world.relay.put(bob, alice, &packet);
+    world.run();
+    assert_eq!(world.diagnostics("bob").duplicates, before + 1);
+    let rows = world.client("bob").disk.records.scan(Table::Sessions, &[], None, usize::MAX);
+    assert!(rows.is_empty(), "no session came of it");
+}
+
+#[test]
 fn one_way_traffic_is_answered_by_an_empty_message_so_that_keys_turn() {
     let mut world = World::friends(88);
     world.client("bob").disk.history.clear();
