@@ -1,10 +1,11 @@
 //! One's own account, devices, and whether somebody is who one thinks.
 
 use chat_client::{AccountCommand, Answer, Command, DeviceId, Query, Reply, SafetyProof, UserName};
+use zeroize::Zeroizing;
 
-use super::Hands;
+use super::{Hands, secret};
 use crate::app::intake::{self, account};
-use crate::model::{AccountAsk, AccountNews, FormDone, Msg, Name, Problem};
+use crate::model::{AccountAsk, AccountNews, FormDone, Msg, Name, Problem, Secret};
 use crate::text::SafeText;
 
 impl Hands {
@@ -14,9 +15,8 @@ impl Hands {
             AccountAsk::Devices => self.devices(),
             AccountAsk::RenameDevice { id, name } => self.rename_device(id, name),
             AccountAsk::RemoveDevice(id) => self.remove_device(id),
-            AccountAsk::ChangePassword { .. } | AccountAsk::DeleteAccount { .. } => {
-                self.tell(Msg::Form(Box::new(Err(Problem::Offline))));
-            }
+            AccountAsk::ChangePassword { old, new } => self.change_password(&old, &new),
+            AccountAsk::DeleteAccount { password } => self.delete_account(&password),
             AccountAsk::SafetyNumber(name) => self.safety_number(name),
             AccountAsk::Confirm { name, theirs } => self.confirm(name, theirs),
             AccountAsk::AcceptIdentity(name) => match UserName::parse(name.as_str()) {
@@ -99,6 +99,25 @@ impl Hands {
         self.then(done, |result| match result {
             Ok(_) => Msg::LoggedOut { reason: SafeText::line("Logged out; this device's data is erased.") },
             Err(failure) => Msg::Done { what: SafeText::line("Not erased"), result: Err(intake::problem(&failure)) },
+        });
+    }
+
+    fn change_password(&self, old: &Secret, new: &Secret) {
+        let changed = self.client.change_password(secret(old), secret(new));
+        self.then(changed, |result| {
+            let done = result.map_err(|f| intake::problem(&f)).map(|text| {
+                let mut code = Secret::default();
+                code.paste(&Zeroizing::new(text));
+                FormDone { says: SafeText::line("The password is changed."), code: Some(code) }
+            });
+            Msg::Form(Box::new(done))
+        });
+    }
+
+    fn delete_account(&self, password: &Secret) {
+        self.then(self.client.delete_account(secret(password)), |result| match result {
+            Ok(()) => Msg::LoggedOut { reason: SafeText::line("Your account is deleted.") },
+            Err(failure) => form(Err(intake::problem(&failure)), ""),
         });
     }
 }

@@ -10,14 +10,15 @@ use std::future::Future;
 use chat_client::zeroize::Zeroizing;
 use chat_client::{
     Answer, Client, Command, Credentials, Failure, HistoryPage, HistoryPart, MessageSearch, Password, Pin,
-    PresenceStatus, Query, Registration, RelayAddress, RelayTrust, Reply, RoomCommand, RoomReply, UserName,
+    PresenceStatus, Query, RecoveryRequest, Registration, RelayAddress, RelayTrust, Reply, RoomCommand, RoomReply,
+    UserName,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::intake;
 use crate::model::{
-    Availability, Gaps, Me, Msg, MsgId, Name, NewAccount, Page, Person, Problem, RelayCheck, Request, Secret, SignIn,
-    SignedIn, Started,
+    Availability, Gaps, Me, Msg, MsgId, Name, NewAccount, Page, Person, Problem, Recovery, RelayCheck, Request, Secret,
+    SignIn, SignedIn, Started,
 };
 use crate::text::SafeText;
 
@@ -95,6 +96,7 @@ impl Hands {
             Request::TrustRelay { pin } => self.trust_relay(pin),
             Request::Register(account) => self.register(*account),
             Request::SignIn(account) => self.sign_in(*account),
+            Request::Recover(account) => self.recover(*account),
             Request::Account(asked) => self.account(asked),
             Request::Room(asked) => self.room(asked),
             Request::File(asked) => self.file(asked),
@@ -293,6 +295,25 @@ impl Hands {
             let signed_in = result.map_err(|f| intake::problem(&f)).map(|done| {
                 let name = Name::new(done.username.as_str());
                 SignedIn { me: Me { name, display: None, availability: Availability::Online }, code: None }
+            });
+            Msg::SignedIn(Box::new(signed_in))
+        });
+    }
+
+    fn recover(&self, account: Recovery) {
+        let Recovery { name, code, password, device } = account;
+        let recovered = self.client.recover(RecoveryRequest {
+            username: name.to_string(),
+            recovery_code: secret(&code),
+            new_password: secret(&password),
+            device_name: device,
+        });
+        self.then(recovered, |result| {
+            let signed_in = result.map_err(|f| intake::problem(&f)).map(|done| {
+                let mut code = Secret::default();
+                code.paste(&Zeroizing::new(done.recovery_code));
+                let name = Name::new(done.username.as_str());
+                SignedIn { me: Me { name, display: None, availability: Availability::Online }, code: Some(code) }
             });
             Msg::SignedIn(Box::new(signed_in))
         });
