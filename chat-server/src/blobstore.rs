@@ -294,7 +294,7 @@ mod tests {
         let head = BlobHead { bytes: UNSYNCED_BYTES_MAX + 10, ..HEAD };
         let first = FolderBlobs::open(dir.path()).unwrap();
         first.create(&BLOB, &head).unwrap();
-        let large = vec![7; UNSYNCED_BYTES_MAX as usize];
+        let large = vec![7; usize::try_from(UNSYNCED_BYTES_MAX).unwrap()];
         first.append(&BLOB, 0, &large).unwrap();
         first.append(&BLOB, UNSYNCED_BYTES_MAX, b"lost?").unwrap();
         drop(first);

@@ -23,7 +23,6 @@ use crate::storage::{Commit, Log, Storage, StorageError, SyncJob};
 
 /// What goes into the relay core.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every input is a frame: a box would cost each an allocation")]
 pub enum Input {
     /// A connection stands.
     Opened {

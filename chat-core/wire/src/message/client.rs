@@ -9,7 +9,6 @@ use crate::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, UserNam
 use crate::keys::Signature;
 
 /// What a client sends.
-#[expect(clippy::large_enum_variant, reason = "an upload of prekeys is rare; a message is moved a handful of times")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClientMessage {
