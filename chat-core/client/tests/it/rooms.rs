@@ -120,3 +120,64 @@ async fn a_private_room_is_for_the_invited_and_waits_for_who_is_away() {
     assert_eq!(bob.text().await, "thanks");
     assert_eq!(members(&carol, "secret").await, ["alice", "bob", "carol"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_join_at_once_the_owner_leaves_and_all_agree() {
+    let relay = Relay::start();
+    let mut alice = Person::registered(&relay, "alice").await;
+    let mut others = [
+        Person::registered(&relay, "bob").await,
+        Person::registered(&relay, "carol").await,
+        Person::registered(&relay, "dave").await,
+        Person::registered(&relay, "erin").await,
+    ];
+    create(&alice, "tea", true).await;
+    let [bob, carol, dave, erin] = others.each_ref();
+    let join = |person| ask(person, RoomCommand::Join(room("tea")));
+    let joined = tokio::join!(join(bob), join(carol), join(dave), join(erin));
+    assert_eq!(joined, (Ok(Reply::Done), Ok(Reply::Done), Ok(Reply::Done), Ok(Reply::Done)));
+    for _ in &others {
+        event(&mut alice, "tea", RoomEventKind::Joined).await;
+    }
+    ask(&alice, RoomCommand::Leave(room("tea"))).await.unwrap();
+    // Whoever takes the leaf away, the first of those who stay is the owner then.
+    event(&mut others[0], "tea", RoomEventKind::Left).await;
+    others[3].send("#tea", "without alice").await;
+    assert_eq!(others[1].text().await, "without alice");
+    let mut epochs = Vec::new();
+    for _ in 0..100 {
+        epochs.clear();
+        for person in &others {
+            let info = info(person, "tea").await;
+            assert_eq!(info.members.len(), 4);
+            epochs.push((info.epoch, info.owner.is_some()));
+        }
+        if epochs.iter().all(|epoch| *epoch == (5, true)) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("{epochs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_device_is_in_the_rooms_of_its_account_without_another_step() {
+    let relay = Relay::start();
+    let (alice, mut bob) = friends(&relay).await;
+    create(&alice, "tea", true).await;
+    create(&alice, "secret", false).await;
+    ask(&bob, RoomCommand::Join(room("tea"))).await.unwrap();
+    let mut second = Person::new(&relay).await;
+    let password = chat_client::Password::from(crate::world::PASSWORD.to_owned());
+    let credentials = chat_client::Credentials { username: "alice".to_owned(), password, device_name: None };
+    assert!(second.client.login(credentials).await.unwrap().new_device);
+    event(&mut second, "tea", RoomEventKind::Joined).await;
+    bob.send("#tea", "for both").await;
+    assert_eq!(second.text().await, "for both");
+    second.send("#tea", "from the new one").await;
+    assert_eq!(bob.text().await, "from the new one");
+    assert_eq!(members(&bob, "tea").await, ["alice", "bob"]);
+    event(&mut second, "secret", RoomEventKind::Joined).await;
+    alice.send("#secret", "to myself").await;
+    assert_eq!(second.message().await.1.text.unwrap(), "to myself");
+}
