@@ -40,6 +40,10 @@ struct DriveFile {
     safe: Vec<u8>,
     is_safe: bool,
     changes: Vec<Change>,
+    /// Failed syncs so far: each who has the file open hears of each once, as from Linux.
+    failures: u64,
+    /// What the relay's own open file has heard of.
+    heard: u64,
 }
 
 /// What is wrong with the drive.
@@ -54,7 +58,7 @@ pub enum Trouble {
     ReadOnly,
     /// Writing fails.
     Broken,
-    /// Syncing fails once for each file, and what it should have saved is forgotten without a word.
+    /// The next sync fails, and what it should have saved is forgotten.
     Forgetful,
     /// No power: nothing works any more.
     Off,
@@ -147,13 +151,18 @@ impl Drive {
     /// The drive's trouble.
     pub fn sync(path: &Path) -> io::Result<()> {
         let (drive, file) = find(&path.to_string_lossy()).map_err(|_| io::ErrorKind::NotFound)?;
-        drive.sync_file(&file).map_err(|code| match code {
+        let mut heard = locked(&drive.content).files.get(&file).map_or(0, |f| f.heard);
+        let result = drive.sync_file(&file, &mut heard);
+        if let Some(file) = locked(&drive.content).files.get_mut(&file) {
+            file.heard = heard;
+        }
+        result.map_err(|code| match code {
             vars::SQLITE_FULL => io::ErrorKind::StorageFull.into(),
             _ => io::Error::other("the drive fails"),
         })
     }
 
-    fn sync_file(&self, name: &str) -> VfsResult<()> {
+    fn sync_file(&self, name: &str, heard: &mut u64) -> VfsResult<()> {
         let mut content = locked(&self.content);
         content.syncs += 1;
         let trouble = content.trouble;
@@ -163,8 +172,7 @@ impl Drive {
             Trouble::Full => return Err(vars::SQLITE_FULL),
             Trouble::Forgetful => {
                 file.changes.clear();
-                content.trouble = Trouble::None;
-                return Err(vars::SQLITE_IOERR_FSYNC);
+                file.failures += 1;
             }
             Trouble::Broken | Trouble::Off => return Err(vars::SQLITE_IOERR_FSYNC),
         }
@@ -173,7 +181,11 @@ impl Drive {
             apply(&mut file.safe, &change);
         }
         file.is_safe = true;
-        Ok(())
+        let news = file.failures > std::mem::replace(heard, file.failures);
+        if trouble == Trouble::Forgetful {
+            content.trouble = Trouble::None;
+        }
+        if news { Err(vars::SQLITE_IOERR_FSYNC) } else { Ok(()) }
     }
 
     /// Cuts the power; the drive as it is found when it comes back.
@@ -199,7 +211,7 @@ impl Drive {
                 }
             }
             if file.is_safe || (mode > 0 && !safe.is_empty()) {
-                let found = DriveFile { live: safe.clone(), safe, is_safe: true, changes: Vec::new() };
+                let found = DriveFile { live: safe.clone(), safe, is_safe: true, ..DriveFile::default() };
                 after.files.insert(name.clone(), found);
             }
         }
@@ -251,6 +263,8 @@ struct Handle {
     drive: Drive,
     file: String,
     id: u64,
+    /// Failed syncs that it has heard of.
+    heard: u64,
 }
 
 impl VfsHandle for Handle {
@@ -306,8 +320,8 @@ impl Vfs for Layer {
         if drive.is_off() {
             return Err(vars::SQLITE_CANTOPEN);
         }
-        locked(&drive.content).files.entry(file.clone()).or_default();
-        Ok(Handle { drive, file, id: NEXT.fetch_add(1, Ordering::Relaxed) })
+        let heard = locked(&drive.content).files.entry(file.clone()).or_default().failures;
+        Ok(Handle { drive, file, heard, id: NEXT.fetch_add(1, Ordering::Relaxed) })
     }
 
     fn delete(&self, path: &str) -> VfsResult<()> {
@@ -376,7 +390,10 @@ impl Vfs for Layer {
     }
 
     fn sync(&self, handle: &mut Handle) -> VfsResult<()> {
-        handle.drive.sync_file(&handle.file)
+        let mut heard = handle.heard;
+        let result = handle.drive.sync_file(&handle.file, &mut heard);
+        handle.heard = heard;
+        result
     }
 
     fn close(&self, handle: Handle) -> VfsResult<()> {
@@ -384,7 +401,9 @@ impl Vfs for Layer {
         if let Some(locks) = content.locks.get_mut(&handle.file) {
             locks.remove(&handle.id);
         }
-        content.shm_locks.iter_mut().for_each(|slot| drop(slot.remove(&handle.id)));
+        for slot in &mut content.shm_locks {
+            slot.remove(&handle.id);
+        }
         Ok(())
     }
 
@@ -423,18 +442,24 @@ impl Vfs for Layer {
         match mode {
             ShmLockMode::LockShared if slots.iter().any(|s| held(s, true)) => return Err(vars::SQLITE_BUSY),
             ShmLockMode::LockExclusive if slots.iter().any(|s| held(s, false)) => return Err(vars::SQLITE_BUSY),
-            ShmLockMode::LockShared => slots.iter_mut().for_each(|s| drop(s.insert(id, false))),
-            ShmLockMode::LockExclusive => slots.iter_mut().for_each(|s| drop(s.insert(id, true))),
-            ShmLockMode::UnlockShared | ShmLockMode::UnlockExclusive => {
-                slots.iter_mut().for_each(|s| drop(s.remove(&id)));
-            }
+            ShmLockMode::LockShared => slots.iter_mut().for_each(|s| {
+                s.insert(id, false);
+            }),
+            ShmLockMode::LockExclusive => slots.iter_mut().for_each(|s| {
+                s.insert(id, true);
+            }),
+            ShmLockMode::UnlockShared | ShmLockMode::UnlockExclusive => slots.iter_mut().for_each(|s| {
+                s.remove(&id);
+            }),
         }
         Ok(())
     }
 
     fn shm_unmap(&self, handle: &mut Handle, _: bool) -> VfsResult<()> {
         let mut content = locked(&handle.drive.content);
-        content.shm_locks.iter_mut().for_each(|slot| drop(slot.remove(&handle.id)));
+        for slot in &mut content.shm_locks {
+            slot.remove(&handle.id);
+        }
         Ok(())
     }
 }

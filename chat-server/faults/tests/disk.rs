@@ -1,12 +1,6 @@
 //! What was acknowledged is there, whatever the disk does: power cuts at every point with every fate of
 //! what was not synced, a full, read-only and broken disk, and a sync that fails and forgets.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,15 +37,25 @@ impl Fate for Dice {
     }
 }
 
+/// Small, so that moving the log meets cuts as well.
+const MOVED_OFTEN: u64 = 64 * 1024;
+
 fn open(drive: &Drive, sync: Sync) -> Result<SqliteStorage, chat_server::storage::OpenError> {
+    open_moving(drive, sync, MOVED_OFTEN)
+}
+
+fn open_moving(
+    drive: &Drive,
+    sync: Sync,
+    checkpoint_bytes: u64,
+) -> Result<SqliteStorage, chat_server::storage::OpenError> {
     let disk = Disk {
         vfs: Some(VFS.to_owned()),
         sync: match sync {
             Sync::AsShipped => Arc::new(Drive::sync),
             Sync::Left => Arc::new(|_| Ok(())),
         },
-        // Small, so that moving the log meets cuts as well.
-        checkpoint_bytes: 64 * 1024,
+        checkpoint_bytes,
     };
     SqliteStorage::open_on(&drive.path("relay.db"), disk)
 }
@@ -72,7 +76,15 @@ fn account(number: u8) -> Write {
     let name = UserName::parse(&format!("user{number}")).unwrap();
     Write::AddAccount(Box::new(NewAccount {
         account: Account { id: account, name, login_record: Bytes::new(), kp: 1, disabled: false },
-        list: ListChange { account, seq: 1, list: Bytes::from_static(b"list"), vault: None, devices, renewed: vec![] },
+        list: ListChange {
+            account,
+            seq: 1,
+            list: Bytes::from_static(b"list"),
+            vault: None,
+            devices,
+            renewed: vec![],
+            replaces: false,
+        },
         created_ms: 1,
         invite: None,
     }))
@@ -156,7 +168,7 @@ fn lost(store: &mut SqliteStorage, told: &Told) -> usize {
         assert!(entries.is_sorted_by(|a, b| a.seq < b.seq), "in order, none twice");
         found.extend(entries.into_iter().map(|e| ((to, e.seq), e.body)));
     }
-    let is_lost = |((to, seq), (key, body)): (&(u8, u64), &(RequestKey, Bytes))| {
+    let mut is_lost = |((to, seq), (key, body)): (&(u8, u64), &(RequestKey, Bytes))| {
         let trimmed = told.trimmed.get(to).is_some_and(|up_to| seq <= up_to);
         let there = trimmed || found.get(&(*to, *seq)) == Some(body);
         !there || store.answered(&device(3), key).unwrap().is_none()
@@ -184,13 +196,17 @@ fn cut(seed: u64, sync: Sync) -> (usize, usize) {
     let count = lost(&mut store, &told);
     if sync == Sync::AsShipped {
         // And it goes on.
+        let had_begun = told.accounts;
         if !told.accounts && store.account(&device(1).account).unwrap().is_none() {
             begin(&mut store, &mut told).unwrap();
         }
         if store.account(&device(3).account).unwrap().is_some() {
             for to in 1..3_u8 {
                 let figures = store.log_figures(&Log::Mailbox(device(to)), 0).unwrap();
-                assert!(figures.last_seq >= 1 << 40, "places that may have been seen are not given again");
+                assert!(
+                    !had_begun || figures.last_seq >= 1 << 40,
+                    "places that may have been seen are not given again"
+                );
                 work.next[usize::from(to)] = figures.last_seq + 1;
             }
             work.sent += 1_000;
@@ -230,7 +246,8 @@ fn trouble(trouble: Trouble, expected: &[StorageError]) {
     for seed in 0..20 {
         let drive = Drive::new();
         let (mut told, mut work) = (Told::default(), Work::new(seed));
-        let mut store = open(&drive, Sync::AsShipped).unwrap();
+        // Never moved beside the work, so that the trouble meets the group and nobody else.
+        let mut store = open_moving(&drive, Sync::AsShipped, u64::MAX).unwrap();
         begin(&mut store, &mut told).unwrap();
         for _ in 0..5 {
             work.group(&mut store, &mut told).unwrap();

@@ -122,7 +122,8 @@ impl Load {
 
 impl<S: AsyncRead + Send + Unpin> Source for ReadHalf<S> {
     async fn fill(&mut self, buffer: &mut BytesMut, room: usize) -> io::Result<usize> {
-        if buffer.capacity() == buffer.len() {
+        // A rest of the last buffer is used up only while it is worth a system call.
+        if buffer.capacity().saturating_sub(buffer.len()) < room / 2 {
             buffer.reserve(room);
         }
         self.read_buf(buffer).await

@@ -35,8 +35,9 @@ const STILL_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Bytes asked for in one read: small while idle, for the buffer lies there all the time.
 const READ_BYTES_IDLE: usize = 1_024;
-/// Bytes asked for in one read under load.
-const READ_BYTES_BUSY: usize = 64 * 1_024;
+/// Bytes asked for in one read under load: a TLS record, or some twenty short messages. Their bodies stay in
+/// this buffer until they are delivered and written, so that a larger one would hold more than it saves.
+const READ_BYTES_BUSY: usize = 16 * 1_024;
 
 /// Bytes gathered into one write: four full TLS records a system call.
 const GATHERED_BYTES_MAX: usize = 64 * 1_024;
@@ -187,7 +188,7 @@ async fn read_frames(
         if read == 0 {
             return None;
         }
-        room = if read >= room { READ_BYTES_BUSY.min(room.saturating_mul(4)) } else { READ_BYTES_IDLE };
+        room = next_room(room, read);
         match pass_on(deframer, shared, guest, first.then_some(exporter)).await {
             Ok(0) if passed_on.elapsed() < STILL_ALIVE_INTERVAL => {}
             // A large frame over a slow line: its sender is no less alive than one that beats.
@@ -205,6 +206,18 @@ async fn read_frames(
                 std::future::pending::<()>().await;
             }
         }
+    }
+}
+
+/// Grows with what comes, and shrinks only when much less comes: two small frames in a row are no
+/// reason to ask the system twice for the next sixteen.
+fn next_room(room: usize, read: usize) -> usize {
+    if read >= room {
+        READ_BYTES_BUSY.min(room.saturating_mul(4))
+    } else if read < room / 8 {
+        READ_BYTES_IDLE.max(room / 4)
+    } else {
+        room
     }
 }
 

@@ -30,7 +30,6 @@ const METERS_KEPT_INTERVAL: Duration = Duration::from_secs(20);
 
 /// Something that a client said.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are frames: a box would cost each an allocation")]
 pub(crate) enum Said {
     Frame(ClientFrame),
     Unreadable(FrameError),

@@ -6,9 +6,9 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chat_relay::storage::{StorageError, SyncJob};
 use rusqlite::Connection;
@@ -38,8 +38,18 @@ impl std::fmt::Debug for Disk {
 
 impl Default for Disk {
     fn default() -> Self {
-        // Opening by name costs a few microseconds beside a sync, and needs no state that could be stale.
-        Self { vfs: None, sync: Arc::new(|log| File::open(log)?.sync_data()), checkpoint_bytes: CHECKPOINT_BYTES }
+        // Opened once and kept: the kernel tells of a failed write each file that was open then, and a
+        // file that is opened later hears nothing.
+        let open: Mutex<Option<File>> = Mutex::new(None);
+        let sync = move |log: &Path| {
+            let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+            let file = match open.take() {
+                Some(file) => file,
+                None => File::open(log)?,
+            };
+            open.insert(file).sync_data()
+        };
+        Self { vfs: None, sync: Arc::new(sync), checkpoint_bytes: CHECKPOINT_BYTES }
     }
 }
 
@@ -60,8 +70,11 @@ impl Syncer {
         let mut log = database.as_os_str().to_owned();
         log.push("-wal");
         let (checkpoints, asked) = sync_channel(1);
-        std::thread::Builder::new().name("relay-checkpoint".to_owned()).spawn(move || move_log(&mover, &asked))?;
         let failed = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&failed);
+        std::thread::Builder::new()
+            .name("relay-checkpoint".to_owned())
+            .spawn(move || move_log(&mover, &asked, &seen))?;
         Ok(Self { disk, log: PathBuf::from(log), failed, checkpoints, written: 0 })
     }
 
@@ -100,12 +113,12 @@ impl Syncer {
     }
 }
 
-/// Moves the log into the database file whenever asked. Failing costs nothing but a longer log: the
-/// relay's own connection moves it when it has become very long, and says so if it can't.
-fn move_log(mover: &Connection, asked: &Receiver<()>) {
+/// Moves the log into the database file whenever asked. When that fails the next commit finds out what
+/// still holds: a failed write may have been one of the log's.
+fn move_log(mover: &Connection, asked: &Receiver<()>, failed: &AtomicBool) {
     while asked.recv().is_ok() {
         if mover.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).is_err() {
-            tracing::debug!("the log was not moved");
+            failed.store(true, Ordering::Release);
         }
     }
 }
