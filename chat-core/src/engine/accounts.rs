@@ -9,7 +9,7 @@ use super::context::Work;
 use super::error::EngineError;
 use super::handle::account::{change, own, trust, undertake};
 use super::handle::{connect, enroll, inbox, prekeys, receipts};
-use super::io::{AccountCommand, CommandId, FailureKind, Resumption, Trouble};
+use super::io::{AccountCommand, CommandId, FailureKind, Reply, Resumption, Trouble};
 use super::memory::asks::Ask;
 use super::memory::names::TrustQuestion;
 use super::memory::undertaking::{Goal, Stage};
@@ -125,9 +125,18 @@ impl Engine {
         match change::done(&mut self.state, work)? {
             change::Finished::Nothing => {}
             change::Finished::Proves => connect::prove(&mut self.state, work, None),
-            change::Finished::Deleted(command) => self.forgotten(work, command)?,
+            change::Finished::Deleted(command) => self.deleted(work, command)?,
         }
         Ok(())
+    }
+
+    /// The account is no more: nothing of it stays here.
+    fn deleted(&mut self, work: &mut Work<'_>, command: Option<CommandId>) -> Result<(), EngineError> {
+        self.state.forget(work);
+        if let Some(command) = command {
+            work.reply(command, Reply::Done);
+        }
+        connect::close(&mut self.state, work)
     }
 
     /// The last words are out: the account ends.
@@ -170,7 +179,7 @@ impl Engine {
         let deleting = self.state.undertaking.take_if(|under_way| matches!(under_way.goal, Goal::Delete(_)));
         match (self.state.asks.take_forget(), deleting) {
             (Some(command), _) => self.forgotten(work, command),
-            (None, Some(under_way)) if reason == LogoutReason::Deleted => self.forgotten(work, under_way.command),
+            (None, Some(under_way)) if reason == LogoutReason::Deleted => self.deleted(work, under_way.command),
             (None, _) => {
                 let erase = reason == LogoutReason::Removed && own::is_proven(&mut self.state, work, list)?;
                 connect::logged_out(&mut self.state, work, reason)?;

@@ -73,7 +73,7 @@ pub use step::{Released, Step};
 
 use content::Content;
 use context::Work;
-use handle::account::trust;
+use handle::account::{self, trust};
 use handle::{
     chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests,
     resolve, room, search, timers,
@@ -454,6 +454,7 @@ impl Engine {
         if due.chores {
             prekeys::upkeep(&mut self.state, work, None, None)?;
             chores::clean_up(&mut self.state, work)?;
+            account::undertake::renew_list(&mut self.state, work)?;
         }
         heal::errands::retry(&mut self.state, work)?;
         outbox::retry(&mut self.state, work)

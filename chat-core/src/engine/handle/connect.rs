@@ -234,8 +234,8 @@ pub(in crate::engine) fn lost(state: &mut State, work: &mut Work<'_>, route: Rou
     for command in state.rooms.disconnect() {
         work.fail(command, kind);
     }
-    if let Some(under_way) = state.undertaking.take() {
-        work.fail(under_way.command, kind);
+    if let Some(command) = state.undertaking.take().and_then(|under_way| under_way.command) {
+        work.fail(command, kind);
     }
     if let Some(command) = state.newcomer.take() {
         work.fail(command, kind);

@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 use crate::engine::content::{Content, Identified};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::{CommandId, Conversation, FailureKind, Message, MessageStatus, Reply};
+use crate::engine::io::{CommandId, Conversation, FailureKind, Message, MessageStatus, Reply, Trouble};
 use crate::engine::limits::{PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, TEXT_BYTES_MAX, UNPUBLISHED_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{remember, seen_key};
@@ -200,6 +200,10 @@ fn flush(state: &mut State, work: &mut Work<'_>, account: AccountId) -> Result<(
         state.fetch_lists(work, account, 0);
         return Ok(());
     };
+    if state.lists.warns_of(work, &account)? {
+        // SPEC 5.4.3: it warns, and goes on.
+        work.trouble(Trouble::ListExpired(account));
+    }
     if let Some(seq) = audience.outdated {
         state.queue.lane(account).hold = Hold::Asking;
         state.fetch_lists(work, account, seq);

@@ -71,6 +71,8 @@ pub enum Trouble {
     BundleRefused(AccountId),
     /// The relay handed out an account record that no device of the account signed, or that is none.
     RecordRefused,
+    /// A device list has expired; sending to its devices goes on.
+    ListExpired(AccountId),
     /// A packet could not be opened and was dropped.
     Undecryptable,
     /// A packet came a second time and was dropped.

@@ -8,6 +8,7 @@ use serde_bytes::ByteBuf;
 
 use super::State;
 use super::asks::Ask;
+use super::lists;
 use super::me;
 use super::queue::Flight;
 use crate::engine::content::{Content, Envelope, Identified, ListGossip, Sync};
@@ -100,10 +101,17 @@ impl State {
             return Ok(Some(audience));
         }
         let Some(known) = self.lists.newest(work, conversation)? else { return Ok(None) };
-        let lists = vec![state(&known.list), own_state];
+        let fork = lists::fork_of(work, conversation)?;
+        // Under a fork the list is not named: the relay would ask for packets to devices of one branch.
+        let lists = fork.is_none().then(|| state(&known.list)).into_iter().chain([own_state]).collect();
         let peer_gossip = ListGossip::of(Some(&known.list));
         let outdated = known.is_old(work.now).then(|| known.list.body().seq);
-        let listed = parties(&known.list);
+        let in_both = |party: &Party| {
+            fork.as_ref().is_none_or(|fork| {
+                fork.body().device(party.address().device).is_some_and(|device| device.sig_key == *party.sig_key())
+            })
+        };
+        let listed: Vec<Party> = parties(&known.list).into_iter().filter(in_both).collect();
         let peers = listed.into_iter().filter(|p| !self.bundles.is_left_out(&p.address(), now)).collect();
         Ok(Some(Audience { peers, own, lists, own_gossip, peer_gossip, to_self: false, outdated }))
     }

@@ -1,6 +1,6 @@
 //! Verified device lists: the chain of each account is followed, never its relay's word (SPEC 5.4.1).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chat_wire::device_list::DeviceList;
@@ -62,6 +62,8 @@ pub(in crate::engine) struct Change {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Lists {
     cache: HashMap<AccountId, Known>,
+    /// Accounts whose expired list was told.
+    warned: HashSet<AccountId>,
 }
 
 impl Lists {
@@ -190,6 +192,13 @@ impl Lists {
         }
     }
 
+    /// Whether an account's list has expired and nobody was warned of it in this run.
+    pub(in crate::engine) fn warns_of(&mut self, work: &Work<'_>, account: &AccountId) -> Result<bool, EngineError> {
+        let known = self.newest(work, account)?;
+        let expired = known.is_some_and(|known| known.list.body().expires_ms <= work.now.as_ms());
+        Ok(expired && self.warned.insert(*account))
+    }
+
     /// The relay confirmed just now that the list is the newest.
     pub(in crate::engine) fn confirm(&mut self, work: &mut Work<'_>, account: &AccountId) {
         let now_ms = work.now.as_ms();
@@ -204,6 +213,11 @@ impl Lists {
         let (account, seq, now_ms) = (list.body().account_id, list.body().seq, work.now.as_ms());
         work.put(Table::DeviceLists, &version_key(&account, seq), list.as_bytes().to_vec());
         work.put(Table::DeviceLists, &account.0, now_ms.to_be_bytes().to_vec());
+        if list.signer().is_none()
+            && fork_of(work, &account).is_ok_and(|fork| fork.is_some_and(|f| f.hash() == list.body().merged_hash))
+        {
+            work.delete(Table::Meta, &fork_key(&account));
+        }
         let versions = work.scan(Table::DeviceLists, &account.0, Some(&account.0), usize::MAX);
         let surplus = versions.len().saturating_sub(LIST_VERSIONS_MAX);
         for (key, _) in versions.iter().take(surplus) {
@@ -224,6 +238,21 @@ impl Lists {
 pub(in crate::engine) fn newest_of(records: &dyn Records, account: &AccountId) -> Option<DeviceList> {
     let versions = records.scan(Table::DeviceLists, &account.0, Some(&account.0), usize::MAX);
     DeviceList::decode(&versions.last()?.1).ok()
+}
+
+/// Keeps the other branch of a fork: nothing is sent to devices that are not in both (SPEC 5.4.1), until
+/// the account key ends it.
+pub(in crate::engine) fn keep_fork(work: &mut Work<'_>, account: &AccountId, bytes: &[u8]) {
+    work.put(Table::Meta, &fork_key(account), bytes.to_vec());
+}
+
+/// The other branch, while there is one.
+pub(in crate::engine) fn fork_of(work: &Work<'_>, account: &AccountId) -> Result<Option<DeviceList>, EngineError> {
+    work.get(Table::Meta, &fork_key(account)).map(|bytes| decode(&bytes)).transpose()
+}
+
+fn fork_key(account: &AccountId) -> Vec<u8> {
+    [&b"fork"[..], &account.0].concat()
 }
 
 fn change_between(old: &DeviceList, new: &DeviceList) -> Change {

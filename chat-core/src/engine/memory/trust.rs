@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 
 use super::State;
 use super::asks::{Ask, ListsAfter};
-use super::lists::{Change, Known, Offer};
+use super::lists::{self, Change, Known, Offer};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{AlarmKind, IdentityChange, NoticeKind, Trouble};
@@ -30,6 +30,7 @@ impl State {
             Offer::Refused => work.trouble(Trouble::ListRefused(*account)),
             Offer::Forked => {
                 work.trouble(Trouble::ListRefused(*account));
+                lists::keep_fork(work, account, bytes);
                 self.alarm_list(work, account, (AlarmKind::ListForked, bytes))?;
             }
             Offer::Newer(change) => self.announce_change(work, account, change)?,

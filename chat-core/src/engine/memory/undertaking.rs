@@ -27,7 +27,8 @@ const SIGNED_KEY: &[u8] = b"signed";
 
 /// One under way.
 pub(in crate::engine) struct Undertaking {
-    pub(in crate::engine) command: CommandId,
+    /// Who waits for it; none for what the engine does by itself.
+    pub(in crate::engine) command: Option<CommandId>,
     pub(in crate::engine) goal: Goal,
     /// Times that somebody else's change came first.
     pub(in crate::engine) tries: u8,
@@ -49,6 +50,8 @@ pub(in crate::engine) enum Goal {
     Recover(Box<Recovery>),
     Password(Box<PasswordChange>),
     Remove(DeviceId),
+    /// The own list is about to expire.
+    Renew,
     Delete(Box<Deletion>),
 }
 
@@ -82,7 +85,7 @@ impl fmt::Debug for Undertaking {
 }
 
 impl Undertaking {
-    pub(in crate::engine) fn new(command: CommandId, goal: Goal) -> Self {
+    pub(in crate::engine) fn new(command: Option<CommandId>, goal: Goal) -> Self {
         Self { command, goal, tries: 0, chain: Vec::new(), record: None, vault: None, result: None }
     }
 
@@ -91,7 +94,7 @@ impl Undertaking {
         match &self.goal {
             Goal::Join(wanted) => Some(wanted.account),
             Goal::Recover(wanted) => Some(wanted.account),
-            Goal::Password(_) | Goal::Remove(_) | Goal::Delete(_) => None,
+            Goal::Password(_) | Goal::Remove(_) | Goal::Renew | Goal::Delete(_) => None,
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use chat_core::engine::{
-    AccountCommand, AlarmKind, Answer, Command, Deletion, ExportKey, FailureKind, MessageStatus, NewPassword,
-    NoticeKind, PasswordChange, Query, Recovery, Reply, Route, SafetyNumber, SafetyProof,
+    AccountCommand, AlarmKind, Answer, Command, Deletion, Event, ExportKey, FailureKind, MessageStatus, NewPassword,
+    NoticeKind, PasswordChange, Query, Recovery, Reply, Route, SafetyNumber, SafetyProof, Trouble,
 };
 use chat_core::identity::RecoveryCode;
 use chat_core::identity::record::SealedRecord;
@@ -292,12 +292,46 @@ fn two_lists_at_one_sequence_raise_the_alarm_and_the_first_one_stands() {
     world.relay.hostile.stale = Some(next(1));
     world.say("alice", "bob", "one");
     world.pass(500);
-    world.relay.hostile.stale = Some(next(2));
-    world.pass(3_000);
-    assert_eq!(alarms(&mut world, "alice", AlarmKind::ListForked), 1);
     world.relay.hostile.stale = Some(first.as_bytes().to_vec());
-    world.pass(70_000);
+    world.pass(5_000);
     assert_eq!(alarms(&mut world, "alice", AlarmKind::ListRolledBack), 1);
+    world.relay.hostile.stale = Some(next(2));
+    world.pass(70_000);
+    assert_eq!(alarms(&mut world, "alice", AlarmKind::ListForked), 1);
+}
+
+#[test]
+fn a_device_in_one_branch_of_a_fork_gets_nothing() {
+    let mut world = World::friends(314);
+    let key = world.relay.account_key("bob");
+    let first = DeviceList::decode(&world.relay.list_of("bob")).unwrap();
+    let keys = {
+        let mut rng = super::world::Seeded::new(4);
+        let (account, device) = (first.body().account_id, chat_wire::ids::DeviceId(u32::MAX));
+        chat_core::identity::DeviceKeys::generate(chat_wire::ids::DeviceAddress { account, device }, &mut rng)
+    };
+    let mut with_one_more = ListBody { seq: 2, prev_hash: first.hash(), ..first.body().clone() };
+    with_one_more.devices.push(keys.listed(&first.body().account_key, 2, 0));
+    let plain = ListBody { seq: 2, prev_hash: first.hash(), created_ms: 7, ..first.body().clone() };
+    world.relay.force_list(&first.body().account_id, key.sign_list(&with_one_more));
+    world.relay.add_mailbox(keys.address());
+    let mut rng = super::world::Seeded::new(5);
+    let (signed, _) = chat_core::prekey::signed(&keys, world.now, &mut rng);
+    let pairs = (0..3).map(|_| chat_core::prekey::one_time(&keys, world.now, &mut rng).0).collect();
+    world.relay.publish(keys.address(), signed, pairs);
+    world.relay.hostile.stale = Some(key.sign_list(&with_one_more));
+    world.say("alice", "bob", "one");
+    world.pass(500);
+    world.relay.hostile.stale = Some(key.sign_list(&plain));
+    world.pass(3_000);
+    world.relay.hostile.stale = None;
+    world.pass(130_000);
+    assert_eq!(alarms(&mut world, "alice", AlarmKind::ListForked), 1);
+    assert_eq!(world.heard("bob").last().unwrap(), "one");
+    // Bob's own device writes to it, for it stands in the list that bob has.
+    let alice = world.relay.device_of("alice");
+    let mailbox = &world.relay.devices[&keys.address()].mailbox;
+    assert!(mailbox.values().all(|(from, ..)| *from != alice), "nothing of alice's");
 }
 
 #[test]
@@ -343,4 +377,26 @@ fn the_end_of_an_account_reaches_its_devices_and_contacts() {
     assert!(world.client("alice").disk.records.is_empty());
     assert!(!world.status("laptop").logged_in);
     assert!(!world.contact("bob", "alice").mutual, "told by the account itself, sealed");
+}
+
+#[test]
+fn the_own_list_is_renewed_before_it_ends_and_a_contact_s_expired_one_only_warns() {
+    const DAY_MS: u64 = 24 * 3_600_000;
+    let mut world = World::friends(313);
+    world.kill("bob");
+    world.cut("alice");
+    world.now = world.now.plus_ms(300 * DAY_MS);
+    world.connect("alice");
+    world.pass(5_000);
+    let renewed = DeviceList::decode(&world.relay.list_of("alice")).unwrap();
+    assert_eq!((renewed.body().seq, renewed.signer()), (2, world.status("alice").device));
+    assert!(renewed.body().expires_ms > world.now.plus_ms(364 * DAY_MS).as_ms());
+    world.cut("alice");
+    world.now = world.now.plus_ms(66 * DAY_MS);
+    world.connect("alice");
+    let id = world.say("alice", "bob", "after the end");
+    world.pass(5_000);
+    let warned = |event: &Event| matches!(event, Event::Trouble(Trouble::ListExpired(_)));
+    assert_eq!(world.client("alice").events.iter().filter(|event| warned(event)).count(), 1);
+    assert_eq!(world.status_of("alice", id), MessageStatus::Sent);
 }

@@ -78,6 +78,7 @@ fn build(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) ->
             let device = *device;
             remove(state, work, (under_way, device))?;
         }
+        Goal::Renew => renew_list(state, work, under_way)?,
         Goal::Delete(_) => delete(state, work, under_way)?,
     }
     Ok(Made::Sent)
@@ -110,6 +111,17 @@ fn remove(
     body.record_floor = body.record_floor.max(keyring.as_ref().map_or(0, |ring| ring.version));
     let list = me.keys.sign_list(&body);
     under_way.result = Some(Outcome { list: list.clone(), me: None, keyring, recovery_code: None });
+    let message = ClientMessage::PutDeviceList { list: ByteBuf::from(list.clone()), vault: None };
+    send(state, work, Signing { seq: body.seq, list, message, body: Vec::new() })
+}
+
+/// The same list with a later end, signed by this device.
+fn renew_list(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) -> Result<(), Obstacle> {
+    let before = newest(state, work)?;
+    let body = next_body(&before, work);
+    let me = state.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
+    let list = me.keys.sign_list(&body);
+    under_way.result = Some(Outcome { list: list.clone(), me: None, keyring: None, recovery_code: None });
     let message = ClientMessage::PutDeviceList { list: ByteBuf::from(list.clone()), vault: None };
     send(state, work, Signing { seq: body.seq, list, message, body: Vec::new() })
 }
@@ -236,17 +248,21 @@ pub(in crate::engine) fn done(state: &mut State, work: &mut Work<'_>) -> Result<
     let removed = matches!(goal, Goal::Remove(_));
     // The record is still the one under the old key; a new password brought its own along.
     (state.exchange.ahead, state.exchange.refused) = (state.exchange.ahead || removed, false);
-    state.post_own_state(work, true)?;
+    if !matches!(goal, Goal::Renew) {
+        state.post_own_state(work, true)?;
+    }
     let code = recovery_code.map(|code| code.to_string()).unwrap_or_default();
     let greeted = state.link.as_ref().is_some_and(|link| link.phase != Phase::Online);
-    match goal {
+    let reply = match goal {
         Goal::Recover(wanted) => {
             let device = state.own_address()?.device;
-            let reply = Reply::Recovered { username: wanted.username, device, new_device: false, recovery_code: code };
-            work.reply(command, reply);
+            Reply::Recovered { username: wanted.username, device, new_device: false, recovery_code: code }
         }
-        Goal::Password(_) => work.reply(command, Reply::PasswordChanged { recovery_code: code }),
-        _ => work.reply(command, Reply::Done),
+        Goal::Password(_) => Reply::PasswordChanged { recovery_code: code },
+        _ => Reply::Done,
+    };
+    if let Some(command) = command {
+        work.reply(command, reply);
     }
     Ok(if greeted { Finished::Proves } else { Finished::Nothing })
 }
@@ -258,5 +274,5 @@ pub(in crate::engine) enum Finished {
     /// The device lets itself in.
     Proves,
     /// Everything here goes; the command is told.
-    Deleted(CommandId),
+    Deleted(Option<CommandId>),
 }

@@ -2,7 +2,7 @@
 //! anything is signed, and a change that somebody else's came before is made again from there.
 
 use bytes::Bytes;
-use chat_wire::device_list::DeviceList;
+use chat_wire::device_list::{DEVICE_MAY_SIGN, DeviceList};
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::AccountId;
 use chat_wire::limits::LISTS_PER_ANSWER_MAX;
@@ -12,7 +12,7 @@ use serde_bytes::ByteBuf;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Failure, FailureKind, Trouble};
-use crate::engine::limits::{LIST_CHAIN_MAX, UNDERTAKING_TRIES_MAX};
+use crate::engine::limits::{LIST_CHAIN_MAX, LIST_RENEWAL_MS, UNDERTAKING_TRIES_MAX};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::share::Taken;
 use crate::engine::memory::undertaking::{Goal, Signed, Stage, Undertaking};
@@ -41,8 +41,24 @@ pub(in crate::engine) fn start(
         work.fail_with(command, failure);
         return Ok(());
     }
-    state.undertaking = Some(Undertaking::new(command, goal));
+    state.undertaking = Some(Undertaking::new(Some(command), goal));
     ask_lists(state, work)
+}
+
+/// Renews the own list before it expires, so that nobody is warned of it (SPEC 5.4.3).
+pub(in crate::engine) fn renew_list(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    if !state.is_online() || state.undertaking.is_some() || state.renewal.is_some() {
+        return Ok(());
+    }
+    let own = state.own_address()?;
+    let Some(known) = state.list_of(work, &own.account)? else { return Ok(()) };
+    let body = known.list.body();
+    let may_sign = body.device(own.device).is_some_and(|device| device.flags & DEVICE_MAY_SIGN != 0);
+    if may_sign && body.expires_ms.saturating_sub(work.now.as_ms()) < LIST_RENEWAL_MS {
+        state.undertaking = Some(Undertaking::new(None, Goal::Renew));
+        ask_lists(state, work)?;
+    }
+    Ok(())
 }
 
 /// Why it can't be begun.
@@ -59,7 +75,7 @@ fn obstacle(state: &State, goal: &Goal) -> Option<Failure> {
         Goal::Password(wanted) => phase == Some((wanted.route, Phase::Online)),
         Goal::Delete(wanted) => phase == Some((wanted.route, Phase::Online)),
         Goal::Remove(_) if !state.is_logged_in() => return Some(Failure::of(FailureKind::NotLoggedIn)),
-        Goal::Remove(_) => state.is_online(),
+        Goal::Remove(_) | Goal::Renew => state.is_online(),
     };
     if !stands {
         return Some(Failure::of(offline));
@@ -79,7 +95,7 @@ impl Goal {
         match self {
             Self::Join(wanted) => Some(wanted.account),
             Self::Recover(wanted) => Some(wanted.account),
-            Self::Password(_) | Self::Remove(_) | Self::Delete(_) => None,
+            Self::Password(_) | Self::Remove(_) | Self::Renew | Self::Delete(_) => None,
         }
     }
 }
@@ -235,5 +251,7 @@ fn end(state: &mut State, work: &mut Work<'_>, failure: &Failure) {
     if let Some(link) = state.link.as_mut().filter(|link| link.phase == Phase::Entering) {
         link.phase = Phase::Greeted;
     }
-    work.fail_with(under_way.command, failure.clone());
+    if let Some(command) = under_way.command {
+        work.fail_with(command, failure.clone());
+    }
 }

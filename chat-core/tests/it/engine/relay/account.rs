@@ -154,4 +154,8 @@ impl FakeRelay {
         let message = ServerMessage::LoggedOut { reason: LogoutReason::Removed, list: None };
         self.push(connection, message, Bytes::new());
     }
+
+    pub(crate) fn add_mailbox(&mut self, device: DeviceAddress) {
+        self.devices.insert(device, Device { next_seq: 1, ..Device::default() });
+    }
 }

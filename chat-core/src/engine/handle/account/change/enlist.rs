@@ -138,7 +138,7 @@ fn first_ring(
     let bytes = match &under_way.goal {
         Goal::Join(wanted) => &wanted.vault,
         Goal::Recover(wanted) => &wanted.vault,
-        Goal::Password(_) | Goal::Remove(_) | Goal::Delete(_) => return Err(FailureKind::Internal.into()),
+        Goal::Password(_) | Goal::Remove(_) | Goal::Renew | Goal::Delete(_) => return Err(FailureKind::Internal.into()),
     };
     let vault = Vault::decode(bytes).map_err(|_| FailureKind::Integrity)?;
     let key = SyncKey::generate(work.rng);
@@ -188,5 +188,5 @@ pub(in crate::engine) fn adopt_listed(
         }
         _ => Reply::LoggedIn { username, device, new_device: true },
     });
-    Ok(Some(command))
+    Ok(command)
 }
