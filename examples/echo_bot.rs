@@ -26,6 +26,7 @@ async fn echo(bot: Client, mut events: Events) -> Result<(), Failure> {
                     text,
                     reply_to: Some(message.id),
                     idempotency_key: Some(format!("echo {}", notice.seq)),
+                    expires_in_ms: None,
                 };
                 bot.run(answer).await?;
             }
@@ -47,7 +48,13 @@ async fn main() -> anyhow::Result<()> {
     let answering = tokio::spawn(echo(bot.clone(), events));
 
     let (alice, mut events) = account(config("alice")?, "alice").await?;
-    let hello = Command::Send { to: "echo".into(), text: "Hello!".into(), reply_to: None, idempotency_key: None };
+    let hello = Command::Send {
+        to: "echo".into(),
+        text: "Hello!".into(),
+        reply_to: None,
+        idempotency_key: None,
+        expires_in_ms: None,
+    };
     alice.run(hello).await.map_err(told)?;
     let answer = loop {
         match events.next().await.context("the profile closed by itself")? {

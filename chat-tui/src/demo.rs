@@ -95,7 +95,7 @@ async fn repeat(bot: &Client, message: Message) -> Result<(), Failure> {
     let Some(text) = message.text else { return Ok(()) };
     let to = message.from.to_string();
     bot.run(Command::MarkRead { with: to.clone(), id: message.id }).await?;
-    bot.run(Command::Send { to, text, reply_to: Some(message.id), idempotency_key: None }).await?;
+    bot.run(Command::Send { to, text, reply_to: Some(message.id), idempotency_key: None, expires_in_ms: None }).await?;
     Ok(())
 }
 
@@ -118,7 +118,13 @@ mod tests {
             invite: None,
         };
         client.register(registration).await.unwrap();
-        let hello = Command::Send { to: BOT_NAME.to_owned(), text: "hi".into(), reply_to: None, idempotency_key: None };
+        let hello = Command::Send {
+            to: BOT_NAME.to_owned(),
+            text: "hi".into(),
+            reply_to: None,
+            idempotency_key: None,
+            expires_in_ms: None,
+        };
         client.run(hello).await.unwrap();
         let answer = loop {
             if let ClientEvent::Notice(notice) = events.next().await.unwrap()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chat_core::engine::{Answer, Command, Failure, Message, Query, Reply};
+use chat_core::engine::{Answer, Change, Command, Failure, Message, Query, Reply};
 use chat_core::identity::password::Assessment;
 use chat_wire::ids::{MessageId, RoomName, UserName};
 use tokio::sync::oneshot;
@@ -136,6 +136,16 @@ impl Client {
     /// `Io` or `Integrity` when the store can't be read.
     pub fn query(&self, query: Query) -> Asked<Answer> {
         self.mailbox.ask(move |answer| Task::Query(query, answer))
+    }
+
+    /// Changes a message that was sent already, wherever it lies.
+    ///
+    /// # Errors
+    /// `UnknownMessage`, also for what is gone; `Forbidden` for what somebody else said; `TooLarge`,
+    /// `InvalidParams` for what is no reaction, `Blocked`, `NotLoggedIn`.
+    pub fn amend(&self, id: MessageId, change: Change) -> Asked<Reply> {
+        self.door.knock();
+        self.mailbox.ask(move |answer| Task::Amend(id, change, answer))
     }
 
     /// A page of a conversation, in the order of arrival. Empty for a person never written with.
@@ -354,7 +364,7 @@ mod tests {
 
     async fn note(client: &Client, text: &str) -> Result<Reply, Failure> {
         let (to, text) = ("alice".to_owned(), text.to_owned());
-        client.run(Command::Send { to, text, reply_to: None, idempotency_key: None }).await
+        client.run(Command::Send { to, text, reply_to: None, idempotency_key: None, expires_in_ms: None }).await
     }
 
     async fn history(client: &Client) -> Vec<(String, MessageStatus)> {

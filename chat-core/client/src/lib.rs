@@ -18,7 +18,7 @@
 //! let registered = client.register(registration).await.map_err(|failure| format!("{failure:?}"))?;
 //! println!("write this down: {}", registered.recovery_code);
 //! let (to, text) = ("alice".to_owned(), "a note to self".to_owned());
-//! let send = Command::Send { to, text, reply_to: None, idempotency_key: None };
+//! let send = Command::Send { to, text, reply_to: None, idempotency_key: None, expires_in_ms: None };
 //! assert!(matches!(client.run(send).await, Ok(Reply::Queued { .. })));
 //! while let Some(event) = events.next().await {
 //!     if let ClientEvent::Event(event) = event {
@@ -67,8 +67,8 @@ mod transfer;
 mod transport;
 
 pub use chat_core::engine::{
-    AccountCommand, Alarm, AlarmKind, Answer, Command, Contact, Conversation, Device, Event, Failure, FailureKind,
-    FileInfo, FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reply, Request, Role,
+    AccountCommand, Alarm, AlarmKind, Answer, Change, Command, Contact, Conversation, Device, Event, Failure, FailureKind,
+    FileInfo, FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reaction, Reply, Request, Role,
     RoomCommand, RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply, RoomSummary, SafetyNumber, SafetyProof,
     Status,
 };

@@ -17,7 +17,7 @@ const STORE_FLOORS: &[&[&str]] = &[
     &["seal"],
     &["sqlite", "keyfile", "file"],
     &["migrate", "records", "history", "drafts", "settings", "transfers"],
-    &["search", "notices"],
+    &["amend", "search", "notices"],
 ];
 
 #[test]

@@ -312,7 +312,13 @@ impl<'a> World<'a> {
         let from = self.actors.get(who).filter(|actor| actor.engine.is_some())?.person;
         let doubled = self.faulty && (self.cloned.contains(&from) || self.cloned.contains(&to));
         let text = self.ledger.say(from, to, doubled);
-        let said = Command::Send { to: name(to), text: text.clone(), reply_to: None, idempotency_key: None };
+        let said = Command::Send {
+            to: name(to),
+            text: text.clone(),
+            reply_to: None,
+            idempotency_key: None,
+            expires_in_ms: None,
+        };
         self.report.count("messages said", 1);
         self.command(who, said);
         Some(text)

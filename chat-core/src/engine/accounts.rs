@@ -8,7 +8,7 @@ use super::content::{Content, Sync};
 use super::context::Work;
 use super::error::EngineError;
 use super::handle::account::{change, own, trust, undertake};
-use super::handle::{connect, enroll, inbox, prekeys, receipts};
+use super::handle::{amend, connect, enroll, inbox, prekeys, receipts};
 use super::io::{AccountCommand, CommandId, FailureKind, Reply, Resumption, Trouble};
 use super::memory::asks::Ask;
 use super::memory::names::TrustQuestion;
@@ -166,7 +166,10 @@ impl Engine {
             // An own device has met it, and verified its list.
             state.people.meet(work, sync.with, name)?;
         }
-        inbox::synced(state, work, received, sync)
+        match inbox::synced(state, work, received, sync)? {
+            Some(elsewhere) => amend::heard(state, work, elsewhere.doer, (elsewhere.with, elsewhere.content)),
+            None => Ok(()),
+        }
     }
 
     /// The relay ended the login. A device that was removed may erase itself, on signed evidence only.

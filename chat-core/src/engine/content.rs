@@ -2,6 +2,7 @@
 //! place in the sender's stream and one content. CBOR maps with short keys; unknown keys are dropped,
 //! unknown kinds stay raw. The author is the session, never a field.
 
+mod amend;
 pub(in crate::engine) mod file;
 mod heal;
 
@@ -13,6 +14,7 @@ use serde_bytes::{ByteArray, ByteBuf};
 
 use super::context::{Work, encode};
 use super::error::EngineError;
+pub(super) use amend::{Deletion, Edit, Hiding, Reaction};
 pub(super) use file::{File, commitment as file_commitment};
 pub(super) use heal::{Probe, Resend};
 
@@ -116,6 +118,14 @@ pub(super) enum Content {
     Echo(Probe),
     /// What the sender lacks of the recipient's stream.
     Resend(Resend),
+    /// Another text of a message.
+    Edit(Edit),
+    /// A message is taken back.
+    Deletion(Deletion),
+    /// What the sender thinks of a message.
+    Reaction(Reaction),
+    /// From one own device to another: a message is shown no longer.
+    Hiding(Hiding),
     /// A kind that this version does not know, or one of its own that does not fit its shape.
     Unknown,
 }
@@ -134,6 +144,10 @@ const KIND_GONE: u32 = 22;
 const KIND_PROBE: u32 = 8;
 const KIND_ECHO: u32 = 9;
 const KIND_RESEND: u32 = 10;
+const KIND_EDIT: u32 = 30;
+const KIND_DELETION: u32 = 31;
+const KIND_REACTION: u32 = 32;
+const KIND_HIDING: u32 = 33;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Text {
@@ -141,6 +155,9 @@ pub(super) struct Text {
     pub(super) text: String,
     #[serde(rename = "r", default)]
     pub(super) reply_to: Option<MessageId>,
+    /// Milliseconds that a device shows it.
+    #[serde(rename = "e", default)]
+    pub(super) expires_in_ms: Option<u64>,
 }
 
 /// How far the sender got with the recipient's streams. Cumulative: a lost one is made up for by the
@@ -240,6 +257,7 @@ impl Content {
                 | Self::Probe(_)
                 | Self::Echo(_)
                 | Self::Resend(_)
+                | Self::Hiding(_)
         )
     }
 
@@ -260,6 +278,10 @@ impl Content {
             Self::Probe(probe) => (KIND_PROBE, encode(probe)?),
             Self::Echo(probe) => (KIND_ECHO, encode(probe)?),
             Self::Resend(lacking) => (KIND_RESEND, encode(lacking)?),
+            Self::Edit(edit) => (KIND_EDIT, encode(edit)?),
+            Self::Deletion(deletion) => (KIND_DELETION, encode(deletion)?),
+            Self::Reaction(reaction) => (KIND_REACTION, encode(reaction)?),
+            Self::Hiding(hiding) => (KIND_HIDING, encode(hiding)?),
         };
         Ok((kind, ByteBuf::from(data)))
     }
@@ -289,6 +311,10 @@ impl Body {
             KIND_PROBE => read(&self.data, Content::Probe),
             KIND_ECHO => read(&self.data, Content::Echo),
             KIND_RESEND => read(&self.data, Content::Resend),
+            KIND_EDIT => read(&self.data, Content::Edit),
+            KIND_DELETION => read(&self.data, Content::Deletion),
+            KIND_REACTION => read(&self.data, Content::Reaction),
+            KIND_HIDING => read(&self.data, Content::Hiding),
             _ => Content::Unknown,
         }
     }
@@ -408,7 +434,11 @@ mod tests {
         let mark = StreamMark { device: 1, delivered: 9, read: 4, gaps: vec![(2, 3)] };
         let message = Identified { id: MessageId([1; 16]), nonce: RequestKey([2; 16]), body: ByteBuf::from(vec![1]) };
         let contents = [
-            Content::Text(Text { text: "grüße".into(), reply_to: Some(MessageId([9; 16])) }),
+            Content::Text(Text { text: "grüße".into(), reply_to: Some(MessageId([9; 16])), expires_in_ms: Some(7) }),
+            Content::Edit(Edit { id: MessageId([1; 16]), text: "anders".into() }),
+            Content::Deletion(Deletion { id: MessageId([1; 16]) }),
+            Content::Reaction(Reaction { id: MessageId([1; 16]), sign: "👍".into() }),
+            Content::Hiding(Hiding { with: AccountId([4; 32]), id: MessageId([1; 16]) }),
             Content::Receipt(Receipt { streams: vec![mark] }),
             Content::Typing(Typing { active: true }),
             Content::Accepted,

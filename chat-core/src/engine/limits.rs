@@ -193,3 +193,16 @@ pub(super) const ROOM_RENEW_MS: u64 = 7 * 24 * 3_600_000;
 pub(super) const KEY_PACKAGES_WANTED: u32 = 20;
 /// Milliseconds after which a last-resort key package is replaced: half of its lifetime.
 pub(super) const LAST_RESORT_PACKAGE_MS: u64 = 30 * 24 * 3_600_000;
+
+/// Changes of messages that are not here yet, and messages with such changes, of one author in one
+/// conversation; what is over is dropped.
+pub(super) const EARLY_CHANGES_MAX: usize = 32;
+
+/// Messages that expire in one step.
+pub(super) const EXPIRIES_AT_ONCE: usize = 64;
+
+/// Bytes of a reaction: the longest sequence that Unicode counts as one picture has 35.
+pub(super) const SIGN_BYTES_MAX: usize = 64;
+
+/// Milliseconds after which a message may expire: a year. A longer life is none at all.
+pub(super) const EXPIRY_MS_MAX: u64 = 366 * 24 * 3_600_000;

@@ -29,7 +29,7 @@
 //! let (mut engine, mut step) = Engine::open(now(), boot, &mut Context { records: &store, rng: &mut rng })?;
 //!
 //! // What comes from outside: a connection with its TLS exporter, frames, commands, the timer.
-//! let text = Command::Send { to: "bob".into(), text: "hi".into(), reply_to: None, idempotency_key: None };
+//! let text = Command::Send { to: "bob".into(), text: "hi".into(), reply_to: None, idempotency_key: None, expires_in_ms: None };
 //! let mut inputs = [Input::Connected(Route(1), [9; 32]), Input::Command(CommandId(1), text)].into_iter();
 //! loop {
 //!     // Apply, then act: outputs are reached only through the write.
@@ -75,7 +75,7 @@ use content::Content;
 use context::Work;
 use handle::account::{self, trust};
 use handle::{
-    chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests,
+    amend, chores, connect, enroll, files, heal, inbox, leave, outbox, prekeys, presence, queries, receipts, requests,
     resolve, room, search, timers,
 };
 use memory::asks::Ask;
@@ -104,8 +104,10 @@ impl Engine {
     /// [`EngineError::Store`] when a record is damaged.
     pub fn open(now: Timestamp, boot: Boot, cx: &mut Context<'_>) -> Result<(Self, Step), EngineError> {
         let mut engine = Self { state: State::load(boot.id, cx.records)? };
-        let work = Work::new(now, cx);
+        let mut work = Work::new(now, cx);
         receipts::overdue(&mut engine.state, &work)?;
+        engine.state.expire_messages(&mut work)?;
+        timers::arm(&mut engine.state, &mut work);
         Ok((engine, work.finish()))
     }
 
@@ -184,8 +186,8 @@ impl Engine {
             }
             Command::Unblock(name) => requests::unblock(state, work, id, &name),
             Command::Room(command) => self.room_command(work, id, command),
-            Command::Send { to, text, reply_to, idempotency_key } if to.starts_with('#') => {
-                room::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, file: None })
+            Command::Send { to, text, reply_to, idempotency_key, expires_in_ms } if to.starts_with('#') => {
+                room::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, expires_in_ms, file: None })
             }
             Command::Typing { to, .. } if to.starts_with('#') => {
                 room::type_to(state, work, id, &to);
@@ -195,10 +197,11 @@ impl Engine {
                 room::mark_read(state, work, id, (&with, message));
                 Ok(())
             }
-            Command::Send { to, text, reply_to, idempotency_key } => {
-                outbox::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, file: None })
+            Command::Send { to, text, reply_to, idempotency_key, expires_in_ms } => {
+                outbox::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, expires_in_ms, file: None })
             }
             Command::File(command) => self.file(work, id, command),
+            Command::Amend(amendment) => amend::amend(state, work, id, amendment),
             Command::Typing { to, active } => presence::type_to(state, work, id, (&to, active)),
             Command::MarkRead { with, id: message } => receipts::mark_read(state, work, id, (&with, message)),
         }
@@ -443,6 +446,7 @@ impl Engine {
     }
 
     fn wake(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        self.state.expire_messages(work)?;
         let due = timers::wake(&mut self.state, work);
         let mut broken = due.relay_silent;
         for ask in due.late {
@@ -514,7 +518,17 @@ impl Engine {
             // Only own devices say these, and not here.
             Content::OwnState(_) | Content::OwnRead(_) => Ok(()),
             Content::Gone => requests::gone(state, work, from),
-            Content::Empty | Content::Sync(_) | Content::Probe(_) | Content::Echo(_) | Content::Resend(_) => Ok(()),
+            Content::Edit(_) | Content::Deletion(_) | Content::Reaction(_) => {
+                amend::heard(state, work, received.doer(), (from, content))?;
+                state.schedule_receipt(work, from);
+                Ok(())
+            }
+            Content::Hiding(_)
+            | Content::Empty
+            | Content::Sync(_)
+            | Content::Probe(_)
+            | Content::Echo(_)
+            | Content::Resend(_) => Ok(()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One atomic change, as a plain value.
 
-use chat_wire::ids::MessageId;
+use chat_wire::ids::{MessageId, UserName};
 
 use super::Table;
 use super::history::{Conversation, Message, MessageStatus, Notice};
@@ -48,6 +48,33 @@ pub enum HistoryChange {
         conversation: Conversation,
         /// Last message read.
         id: MessageId,
+    },
+    /// A message has another text now.
+    Edit {
+        /// Where.
+        conversation: Conversation,
+        /// Which.
+        id: MessageId,
+        /// What it says.
+        text: String,
+    },
+    /// Nothing is left of what a message said, and of what people thought of it; its place stays.
+    Delete {
+        /// Where.
+        conversation: Conversation,
+        /// Which.
+        id: MessageId,
+    },
+    /// Somebody thinks something of a message; this replaces what that was before.
+    React {
+        /// Where.
+        conversation: Conversation,
+        /// Which.
+        id: MessageId,
+        /// Who.
+        from: UserName,
+        /// A sign; an empty one takes the one before away.
+        sign: String,
     },
     /// The name of a conversation is known or changed.
     Named {

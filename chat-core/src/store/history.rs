@@ -54,10 +54,21 @@ pub struct Message {
     pub timestamp_ms: u64,
     /// It was edited.
     pub edited: bool,
-    /// It was deleted.
+    /// It was taken back, hidden, or has expired: nothing is left of what it said.
     pub deleted: bool,
     /// It came over a peer-to-peer link.
     pub direct: bool,
+    /// What people think of it, by name.
+    pub reactions: Vec<Reaction>,
+}
+
+/// What somebody thinks of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reaction {
+    /// Who, from its verified list.
+    pub from: UserName,
+    /// A sign: up to 64 bytes without blanks or controls. Sanitise before showing.
+    pub sign: String,
 }
 
 /// A file as its message shows it. What opens it stays with the engine.
@@ -101,8 +112,15 @@ pub struct Notice {
 pub enum NoticeKind {
     /// A message came.
     Message(Message),
-    /// A message changed.
+    /// A message changed: as the shell tells it, from its history.
     MessageUpdated(Message),
+    /// A message changed: as the engine tells it. The message stands in the history.
+    Changed {
+        /// Where.
+        conversation: Conversation,
+        /// Which.
+        id: MessageId,
+    },
     /// Somebody new wrote.
     Request(Request),
     /// A contact's identity changed.

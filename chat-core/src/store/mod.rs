@@ -7,8 +7,8 @@ mod memory;
 
 pub use batch::{HistoryChange, Write, WriteBatch};
 pub use history::{
-    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
-    RoomEventKind, RoomNotice,
+    Alarm, AlarmKind, Conversation, FileInfo, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Reaction,
+    Request, RoomEventKind, RoomNotice,
 };
 pub use memory::MemoryRecords;
 
@@ -55,6 +55,12 @@ pub enum Table {
     Kept = 18,
     /// What leads to files of the history, by message id.
     Files = 19,
+    /// What became of messages after they were sent.
+    Changes = 30,
+    /// Changes that came before their message.
+    EarlyChanges = 31,
+    /// Messages that expire, by time.
+    Expiries = 32,
     /// What the relay was caught with, by hash of the objects.
     Evidence = 20,
     /// Rooms that this device is in, is about to enter or is invited to, by id.

@@ -31,6 +31,12 @@ impl Backend for Live {
             Call::Status => self.query(Query::Status),
             Call::Contacts => self.logged_in(self.query(Query::Contacts)),
             Call::Requests => self.logged_in(self.query(Query::Requests)),
+            Call::Recover(request) => answered(self.client.recover(request), Body::from),
+            Call::ChangePassword(old, new) => {
+                answered(self.client.change_password(old, new), |recovery_code| Body::PasswordChanged { recovery_code })
+            }
+            Call::DeleteAccount(password) => answered(self.client.delete_account(password), |()| Body::Done {}),
+            Call::Devices => self.logged_in(self.query(Query::Devices)),
             Call::Register(registration) => answered(self.client.register(registration), Body::from),
             Call::Login(credentials) => answered(self.client.login(credentials), Body::from),
             Call::Ack(seq) => answered(self.client.ack(seq), |()| Body::Done {}),
@@ -41,6 +47,7 @@ impl Backend for Live {
             Call::SearchMessages(search) => {
                 self.logged_in(answered(self.client.search_messages(search), Body::messages))
             }
+            Call::Amend(id, change) => answered(self.client.amend(id, change), Body::from),
             Call::Run(command) => answered(self.client.run(command), Body::from),
         }
     }
@@ -60,6 +67,7 @@ impl Live {
                 }
                 Answer::Contacts(contacts) => Ok(contacts.into()),
                 Answer::Requests(requests) => Ok(requests.into()),
+                Answer::Devices(devices) => Ok(devices.into()),
                 _ => Err(RpcError::from(Failure::of(FailureKind::Internal))),
             }
         }

@@ -1,8 +1,11 @@
 //! The table of methods: name and parameters in, a typed call out.
 
+mod account;
+mod room;
+
 use chat_client::{
-    Command, Credentials, Failure, FailureKind, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, MessageId, MessageSearch,
-    Password, PresenceStatus, Registration, UserName,
+    Change, Command, Credentials, Failure, FailureKind, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, MessageId,
+    MessageSearch, Password, PresenceStatus, RecoveryRequest, Registration, UserName,
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -33,6 +36,16 @@ pub(crate) enum Call {
     History(HistoryPage),
     /// A search in the history.
     SearchMessages(MessageSearch),
+    /// A forgotten password is replaced.
+    Recover(RecoveryRequest),
+    /// A known password is replaced: the old one, the new one.
+    ChangePassword(Password, Password),
+    /// The account ends.
+    DeleteAccount(Password),
+    /// The devices of the account.
+    Devices,
+    /// Something becomes of a message.
+    Amend(MessageId, Change),
     /// Whatever the engine does.
     Run(Command),
     /// The end.
@@ -50,12 +63,19 @@ impl Call {
             "contacts" => nothing(raw, Self::Contacts),
             "requests" => nothing(raw, Self::Requests),
             "conversations" => nothing(raw, Self::Conversations),
+            "devices" => nothing(raw, Self::Devices),
             "quit" => nothing(raw, Self::Quit),
             "ack" => params::<Acked>(raw).map(|acked| Self::Ack(acked.seq)),
             "register" => params::<Register>(raw)?.call(password),
             "login" => params::<Login>(raw)?.call(password),
+            "recover" => account::recover(raw),
+            "changePassword" => account::change_password(raw),
+            "deleteAccount" => account::delete_account(raw, password),
             "history" => params::<History>(raw)?.call(),
             "searchMessages" => params::<SearchMessages>(raw)?.call(),
+            "edit" => params::<Edit>(raw)?.call(),
+            "delete" => params::<Delete>(raw)?.call(),
+            "react" => params::<React>(raw)?.call(),
             _ => command(request).map(Self::Run),
         }
     }
@@ -81,7 +101,9 @@ fn command(request: &Request<'_>) -> Result<Command, RpcError> {
             let p = params::<MarkRead>(raw)?;
             Ok(Command::MarkRead { with: conversation(p.with)?, id: message_id(&p.id)? })
         }
-        _ => Err(RpcError::method_not_found()),
+        _ => room::command(request)
+            .or_else(|| account::command(request))
+            .unwrap_or_else(|| Err(RpcError::method_not_found())),
     }
 }
 
@@ -193,7 +215,6 @@ struct Person {
     username: String,
 }
 
-/// No `expiresInMs` yet: who asks for an expiry must not be left with a message that stays.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Send {
@@ -201,6 +222,7 @@ struct Send {
     text: String,
     reply_to: Option<String>,
     idempotency_key: Option<String>,
+    expires_in_ms: Option<u64>,
 }
 
 impl Send {
@@ -210,7 +232,48 @@ impl Send {
             text: self.text,
             reply_to: self.reply_to.as_deref().map(message_id).transpose()?,
             idempotency_key: self.idempotency_key,
+            expires_in_ms: self.expires_in_ms,
         })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    id: String,
+    text: String,
+}
+
+impl Edit {
+    fn call(self) -> Result<Call, RpcError> {
+        Ok(Call::Amend(message_id(&self.id)?, Change::Edit(self.text)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Delete {
+    id: String,
+    for_everyone: bool,
+}
+
+impl Delete {
+    fn call(self) -> Result<Call, RpcError> {
+        let change = if self.for_everyone { Change::Delete } else { Change::Hide };
+        Ok(Call::Amend(message_id(&self.id)?, change))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct React {
+    id: String,
+    emoji: String,
+}
+
+impl React {
+    fn call(self) -> Result<Call, RpcError> {
+        Ok(Call::Amend(message_id(&self.id)?, Change::React(self.emoji)))
     }
 }
 
@@ -298,10 +361,10 @@ fn user_name(text: &str) -> Result<UserName, RpcError> {
     UserName::parse(text).map_err(|why| RpcError::invalid_params(format!("No user name: {why}.")))
 }
 
-/// The name of a conversation: a person's, as rooms are not there yet.
+/// The name of a conversation: a person's, or a room's with its `#`.
 fn conversation(name: String) -> Result<String, RpcError> {
-    if let Some(room) = name.strip_prefix('#') {
-        return Err(user_name(room).map_or_else(|why| why, |_| Failure::of(FailureKind::UnknownRoom).into()));
+    if name.starts_with('#') {
+        return room::room_name(&name).map(|name| name.to_string());
     }
     user_name(&name).map(|name| name.to_string())
 }

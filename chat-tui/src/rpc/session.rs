@@ -176,7 +176,7 @@ impl<'a, B: Backend> Session<'a, B> {
         };
         match Call::parse(&request, self.password) {
             Ok(Call::Quit) => self.quit = Some(request.id),
-            Ok(call @ Call::Run(_)) if !self.settled => self.waiting.push((request.id, call)),
+            Ok(call @ (Call::Run(_) | Call::Amend(..))) if !self.settled => self.waiting.push((request.id, call)),
             Ok(call) => self.carry_out(request.id, call),
             Err(error) => self.start(request.id, refuse(error)),
         }

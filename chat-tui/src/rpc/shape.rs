@@ -1,14 +1,19 @@
 //! Shapes of the contract: what results and notifications look like as JSON.
 
+mod account;
+mod room;
+
 use chat_client::{
-    ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, DeviceId, Event, FoundPerson,
-    IdentityChange, LoggedIn, Message, MessageId, MessageStatus, NoticeKind, PresenceStatus, Registered, Reply,
-    Request, Status,
+    ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, Device, DeviceId, Event, FoundPerson,
+    IdentityChange, LoggedIn, Message, MessageId, MessageStatus, NoticeKind, PresenceStatus, Reaction, Recovered,
+    Registered, Reply, Request, RoomReply, Status,
 };
 use serde::Serialize;
 
 use super::error::RpcError;
 use super::request::Id;
+use account::{AlarmShape, DeviceShape, SafetyShape};
+use room::{RoomEventShape, RoomInfoShape, RoomShape};
 
 /// A line in answer to a request.
 #[derive(Debug, Serialize)]
@@ -49,6 +54,14 @@ pub(crate) enum Body {
     Conversations { conversations: Vec<ConversationShape> },
     Sent { id: String, timestamp: u64 },
     Messages { messages: Vec<MessageShape> },
+    Recovered { username: String, device: String, new_device: bool, recovery_code: String },
+    PasswordChanged { recovery_code: String },
+    Safety(SafetyShape),
+    Verified { verified: bool },
+    Devices { devices: Vec<DeviceShape> },
+    Room { name: String },
+    Rooms { rooms: Vec<RoomShape> },
+    RoomInfo(RoomInfoShape),
 }
 
 impl Body {
@@ -75,8 +88,28 @@ impl From<Reply> for Body {
             Reply::LoggedIn { username, device, new_device } => Self::from(LoggedIn { username, device, new_device }),
             Reply::Found(people) => Self::Users { users: people.into_iter().map(UserShape::from).collect() },
             Reply::Queued { id, timestamp_ms } => Self::Sent { id: message(&id), timestamp: timestamp_ms },
+            Reply::Safety(number) => Self::Safety(number.into()),
+            Reply::Verified => Self::Verified { verified: true },
+            Reply::Room(reply) => reply.into(),
             _ => Self::Done {},
         }
+    }
+}
+
+impl From<RoomReply> for Body {
+    fn from(reply: RoomReply) -> Self {
+        match reply {
+            RoomReply::Created(name) => Self::Room { name: name.to_string() },
+            RoomReply::Rooms(rooms) => Self::Rooms { rooms: rooms.into_iter().map(RoomShape::from).collect() },
+            RoomReply::Info(info) => Self::RoomInfo(info.into()),
+            _ => Self::Done {},
+        }
+    }
+}
+
+impl From<Vec<Device>> for Body {
+    fn from(devices: Vec<Device>) -> Self {
+        Self::Devices { devices: devices.into_iter().map(DeviceShape::from).collect() }
     }
 }
 
@@ -84,6 +117,13 @@ impl From<Registered> for Body {
     fn from(done: Registered) -> Self {
         let Registered { username, device: id, recovery_code } = done;
         Self::Registered { username: username.to_string(), device: device(id), recovery_code }
+    }
+}
+
+impl From<Recovered> for Body {
+    fn from(done: Recovered) -> Self {
+        let Recovered { username, device: id, new_device, recovery_code } = done;
+        Self::Recovered { username: username.to_string(), device: device(id), new_device, recovery_code }
     }
 }
 
@@ -221,6 +261,21 @@ pub(crate) struct MessageShape {
     status: &'static str,
     timestamp: u64,
     direct: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reactions: Vec<ReactionShape>,
+}
+
+/// What somebody thinks of a message.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct ReactionShape {
+    from: String,
+    emoji: String,
+}
+
+impl From<Reaction> for ReactionShape {
+    fn from(of: Reaction) -> Self {
+        Self { from: of.from.to_string(), emoji: of.sign }
+    }
 }
 
 impl From<Message> for MessageShape {
@@ -238,6 +293,7 @@ impl From<Message> for MessageShape {
             status: status_word(of.status),
             timestamp: of.timestamp_ms,
             direct: of.direct,
+            reactions: of.reactions.into_iter().map(ReactionShape::from).collect(),
         }
     }
 }
@@ -311,6 +367,8 @@ enum News {
     Request(RequestShape),
     IdentityChanged { username: String, reason: &'static str },
     LoggedOut { reason: String },
+    RoomEvent(RoomEventShape),
+    TrustAlarm(AlarmShape),
 }
 
 fn news(kind: NoticeKind) -> Option<(&'static str, News)> {
@@ -318,6 +376,8 @@ fn news(kind: NoticeKind) -> Option<(&'static str, News)> {
         NoticeKind::Message(message) => ("message", News::Message(message.into())),
         NoticeKind::MessageUpdated(message) => ("messageUpdated", News::Message(message.into())),
         NoticeKind::Request(request) => ("request", News::Request(request.into())),
+        NoticeKind::Room(notice) => ("roomEvent", News::RoomEvent(notice.into())),
+        NoticeKind::TrustAlarm(alarm) => ("trustAlarm", News::TrustAlarm(alarm.into())),
         NoticeKind::IdentityChanged { username, reason } => {
             let reason = match reason {
                 IdentityChange::Device => "device",

@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+mod amend;
 mod bad_input;
 mod conversation;
 mod driver;

@@ -86,7 +86,13 @@ impl World {
     }
 
     pub fn says(&self, person: &Person, to: &str, text: &str) {
-        let send = Command::Send { to: to.into(), text: text.into(), reply_to: None, idempotency_key: None };
+        let send = Command::Send {
+            to: to.into(),
+            text: text.into(),
+            reply_to: None,
+            idempotency_key: None,
+            expires_in_ms: None,
+        };
         self.runtime.block_on(person.client.run(send)).unwrap();
     }
 

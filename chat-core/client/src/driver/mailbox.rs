@@ -3,7 +3,8 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use chat_core::engine::{Command, Failure, FailureKind, Query, Reply};
+use chat_core::engine::{Change, Command, Failure, FailureKind, Query, Reply};
+use chat_wire::ids::MessageId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Pin as RelayPin, RelayAddress};
@@ -23,6 +24,8 @@ pub(crate) type StoreWork = Box<dyn FnOnce(&Store) -> Held + Send>;
 pub(crate) enum Task {
     /// For the engine.
     Command(Command, Answer<Reply>),
+    /// For the engine, about a message wherever it lies.
+    Amend(MessageId, Change, Answer<Reply>),
     /// For the engine's records.
     Query(Query, Answer<chat_core::engine::Answer>),
     /// For the store.

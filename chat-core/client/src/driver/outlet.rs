@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use chat_core::engine::Notice;
+use chat_core::engine::{Notice, NoticeKind};
 use tokio::sync::oneshot;
 
 use crate::event::ClientEvent;
@@ -59,7 +59,9 @@ impl Outlet {
 
     /// A notice that is stored.
     pub(super) fn push_notice(&mut self, notice: Notice) {
-        self.behind |= self.notices >= NOTICES_MAX;
+        // The history knows what a changed message looks like now.
+        let untold = matches!(notice.kind, NoticeKind::Changed { .. });
+        self.behind |= untold || self.notices >= NOTICES_MAX;
         if !self.behind {
             self.enqueue(notice);
         }
@@ -112,7 +114,7 @@ impl Outlet {
 
 #[cfg(test)]
 mod tests {
-    use chat_core::engine::{Event, NoticeKind};
+    use chat_core::engine::Event;
     use chat_core::store::WriteBatch;
     use tempfile::TempDir;
 

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chat_core::engine::{
-    Command, CommandId, Event, Failure, FailureKind, Input, NoticeKind, Output, Reply, Route, Trouble,
+    Amendment, Change, Command, CommandId, Event, Failure, FailureKind, Input, NoticeKind, Output, Reply, Route,
+    Trouble,
 };
 use chat_core::time::Timestamp;
 use chat_wire::frame::ClientFrame;
+use chat_wire::ids::MessageId;
 use chat_wire::message::ClientMessage;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -159,6 +161,7 @@ impl Driver {
     fn task(&mut self, task: Task, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         match task {
             Task::Command(command, answer) => return self.command(command, answer, effects),
+            Task::Amend(id, change, answer) => return self.amend((id, change), answer, effects),
             Task::Query(query, answer) => {
                 let result = self.core.query(query).map_err(|fault| Failure::of(self.kind(fault)));
                 effects.push(held(answer, result));
@@ -186,6 +189,26 @@ impl Driver {
         let number = CommandId(self.commands);
         self.pending.insert(number, answer);
         self.handle(Input::Command(number, command), effects)
+    }
+
+    /// The history knows where a message lies, the engine what may become of it.
+    fn amend(
+        &mut self,
+        (id, change): (MessageId, Change),
+        answer: Answer<Reply>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Fault> {
+        if !self.core.status().logged_in {
+            effects.push(held(answer, Err(Failure::of(FailureKind::NotLoggedIn))));
+            return Ok(());
+        }
+        match self.core.store.conversation_of(&id) {
+            Ok(conversation) => self.command(Command::Amend(Amendment { conversation, id, change }), answer, effects),
+            Err(error) => {
+                effects.push(held(answer, Err(Failure::of(error.kind()))));
+                Ok(())
+            }
+        }
     }
 
     fn trust(&mut self, pin: Pin) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Conversations and their messages, in the order of arrival. Unread counts and the `read` of incoming
 //! messages are derived from one mark a conversation, so that they can't drift apart.
 
-use chat_core::engine::{Conversation, Message, MessageStatus};
+use chat_core::engine::{Conversation, Message, MessageStatus, Reaction};
 use chat_core::store::HistoryChange;
 use chat_wire::ids::{AccountId, MessageId, RoomId, UserName};
 use rusqlite::types::Type;
@@ -177,8 +177,8 @@ pub(super) fn matching(db: &Db, words: &str, with: Option<&str>, limit: u32) -> 
 pub(super) fn conversations(db: &Db) -> Result<Vec<ConversationSummary>, StoreError> {
     let mut found = db.rows(
         "SELECT number, name, kind, peer,
-             (SELECT count(*) FROM messages WHERE conversation = number AND outgoing = 0 AND place > read_to),
-             (SELECT id FROM messages WHERE conversation = number AND outgoing = 0 AND place > read_to
+             (SELECT count(*) FROM messages WHERE conversation = number AND outgoing = 0 AND deleted = 0 AND place > read_to),
+             (SELECT id FROM messages WHERE conversation = number AND outgoing = 0 AND deleted = 0 AND place > read_to
               ORDER BY place LIMIT 1),
              (SELECT max(place) FROM messages WHERE conversation = number) AS newest
          FROM conversations WHERE newest IS NOT NULL ORDER BY newest DESC",
@@ -242,7 +242,9 @@ fn messages(db: &Db, condition: &'static str, params: impl Params) -> Result<Vec
 fn select(db: &Db, from: &str, params: impl Params) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT id, kind, peer, sender, recipient, text, unknown, reply_to, outgoing, status, time_ms, edited, deleted,
-             direct, place <= read_to, file
+             direct, place <= read_to, file,
+             (SELECT group_concat(line, char(10)) FROM
+                 (SELECT reactor || ' ' || sign AS line FROM reactions WHERE message = place ORDER BY reactor))
          FROM {from}"
     );
     db.rows(&sql, params, read_message)
@@ -272,7 +274,18 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
             .get::<_, Option<Vec<u8>>>(15)?
             .map(|stored| file::decode(&stored).ok_or_else(|| misfit(15)))
             .transpose()?,
+        reactions: reactions(row.get::<_, Option<String>>(16)?.as_deref().unwrap_or_default())
+            .ok_or_else(|| misfit(16))?,
     })
+}
+
+/// Lines of a name and a sign; neither holds a blank.
+fn reactions(lines: &str) -> Option<Vec<Reaction>> {
+    let reaction = |line: &str| {
+        let (from, sign) = line.split_once(' ')?;
+        Some(Reaction { from: UserName::parse(from).ok()?, sign: sign.to_owned() })
+    };
+    lines.lines().map(reaction).collect()
 }
 
 const DIRECT: u8 = 1;
@@ -288,7 +301,7 @@ fn key(conversation: &Conversation) -> Result<(u8, &[u8]), StoreError> {
 }
 
 /// The conversation stored in the columns from `column` on.
-fn conversation(row: &Row<'_>, column: usize) -> rusqlite::Result<Conversation> {
+pub(super) fn conversation(row: &Row<'_>, column: usize) -> rusqlite::Result<Conversation> {
     match row.get(column)? {
         DIRECT => Ok(Conversation::Direct(AccountId(row.get(column.saturating_add(1))?))),
         ROOM => Ok(Conversation::Room(RoomId(row.get(column.saturating_add(1))?))),

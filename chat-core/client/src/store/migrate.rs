@@ -8,7 +8,7 @@ use super::sqlite::Db;
 use crate::error::OpenError;
 
 /// From version N (the position in the list) to version N + 1.
-const STEPS: &[&str] = &[VERSION_1, VERSION_2];
+const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
     CREATE TABLE records (
@@ -92,6 +92,17 @@ const VERSION_2: &str = "
         hashes BLOB NOT NULL,
         PRIMARY KEY (transfer, first)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// What people think of messages, and messages by their id alone.
+const VERSION_3: &str = "
+    CREATE TABLE reactions (
+        message INTEGER NOT NULL REFERENCES messages (place),
+        reactor TEXT NOT NULL,
+        sign TEXT NOT NULL,
+        PRIMARY KEY (message, reactor)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX messages_by_id_alone ON messages (id);
 ";
 
 /// The newest version.

@@ -10,6 +10,7 @@
 //!
 //! The parts beside this file don't know each other; they share [`sqlite::Db`] only.
 
+mod amend;
 mod drafts;
 mod file;
 mod history;
@@ -28,8 +29,8 @@ mod transfers;
 
 use std::path::Path;
 
-use chat_core::engine::{FailureKind, Message, Notice};
-use chat_core::store::{Records, Table, WriteBatch};
+use chat_core::engine::{Conversation, FailureKind, Message, Notice};
+use chat_core::store::{HistoryChange, Records, Table, WriteBatch};
 use chat_wire::ids::MessageId;
 
 use crate::config::{Kept, Passphrase, StoreKey};
@@ -169,19 +170,34 @@ impl Store {
         }
         records::write(&self.db, &batch.writes)?;
         for change in &batch.history {
-            if let Some(row) = history::change(&self.db, change)? {
-                search::index(&self.db, &row)?;
-            }
+            self.change(change)?;
         }
         for notice in &batch.notices {
             if let Some(message) = notices::message(notice)
                 && let Some(row) = history::insert(&self.db, message)?
             {
-                search::index(&self.db, &row)?;
+                search::index(&self.db, row.place, &row.text)?;
             }
             notices::write(&self.db, notice)?;
         }
         Ok(())
+    }
+
+    fn change(&self, change: &HistoryChange) -> Result<(), StoreError> {
+        let replaced = match change {
+            HistoryChange::Edit { conversation, id, text } => amend::edit(&self.db, (conversation, id), text)?,
+            HistoryChange::Delete { conversation, id } => amend::delete(&self.db, (conversation, id))?,
+            HistoryChange::React { conversation, id, from, sign } => {
+                return amend::react(&self.db, (conversation, id), (from, sign));
+            }
+            change => {
+                let learned = history::change(&self.db, change)?;
+                return learned.map_or(Ok(()), |row| search::index(&self.db, row.place, &row.text));
+            }
+        };
+        let Some(amend::Replaced { place, old, new }) = replaced else { return Ok(()) };
+        old.map_or(Ok(()), |old| search::unlearn(&self.db, place, &old))?;
+        new.map_or(Ok(()), |new| search::index(&self.db, place, &new))
     }
 
     /// Settings outlive a logout: what a relay once showed of itself is no secret of the account.
@@ -191,6 +207,7 @@ impl Store {
         drafts::erase(&self.db)?;
         transfers::erase(&self.db)?;
         search::erase(&self.db)?;
+        amend::erase(&self.db)?;
         history::erase(&self.db)
     }
 
@@ -202,6 +219,11 @@ impl Store {
     /// A page of the conversation of that name.
     pub(crate) fn history(&self, with: &str, part: HistoryPart, limit: u32) -> Result<MessagePage, StoreError> {
         history::page(&self.db, with, part, limit)
+    }
+
+    /// Where a message lies.
+    pub(crate) fn conversation_of(&self, id: &MessageId) -> Result<Conversation, StoreError> {
+        amend::conversation_of(&self.db, id)?.ok_or(StoreError::UnknownMessage)
     }
 
     /// Messages with all words of `query`, newest first.

@@ -66,6 +66,12 @@ fn pack(db: &Db, kind: &NoticeKind) -> Result<Stored, StoreError> {
     match kind {
         NoticeKind::Message(message) => pointer(MESSAGE, message),
         NoticeKind::MessageUpdated(message) => pointer(MESSAGE_UPDATED, message),
+        NoticeKind::Changed { conversation, id } => Ok(Stored {
+            kind: MESSAGE_UPDATED,
+            conversation: history::number(db, conversation)?,
+            id: Some(id.0.to_vec()),
+            ..Stored::default()
+        }),
         NoticeKind::Request(request) => Ok(Stored {
             kind: REQUEST,
             username: Some(request.username.to_string()),

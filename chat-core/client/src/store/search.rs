@@ -3,7 +3,6 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::history::NewText;
 use super::sqlite::Db;
 
 /// Words of a query that count: more than anybody types, and a bound on the index's work.
@@ -44,8 +43,14 @@ impl Words {
 }
 
 /// Learns the words of a text.
-pub(super) fn index(db: &Db, new: &NewText) -> Result<(), StoreError> {
-    db.change("INSERT INTO words (rowid, body) VALUES (?1, ?2)", params![new.place, spaced(&new.text)])?;
+pub(super) fn index(db: &Db, place: i64, text: &str) -> Result<(), StoreError> {
+    db.change("INSERT INTO words (rowid, body) VALUES (?1, ?2)", params![place, spaced(text)])?;
+    Ok(())
+}
+
+/// Forgets the words of a text that it learned before.
+pub(super) fn unlearn(db: &Db, place: i64, text: &str) -> Result<(), StoreError> {
+    db.change("INSERT INTO words (words, rowid, body) VALUES ('delete', ?1, ?2)", params![place, spaced(text)])?;
     Ok(())
 }
 

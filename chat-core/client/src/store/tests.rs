@@ -44,6 +44,7 @@ fn incoming(number: u8, text: &str) -> Message {
         deleted: false,
         direct: false,
         file: None,
+        reactions: Vec::new(),
     }
 }
 
@@ -151,7 +152,7 @@ fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     store.db.execute("PRAGMA user_version = 99").unwrap();
     drop(store);
     let before = fs::read(dir.path().join("store.db")).unwrap();
-    assert!(matches!(Store::bare(dir.path()), Err(OpenError::TooNew { found: 99, known: 1 })));
+    assert!(matches!(Store::bare(dir.path()), Err(OpenError::TooNew { found: 99, .. })));
     assert_eq!(fs::read(dir.path().join("store.db")).unwrap(), before);
     assert_eq!(fs::metadata(dir.path().join("store.db-wal")).map_or(0, |log| log.len()), 0);
 }
@@ -259,7 +260,7 @@ fn the_history_keeps_the_order_of_arrival_and_holds_a_message_once() {
     let late = Message { timestamp_ms: 1, ..outgoing(9, "second") };
     apply(&store, &inserted([incoming(5, "first"), late.clone(), incoming(5, "forged"), incoming(3, "third")]));
     assert_eq!(newest(&store), [incoming(5, "first"), late, incoming(3, "third")]);
-    assert_eq!(found(&store, "forged"), []);
+    assert!(found(&store, "forged").is_empty());
 }
 
 #[test]
@@ -361,11 +362,11 @@ fn a_search_finds_words_and_beginnings_newest_first_and_only_in_the_conversation
     );
     assert_eq!(found(&store, "quick"), [4, 2, 1]);
     assert_eq!(found(&store, "QUICK fo"), [1]);
-    assert_eq!(found(&store, "quic slow"), []);
+    assert!(found(&store, "quic slow").is_empty());
     assert_eq!(found(&store, "fruh"), [2]);
     assert_eq!(found(&store, "本語"), [4]);
-    assert_eq!(found(&store, "語本"), []);
-    assert_eq!(found(&store, "\" OR quick NOT *"), []);
+    assert!(found(&store, "語本").is_empty());
+    assert!(found(&store, "\" OR quick NOT *").is_empty());
     assert_eq!(ids(&store.search("quick", None, 2).unwrap()), [4, 2]);
     assert_eq!(ids(&store.search("quick", Some("bob"), 9).unwrap()), [4]);
     assert_eq!(store.search("quick", Some("nobody"), 9), Ok(vec![]));
@@ -413,7 +414,7 @@ fn erasing_leaves_settings_and_what_the_same_batch_brings() {
     store.compact().unwrap();
     assert_eq!(store.get(Table::Meta, &[1]), None);
     assert_eq!(store.conversations(), Ok(vec![]));
-    assert_eq!(found(&store, "secret"), []);
+    assert!(found(&store, "secret").is_empty());
     assert_eq!(store.draft("bob"), Ok(None));
     assert_eq!(store.notices(0, 9), Ok(vec![logged_out]));
     assert_eq!(store.settings(), Ok(settings));

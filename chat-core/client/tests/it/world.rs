@@ -93,7 +93,13 @@ impl Person {
     }
 
     pub(crate) async fn send(&self, to: &str, text: &str) -> MessageId {
-        let send = Command::Send { to: to.to_owned(), text: text.to_owned(), reply_to: None, idempotency_key: None };
+        let send = Command::Send {
+            to: to.to_owned(),
+            text: text.to_owned(),
+            reply_to: None,
+            idempotency_key: None,
+            expires_in_ms: None,
+        };
         match self.client.run(send).await.unwrap() {
             Reply::Queued { id, .. } => id,
             other => panic!("{other:?}"),

@@ -6,10 +6,9 @@ use chat_wire::ids::AccountId;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::limits::{CLEANUP_ENTRIES, MEMORY_MS_MAX};
-use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{Seen, unread_key};
-use crate::engine::memory::kept;
 use crate::engine::memory::results::Queued;
+use crate::engine::memory::{State, changes, kept};
 use crate::store::Table;
 use crate::time::Timestamp;
 
@@ -21,6 +20,7 @@ pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Res
         let seen: Seen = decode(Table::Seen, &value)?;
         if is_old(work, seen.at_ms) && !is_needed(state, work, &key, &seen) {
             work.delete(Table::Seen, &key);
+            changes::forget(work, &key);
         }
     }
     state.chores.seen_to = cursor;
@@ -38,6 +38,13 @@ pub(in crate::engine) fn clean_up(state: &mut State, work: &mut Work<'_>) -> Res
         }
     }
     state.chores.kept_to = cursor;
+    let mut cursor = state.chores.early_to.take();
+    for (key, value) in next_entries(work, Table::EarlyChanges, &mut cursor) {
+        if is_old(work, changes::latest_ms(&value)?) {
+            work.delete(Table::EarlyChanges, &key);
+        }
+    }
+    state.chores.early_to = cursor;
     state.bundles.expire(work.now);
     state.sessions.expire(work, &mut state.chores.sessions_to)?;
     Ok(())

@@ -33,6 +33,6 @@ pub(in crate::engine) fn draft(offer: FileOffer) -> Option<(String, Draft)> {
     let idempotency_key = Some(format!("\0file {:?}", offer.nonce.0));
     let file = File::offered(offer.nonce, offer.pointer, offer.caption);
     let text = file.caption.clone().unwrap_or_default();
-    let draft = Draft { text, reply_to: None, idempotency_key, file: Some(Box::new(file)) };
+    let draft = Draft { text, reply_to: None, idempotency_key, expires_in_ms: None, file: Some(Box::new(file)) };
     draft.file.as_ref().is_some_and(|file| file.is_sound()).then_some((offer.to, draft))
 }

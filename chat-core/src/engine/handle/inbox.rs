@@ -15,9 +15,10 @@ use crate::engine::content::{Body, Content, Envelope, Identified, ListGossip, Sy
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::Trouble;
-use crate::engine::limits::{CLOCK_SKEW_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, EXPIRY_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
 use crate::engine::memory::arrivals::{Arrival, seen_key};
 use crate::engine::memory::asks::ListsAfter;
+use crate::engine::memory::changes::Doer;
 use crate::engine::memory::people::Standing;
 use crate::engine::memory::rooms::WELCOME_PACKET;
 use crate::engine::memory::sessions::{Sessions, Trial, Unsealed, Via};
@@ -253,34 +254,48 @@ pub(in crate::engine) fn message(
     }
 }
 
-/// What an own other device sent somewhere.
+/// What an own other device did with a message: who, in the conversation with whom, and what.
+pub(in crate::engine) struct Elsewhere {
+    pub(in crate::engine) doer: Doer,
+    pub(in crate::engine) with: AccountId,
+    pub(in crate::engine) content: Content,
+}
+
+/// What an own other device sent somewhere; what it did with a message is for others to see to.
 pub(in crate::engine) fn synced(
     state: &mut State,
     work: &mut Work<'_>,
     received: &Received,
     sync: Sync,
-) -> Result<(), EngineError> {
+) -> Result<Option<Elsewhere>, EngineError> {
     let own = state.own_address()?.account;
-    let Some(body) = sync.message.verified_body(&received.author) else { return Ok(()) };
+    let Some(body) = sync.message.verified_body(&received.author) else { return Ok(None) };
     let known = sync.with == own || state.people.get(&sync.with).is_some();
     let seen = seen_key(&sync.with, &own, &sync.message.id);
     if !known || work.get(Table::Seen, &seen).is_some() {
-        return Ok(());
+        return Ok(None);
     }
+    let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
     let content = body.content();
     if !matches!(content, Content::Text(_) | Content::File(_)) {
-        return Ok(());
+        let doer = Doer { device: received.author, time_ms: said.time_ms() };
+        return Ok(Some(Elsewhere { doer, with: sync.with, content }));
     }
     // Writing to somebody accepts, from whichever device.
     state.accept(work, sync.with)?;
     // Receipts for it reach this device too.
     state.sent_elsewhere(work, (&sync.with, &received.author), (body.counter, &sync.message.id))?;
-    let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
     let arrival = arrival(&said, sync.with, received.author, content);
-    state.show(work, arrival)
+    state.show(work, arrival)?;
+    Ok(None)
 }
 
 impl Received {
+    /// Who did something with a message, and when.
+    pub(in crate::engine) fn doer(&self) -> Doer {
+        Doer { device: self.author, time_ms: self.said().time_ms() }
+    }
+
     fn said(&self) -> Said<'_> {
         Said { message: &self.message, body: &self.body, sent_ms: self.sent_ms }
     }
@@ -293,11 +308,22 @@ struct Said<'a> {
     sent_ms: u64,
 }
 
+impl Said<'_> {
+    /// The sender's time, as far as the relay's bears it out.
+    fn time_ms(&self) -> u64 {
+        let earliest = self.sent_ms.saturating_sub(CLOCK_SKEW_MS_MAX);
+        self.body.time_ms.clamp(earliest, self.sent_ms.saturating_add(CLOCK_SKEW_MS_MAX))
+    }
+}
+
 fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, content: Content) -> Arrival {
-    let earliest = said.sent_ms.saturating_sub(CLOCK_SKEW_MS_MAX);
-    let latest = said.sent_ms.saturating_add(CLOCK_SKEW_MS_MAX);
+    let mut expires_in_ms = None;
     let (text, reply_to, file, unknown) = match content {
-        Content::Text(text) => (Some(text.text), text.reply_to, None, None),
+        Content::Text(text) => {
+            // What is longer than a message may live counts as staying.
+            expires_in_ms = text.expires_in_ms.filter(|ms| *ms <= EXPIRY_MS_MAX);
+            (Some(text.text), text.reply_to, None, None)
+        }
         Content::File(file) => (file.caption.clone(), file.reply_to, Some(file), None),
         _ => (None, None, None, Some(said.body.data.clone())),
     };
@@ -306,11 +332,12 @@ fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, cont
         author,
         id: said.message.id,
         counter: said.body.counter,
-        time_ms: said.body.time_ms.clamp(earliest, latest),
+        time_ms: said.time_ms(),
         text,
         unknown,
         reply_to,
         file,
+        expires_in_ms,
     }
 }
 

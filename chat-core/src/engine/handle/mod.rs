@@ -1,6 +1,7 @@
 //! Handlers: each decides what one kind of input means. None calls another; `engine/mod.rs` routes.
 
 pub(super) mod account;
+pub(super) mod amend;
 pub(super) mod chores;
 pub(super) mod connect;
 pub(super) mod enroll;

@@ -10,10 +10,11 @@ use crate::engine::content::{Content, Identified};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Conversation, FailureKind, Message, MessageStatus, Reply, Trouble};
-use crate::engine::limits::{PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, TEXT_BYTES_MAX, UNPUBLISHED_MS_MAX};
+use crate::engine::limits::{EXPIRY_MS_MAX, PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, TEXT_BYTES_MAX, UNPUBLISHED_MS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::arrivals::{remember, seen_key};
 use crate::engine::memory::asks::Ask;
+use crate::engine::memory::changes::Target;
 use crate::engine::memory::fanout::{Audience, Cargo};
 use crate::engine::memory::files::KeptFile;
 use crate::engine::memory::kept;
@@ -34,6 +35,10 @@ pub(in crate::engine) fn send(
 ) -> Result<(), EngineError> {
     if draft.text.len() > TEXT_BYTES_MAX {
         work.fail(command, FailureKind::TooLarge);
+        return Ok(());
+    }
+    if draft.expires_in_ms.is_some_and(|ms| !(1..=EXPIRY_MS_MAX).contains(&ms)) {
+        work.fail(command, FailureKind::InvalidParams);
         return Ok(());
     }
     match addressee(state, work, to, Want::Send(command, draft)) {
@@ -122,7 +127,7 @@ fn note_to_self(
     account: AccountId,
     draft: Draft,
 ) -> Result<MessageId, EngineError> {
-    let alone = state.list_of(work, &account)?.is_none_or(|known| known.list.body().live_devices().count() <= 1);
+    let alone = state.is_only_device(work)?;
     let content = draft.into_content();
     state.announce_conversation(work, account);
     if !alone {
@@ -138,15 +143,19 @@ fn note_to_self(
 
 /// Puts an own message into the history.
 fn record(
-    state: &State,
+    state: &mut State,
     work: &mut Work<'_>,
     account: AccountId,
     (id, content): (MessageId, Content),
     status: MessageStatus,
 ) -> Result<(), EngineError> {
     let (Some(me), Some(name)) = (&state.me, state.name_of(&account)) else { return Ok(()) };
+    let mut expires_in_ms = None;
     let (text, reply_to, file) = match content {
-        Content::Text(text) => (Some(text.text), text.reply_to, None),
+        Content::Text(text) => {
+            expires_in_ms = text.expires_in_ms;
+            (Some(text.text), text.reply_to, None)
+        }
         Content::File(file) => (file.caption.clone(), file.reply_to, Some(file)),
         _ => return Ok(()),
     };
@@ -165,12 +174,15 @@ fn record(
         edited: false,
         deleted: false,
         direct: false,
+        reactions: Vec::new(),
     }));
+    let target = Target { conversation: account, author: me.account(), id };
     if let Some(file) = file {
         state.keep_file(work, &id, &KeptFile { conversation: account, outgoing: true, file: *file })?;
     }
     let order = work.next_order()?;
-    remember(work, &seen_key(&account, &me.account(), &id), order)
+    remember(work, &seen_key(&account, &target.author, &id), order)?;
+    state.arrived(work, &target, expires_in_ms)
 }
 
 /// Seals and sends whatever can be sent now.

@@ -97,8 +97,13 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
         .chain(state.rooms.next_due())
         .filter(|_| online)
         .min();
-    let Some(next) =
-        heartbeat.into_iter().chain(state.asks.next_deadline()).chain(due).chain(state.parcels.retry_at).min()
+    let Some(next) = heartbeat
+        .into_iter()
+        .chain(state.asks.next_deadline())
+        .chain(due)
+        .chain(state.parcels.retry_at)
+        .chain(state.next_expiry)
+        .min()
     else {
         return;
     };

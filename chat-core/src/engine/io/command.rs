@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chat_wire::ids::{AccountId, MessageId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{AccountCommand, FileCommand, RoomCommand, Route};
+use super::{AccountCommand, Amendment, FileCommand, RoomCommand, Route};
 
 /// What a person or program wants.
 #[derive(Debug)]
@@ -56,9 +56,13 @@ pub enum Command {
         reply_to: Option<MessageId>,
         /// A repeat with the same key returns the first result.
         idempotency_key: Option<String>,
+        /// Milliseconds after which each device that shows it shows it no longer.
+        expires_in_ms: Option<u64>,
     },
     /// Something about files.
     File(FileCommand),
+    /// Changes a message that was sent already.
+    Amend(Amendment),
     /// Says that one types, or no longer does.
     Typing {
         /// Conversation.

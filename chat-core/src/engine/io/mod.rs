@@ -2,6 +2,7 @@
 //! and meanings follow the JSON-RPC contract, so that every shell is thin.
 
 mod account;
+mod amend;
 mod command;
 mod diagnostics;
 mod event;
@@ -17,11 +18,12 @@ use chat_wire::ids::BootId;
 use crate::time::Timestamp;
 
 pub use crate::store::{
-    Alarm, AlarmKind, Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Request,
+    Alarm, AlarmKind, Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Reaction, Request,
 };
 pub use account::{
     AccountCommand, Deletion, Device, NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof,
 };
+pub use amend::{Amendment, Change};
 pub use command::{Command, Enrollment, ExportKey, Resumption};
 pub use diagnostics::Diagnostics;
 pub use event::{Event, Trouble};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::State;
+use super::changes::Target;
 use super::files::KeptFile;
 use super::people::{Person, RequestCard, Standing};
 use crate::engine::content::{Content, File};
@@ -36,6 +37,8 @@ pub(in crate::engine) struct Arrival {
     pub(in crate::engine) reply_to: Option<MessageId>,
     #[serde(rename = "f", default)]
     pub(in crate::engine) file: Option<Box<File>>,
+    #[serde(rename = "e", default)]
+    pub(in crate::engine) expires_in_ms: Option<u64>,
 }
 
 /// What is kept of a message that was seen: its place among all of this device.
@@ -80,7 +83,8 @@ impl State {
         let outgoing = arrival.author.account == own_account;
         let status = if outgoing { MessageStatus::Sent } else { MessageStatus::Delivered };
         let (from, to) = if outgoing { (own_name, peer.to_string()) } else { (peer, own_name.to_string()) };
-        let Arrival { conversation, author, id, counter, time_ms, text, unknown, reply_to, file } = arrival;
+        let Arrival { conversation, author, id, counter, time_ms, text, unknown, reply_to, file, expires_in_ms } =
+            arrival;
         let message = Message {
             id,
             conversation: Conversation::Direct(conversation),
@@ -96,6 +100,7 @@ impl State {
             edited: false,
             deleted: false,
             direct: false,
+            reactions: Vec::new(),
         };
         work.history(HistoryChange::Insert(message.clone()));
         if let Some(file) = file {
@@ -107,7 +112,7 @@ impl State {
             let unread = Unread { device: author.device, counter };
             work.save(Table::Received, &unread_key(&conversation, order), &unread)?;
         }
-        Ok(())
+        self.arrived(work, &Target { conversation, author: author.account, id }, expires_in_ms)
     }
 
     /// Holds a stranger's message back; the first one is announced as a request.

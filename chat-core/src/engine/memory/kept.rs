@@ -3,7 +3,7 @@
 //!
 //! Under `conversation 32 ‖ counter u64` of this device's stream.
 
-use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, MessageId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -70,6 +70,21 @@ pub(in crate::engine) fn drop_delivered(work: &mut Work<'_>, conversation: &Acco
             work.delete(Table::Kept, &key);
         }
     }
+}
+
+/// Forgets a message that was taken back or has expired.
+pub(in crate::engine) fn forget(
+    work: &mut Work<'_>,
+    conversation: &AccountId,
+    id: &MessageId,
+) -> Result<(), EngineError> {
+    for (key, value) in work.scan(Table::Kept, &conversation.0, None, usize::MAX) {
+        let kept: Kept = decode(Table::Kept, &value)?;
+        if kept.message.id == *id {
+            work.delete(Table::Kept, &key);
+        }
+    }
+    Ok(())
 }
 
 /// Whether nobody may have it again: its time is over.

@@ -13,13 +13,14 @@ use super::context::Work;
 use super::error::EngineError;
 use super::io::{CommandId, Output, Reply, Route};
 use super::limits::REQUEST_MS_MAX;
-use crate::store::Records;
+use crate::store::{Records, Table};
 use crate::time::Timestamp;
 
 pub(super) mod alarms;
 pub(super) mod arrivals;
 pub(super) mod asks;
 pub(super) mod bundles;
+pub(super) mod changes;
 pub(super) mod compose;
 pub(super) mod errands;
 pub(super) mod fanout;
@@ -88,6 +89,8 @@ pub(super) struct State {
     pub(super) errands: errands::Errands,
     /// The store is an old copy, and the device is not yet its next incarnation.
     pub(super) renewal: Option<renewal::Renewal>,
+    /// When the first message expires.
+    pub(super) next_expiry: Option<Timestamp>,
 }
 
 /// The connection to the relay.
@@ -143,6 +146,7 @@ pub(super) struct Chores {
     pub(super) results_to: Option<Vec<u8>>,
     pub(super) sessions_to: Option<Vec<u8>>,
     pub(super) kept_to: Option<Vec<u8>>,
+    pub(super) early_to: Option<Vec<u8>>,
 }
 
 /// Packets of the mailbox, in order. The first may wait for lists; nothing overtakes it.
@@ -208,6 +212,7 @@ impl State {
             healing: healing::Healing::load(records)?,
             errands: errands::Errands::load(records)?,
             renewal: renewal::Renewal::load(records)?,
+            next_expiry: changes::next_expiry(&records.scan(Table::Expiries, &[], None, 1)),
         })
     }
 
@@ -226,6 +231,7 @@ impl State {
         self.healing = healing::Healing::default();
         self.errands = errands::Errands::default();
         self.renewal = None;
+        self.next_expiry = None;
         self.names = names::Names::default();
         self.rooms = rooms::Rooms::default();
         self.parcels = Parcels::default();

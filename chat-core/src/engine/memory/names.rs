@@ -45,6 +45,7 @@ pub(in crate::engine) struct Draft {
     pub(in crate::engine) text: String,
     pub(in crate::engine) reply_to: Option<MessageId>,
     pub(in crate::engine) idempotency_key: Option<String>,
+    pub(in crate::engine) expires_in_ms: Option<u64>,
     /// The file; the text stands beside it.
     pub(in crate::engine) file: Option<Box<File>>,
 }
@@ -54,7 +55,7 @@ impl Draft {
     pub(in crate::engine) fn into_content(self) -> Content {
         match self.file {
             Some(file) => Content::File(file),
-            None => Content::Text(Text { text: self.text, reply_to: self.reply_to }),
+            None => Content::Text(Text { text: self.text, reply_to: self.reply_to, expires_in_ms: self.expires_in_ms }),
         }
     }
 }

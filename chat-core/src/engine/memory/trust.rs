@@ -105,6 +105,13 @@ impl State {
         Ok(known.is_some_and(|known| known.list.body().device(address.device).is_some()))
     }
 
+    /// Whether the account has no device but this one.
+    pub(in crate::engine) fn is_only_device(&mut self, work: &Work<'_>) -> Result<bool, EngineError> {
+        let own = self.own_address()?.account;
+        let known = self.list_of(work, &own)?;
+        Ok(known.is_none_or(|known| known.list.body().live_devices().count() <= 1))
+    }
+
     /// This device as its newest own list names it.
     pub(in crate::engine) fn own_party(&mut self, work: &Work<'_>) -> Result<Party, EngineError> {
         let address = self.own_address()?;

@@ -90,6 +90,7 @@ fn an_idempotency_key_returns_the_first_result_and_sends_once() {
         text: "pay 5".into(),
         reply_to: None,
         idempotency_key: Some("k-1".into()),
+        expires_in_ms: None,
     };
     // The second one comes while the name is still being looked up.
     let (first, second) = (world.start("alice", keyed()), world.start("alice", keyed()));

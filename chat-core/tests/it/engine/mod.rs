@@ -1,6 +1,7 @@
 //! Whole engines against a relay in memory: what people see, what survives, what a hostile relay can't do.
 
 mod accounts;
+mod amend;
 mod devices;
 mod files;
 mod heal;

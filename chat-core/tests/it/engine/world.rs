@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chat_core::engine::{
     AccountCommand, Answer, Boot, Command, CommandId, Contact, Context, Conversation, Diagnostics, Engine, Enrollment,
     Event, ExportKey, Failure, FailureKind, Input, Message, MessageStatus, Notice, NoticeKind, Output, ProvenPassword,
-    Query, Reply, Request, Resumption, Route, Status, Step,
+    Query, Reaction, Reply, Request, Resumption, Route, Status, Step,
 };
 use chat_core::identity::DeviceKeys;
 use chat_core::store::{HistoryChange, MemoryRecords, Records, Table, WriteBatch};
@@ -73,6 +73,11 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
+    /// A message that a change names must be there.
+    fn message(&mut self, conversation: Conversation, id: MessageId) -> &mut Message {
+        self.history.iter_mut().find(|m| (m.conversation, m.id) == (conversation, id)).expect("in the history")
+    }
+
     fn write(&mut self, batch: &WriteBatch) {
         if batch.erase {
             *self = Self::default();
@@ -93,6 +98,22 @@ impl Disk {
                     }
                 }
                 HistoryChange::ReadUpTo { conversation, id } => self.read.push((*conversation, *id)),
+                HistoryChange::Edit { conversation, id, text } => {
+                    let message = self.message(*conversation, *id);
+                    (message.text, message.edited) = (Some(text.clone()), true);
+                }
+                HistoryChange::Delete { conversation, id } => {
+                    let message = self.message(*conversation, *id);
+                    (message.text, message.deleted) = (None, true);
+                    message.reactions.clear();
+                }
+                HistoryChange::React { conversation, id, from, sign } => {
+                    let reactions = &mut self.message(*conversation, *id).reactions;
+                    reactions.retain(|reaction| reaction.from != *from);
+                    if !sign.is_empty() {
+                        reactions.push(Reaction { from: from.clone(), sign: sign.clone() });
+                    }
+                }
                 HistoryChange::Named { conversation, name } => {
                     self.names.insert(*conversation, name.clone());
                 }
@@ -548,5 +569,11 @@ pub(crate) fn name(text: &str) -> UserName {
 }
 
 pub(crate) fn send(to: &str, text: &str) -> Command {
-    Command::Send { to: to.to_owned(), text: text.to_owned(), reply_to: None, idempotency_key: None }
+    Command::Send {
+        to: to.to_owned(),
+        text: text.to_owned(),
+        reply_to: None,
+        idempotency_key: None,
+        expires_in_ms: None,
+    }
 }

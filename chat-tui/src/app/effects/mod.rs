@@ -85,7 +85,8 @@ impl Hands {
             }
             Request::Send { serial, to, text, reply_to, .. } => {
                 let reply_to = reply_to.map(intake::message_id);
-                let send = Command::Send { to: to.to_string(), text, reply_to, idempotency_key: None };
+                let send =
+                    Command::Send { to: to.to_string(), text, reply_to, idempotency_key: None, expires_in_ms: None };
                 self.send(serial, to, send);
             }
             Request::Search { words, within, number } => self.search(words, within, number),

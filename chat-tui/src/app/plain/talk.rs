@@ -103,7 +103,13 @@ impl Talk {
 
     async fn send(&self, text: &str) {
         let Some(to) = &self.open else { return say("Open a chat first: /dm NAME, or /goto for a list.") };
-        let send = Command::Send { to: to.to_string(), text: text.to_owned(), reply_to: None, idempotency_key: None };
+        let send = Command::Send {
+            to: to.to_string(),
+            text: text.to_owned(),
+            reply_to: None,
+            idempotency_key: None,
+            expires_in_ms: None,
+        };
         let _ = self.run(send).await;
     }
 

@@ -28,6 +28,7 @@ fn hello() -> Message {
         deleted: false,
         direct: false,
         file: None,
+        reactions: Vec::new(),
     }
 }
 

@@ -131,7 +131,7 @@ fn account(name: &str, rng: &mut dyn rand_core::CryptoRng) -> (DeviceKeys, Vec<u
 }
 
 fn text(text: &str) -> Content {
-    Content::Text(Text { text: text.into(), reply_to: None })
+    Content::Text(Text { text: text.into(), reply_to: None, expires_in_ms: None })
 }
 
 fn shown(batch: &WriteBatch) -> Vec<crate::engine::io::Message> {

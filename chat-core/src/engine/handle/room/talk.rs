@@ -66,7 +66,7 @@ pub(in crate::engine) fn send(
         return Ok(());
     }
     let Draft { text, reply_to, .. } = draft;
-    let content = Content::Text(Text { text: text.clone(), reply_to });
+    let content = Content::Text(Text { text: text.clone(), reply_to, expires_in_ms: None });
     let identified = compose(state, work, room, &content)?;
     let (id, timestamp_ms) = (identified.id, work.now.as_ms());
     let order = work.next_order()?;
@@ -89,6 +89,7 @@ pub(in crate::engine) fn send(
         edited: false,
         deleted: false,
         direct: false,
+        reactions: Vec::new(),
     };
     work.history(HistoryChange::Insert(message));
     remember(work, &seen_key(&place(&room), &me.account(), &id), order)?;
@@ -279,6 +280,7 @@ pub(super) fn show(state: &mut State, work: &mut Work<'_>, room: RoomId, said: S
         edited: false,
         deleted: false,
         direct: false,
+        reactions: Vec::new(),
     };
     work.history(HistoryChange::Insert(message.clone()));
     let order = work.notice(NoticeKind::Message(message))?;
