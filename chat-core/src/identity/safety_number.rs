@@ -48,7 +48,7 @@ pub fn safety_code(one: (&AccountId, &VerifyKey), other: (&AccountId, &VerifyKey
             let digit = usize::try_from((held >> bits) & 31).unwrap_or_default();
             text.push(ALPHABET.get(digit).copied().map(char::from).unwrap_or_default());
         }
-        held &= (1 << bits) - 1;
+        held &= 1_u32.checked_shl(bits).unwrap_or_default().saturating_sub(1);
     }
     text
 }

@@ -58,7 +58,6 @@ pub enum Input {
 
 /// What comes out of the engine once the step's batch is stored.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "short-lived, a few a step; most of them are frames anyway")]
 pub enum Output {
     /// Send this frame.
     Transmit(Route, ClientFrame),

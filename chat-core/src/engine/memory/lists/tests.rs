@@ -158,6 +158,6 @@ fn old_versions_are_kept_up_to_a_limit_and_the_age_of_a_check_is_known() {
 
 impl MemoryRecords {
     fn scan_len(&self, table: Table, prefix: &[u8]) -> usize {
-        crate::store::Records::scan(self, table, prefix, None, usize::MAX).len()
+        Records::scan(self, table, prefix, None, usize::MAX).len()
     }
 }
