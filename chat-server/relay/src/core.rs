@@ -11,7 +11,7 @@ use rand_core::CryptoRng;
 
 use crate::clock::Now;
 use crate::identity::RelayIdentity;
-use crate::limits::{BlobLimits, Limits};
+use crate::limits::{ACKNOWLEDGEMENT_WAIT_MS, BlobLimits, Limits};
 use crate::peer::{AddressKey, Origin};
 use crate::rate::{Exhausted, Limiter};
 use crate::refuse::Refuse;
@@ -21,7 +21,7 @@ use crate::service::devices::Rosters;
 use crate::service::mailboxes::Mailboxes;
 use crate::service::presence::{News, Presence};
 use crate::service::rooms::Rooms;
-use crate::service::sends::{Receipt, Sends};
+use crate::service::sends::{Receipt, Sends, Sent};
 use crate::storage::{Batch, Storage, StorageError};
 
 /// What an operator decides.
@@ -83,6 +83,7 @@ pub(crate) struct Gates {
     pub(crate) changes: Limiter<AccountId>,
     pub(crate) room_creations: Limiter<AccountId>,
     pub(crate) room_commits: Limiter<AccountId>,
+    pub(crate) room_looks: Limiter<AccountId>,
     pub(crate) room_messages: Limiter<(AccountId, RoomId)>,
 }
 
@@ -103,6 +104,7 @@ impl Gates {
             changes: Limiter::new(limits.changes),
             room_creations: Limiter::new(limits.room_creations),
             room_commits: Limiter::new(limits.room_commits),
+            room_looks: Limiter::new(limits.room_looks),
             room_messages: Limiter::new(limits.room_messages),
         }
     }
@@ -123,6 +125,7 @@ impl Gates {
         self.changes.set(limits.changes);
         self.room_creations.set(limits.room_creations);
         self.room_commits.set(limits.room_commits);
+        self.room_looks.set(limits.room_looks);
         self.room_messages.set(limits.room_messages);
     }
 
@@ -142,6 +145,7 @@ impl Gates {
         self.changes.prune(uptime_ms);
         self.room_creations.prune(uptime_ms);
         self.room_commits.prune(uptime_ms);
+        self.room_looks.prune(uptime_ms);
         self.room_messages.prune(uptime_ms);
     }
 
@@ -192,12 +196,28 @@ impl<S: Storage> Core<S> {
 
     /// Writes the sends that wait, so that reads see them.
     pub(crate) fn settle(&mut self) {
+        self.write_sends(usize::MAX);
+    }
+
+    /// Writes the sends that the next group should hold.
+    pub(crate) fn write_due(&mut self, now: Now) {
+        let logins = &self.logins;
+        let must = |sent: &Sent| {
+            sent.is_acknowledged()
+                || now.wall_ms.saturating_sub(sent.accepted_ms()) >= ACKNOWLEDGEMENT_WAIT_MS
+                || sent.recipients().any(|to| !logins.contains_key(to))
+        };
+        let count = self.sends.due(must);
+        self.write_sends(count);
+    }
+
+    fn write_sends(&mut self, count: usize) {
         if !self.sends.has_waiting() {
             return;
         }
         self.round.dirty = true;
         let mut batch = Batch::new();
-        for sent in self.sends.write() {
+        for sent in self.sends.write(count) {
             batch.clear();
             sent.write(&mut batch);
             match self.store.apply(&batch) {

@@ -55,6 +55,8 @@ pub struct Limits {
     pub room_creations: Allowance,
     /// Commits of one account over all rooms: each carries the whole GroupInfo.
     pub room_commits: Allowance,
+    /// Lists of rooms and looks at one by one account: programs ask while they wait for something.
+    pub room_looks: Allowance,
     /// Messages of one account in one room: a room multiplies each by its members.
     pub room_messages: Allowance,
     /// Devices in one room.
@@ -120,6 +122,10 @@ pub const DELIVERY_BYTES_UNDER_WAY_MAX: usize = 2 * 1024 * 1024;
 /// before that repeats as many deliveries, which costs less than a deletion for each.
 pub const ACKNOWLEDGED_TOGETHER: u64 = 256;
 
+/// Milliseconds that a send whose readers are all connected is left out of a group in favour of others:
+/// while so much goes on that a sync is always under way, most are acknowledged by then and need no row.
+pub const ACKNOWLEDGEMENT_WAIT_MS: u64 = 50;
+
 /// Milliseconds after which acknowledgements are written at the latest.
 pub const ACKNOWLEDGED_WAIT_MS: u64 = 500;
 
@@ -170,6 +176,7 @@ impl Default for Limits {
             changes: Allowance::per_minute(200, 120),
             room_creations: Allowance::per_minute(50, 2),
             room_commits: Allowance::per_minute(300, 60),
+            room_looks: Allowance::per_minute(600, 240),
             room_messages: Allowance::per_minute(600, 240),
             room_devices_max: ROOM_DEVICES_MAX,
             rooms_per_account_max: ROOMS_PER_ACCOUNT_MAX,

@@ -56,6 +56,8 @@ pub struct Relay<S> {
     expired_at_ms: u64,
     outside_changes: u64,
     job: Option<SyncJob>,
+    /// Commits are pending for a while, so that there will be another group.
+    disk_takes_time: bool,
     /// A sync failed: nothing that was read is sure to be durable before a commit went well.
     suspect: bool,
 }
@@ -64,7 +66,15 @@ impl<S: Storage> Relay<S> {
     /// A relay without connections.
     pub fn new(store: S, config: Config, secrets: Secrets) -> Self {
         let core = Core::new(store, config, secrets);
-        Self { core, connections: HashMap::new(), expired_at_ms: 0, outside_changes: 0, job: None, suspect: false }
+        Self {
+            core,
+            connections: HashMap::new(),
+            expired_at_ms: 0,
+            outside_changes: 0,
+            job: None,
+            disk_takes_time: false,
+            suspect: false,
+        }
     }
 
     /// Takes one input. What it causes leaves with [`Relay::flush`].
@@ -101,7 +111,8 @@ impl<S: Storage> Relay<S> {
             self.pump_all();
             self.leave(&mut outputs);
             // Reading for one window may have written what waited: that is committed as well.
-            if !self.core.round.dirty || self.core.round.is_syncing() {
+            let unwritten = self.core.round.dirty || self.core.sends.has_waiting();
+            if !unwritten || self.core.round.is_syncing() {
                 return outputs;
             }
         }
@@ -224,7 +235,7 @@ impl<S: Storage> Relay<S> {
         if self.core.round.is_syncing() {
             return;
         }
-        match self.commit() {
+        match self.commit(now) {
             Ok(Commit::Durable) => {
                 self.suspect = false;
                 let receipts = self.core.sends.settled();
@@ -232,11 +243,14 @@ impl<S: Storage> Relay<S> {
                 self.core.round.durable();
             }
             Ok(Commit::Pending(job)) => {
+                self.disk_takes_time = true;
                 self.core.sends.sync();
                 self.core.round.written();
                 self.job = Some(job);
             }
             Err(error) => {
+                // Whatever waits is tried, and told, now.
+                self.disk_takes_time = false;
                 let receipts = self.core.sends.settled();
                 self.core.lose(receipts);
                 self.core.round.refused(error);
@@ -245,8 +259,12 @@ impl<S: Storage> Relay<S> {
         }
     }
 
-    fn commit(&mut self) -> Result<Commit, StorageError> {
-        self.core.settle();
+    fn commit(&mut self, now: Now) -> Result<Commit, StorageError> {
+        if self.disk_takes_time {
+            self.core.write_due(now);
+        } else {
+            self.core.settle();
+        }
         if self.core.mailboxes.many_acknowledged() {
             self.core.settle_acknowledgements()?;
         }

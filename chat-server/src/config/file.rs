@@ -118,6 +118,7 @@ struct LimitsTable {
     changes: Option<Spanned<Rate>>,
     room_creations: Option<Spanned<Rate>>,
     room_commits: Option<Spanned<Rate>>,
+    room_looks: Option<Spanned<Rate>>,
     room_messages: Option<Spanned<Rate>>,
 }
 
@@ -306,6 +307,7 @@ impl Source<'_> {
             (&table.changes, &mut limits.changes),
             (&table.room_creations, &mut limits.room_creations),
             (&table.room_commits, &mut limits.room_commits),
+            (&table.room_looks, &mut limits.room_looks),
             (&table.room_messages, &mut limits.room_messages),
         ];
         for (given, limit) in pairs {

@@ -57,6 +57,7 @@
 //! changes = { burst = 200, per_minute = 120 }
 //! room_creations = { burst = 50, per_minute = 2 }
 //! room_commits = { burst = 300, per_minute = 60 }
+//! room_looks = { burst = 600, per_minute = 240 }
 //! room_messages = { burst = 600, per_minute = 240 } # of one account in one room
 //! ```
 

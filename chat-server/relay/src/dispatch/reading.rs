@@ -69,7 +69,7 @@ pub(super) fn list<S: Storage>(
     asking: AccountId,
     (joined, after, limit): (bool, Option<RoomName>, u16),
 ) -> Result<Reply, Refuse> {
-    core.gates.finds.take(asking, here.now.uptime_ms)?;
+    core.gates.room_looks.take(asking, here.now.uptime_ms)?;
     let limit = usize::from(limit).min(ROOMS_PER_ANSWER_MAX);
     let found = core.store.rooms(&asking, joined, after.as_ref(), limit)?;
     let members = |members: u32| usize::try_from(members).unwrap_or(usize::MAX);
@@ -83,7 +83,7 @@ pub(super) fn info<S: Storage>(
     device: DeviceAddress,
     name: &RoomName,
 ) -> Result<Reply, Refuse> {
-    core.gates.finds.take(device.account, here.now.uptime_ms)?;
+    core.gates.room_looks.take(device.account, here.now.uptime_ms)?;
     let room = core.store.room_named(name)?.ok_or(RefusalKind::UnknownRoom)?;
     let card = visible(core, &room, &device)?.card(&device.account);
     Ok(Reply::Answer(ServerMessage::Room(RoomAnswer::Info(card))))

@@ -326,7 +326,9 @@ pub(super) fn post<S: Storage>(
     }
     core.gates.room_messages.take((device.account, room), now.uptime_ms)?;
     let live = member(core, &room, &device)?;
-    if epoch > live.room.epoch || live.room.epoch.saturating_sub(epoch) > ROOM_EPOCHS_LATE_MAX {
+    // Who came in meanwhile could not read what is sealed in an epoch before (SPEC 12.2.3).
+    let unread = epoch < live.joined_epoch;
+    if unread || epoch > live.room.epoch || live.room.epoch.saturating_sub(epoch) > ROOM_EPOCHS_LATE_MAX {
         return Ok(behind(live));
     }
     let retry_ms = live.slow_ms(&device.account, now.uptime_ms);

@@ -23,6 +23,8 @@ pub(crate) struct Live {
     pub(crate) room: Room,
     pub(crate) last_seq: u64,
     pub(crate) floor_seq: u64,
+    /// Epoch in which a device last came in, or the one that the room was in when it was read here.
+    pub(crate) joined_epoch: u64,
     bytes: u64,
     readers: HashMap<DeviceAddress, Reader>,
     /// Member devices by account.
@@ -64,6 +66,7 @@ impl Live {
         let figures = store.log_figures(&Log::Room(*id), 0)?;
         let readers = store.readers(&Log::Room(*id))?;
         let mut live = Self {
+            joined_epoch: room.epoch,
             room,
             last_seq: figures.last_seq,
             floor_seq: figures.floor_seq,
@@ -258,6 +261,9 @@ impl Rooms {
         }
         if let Some((room, _)) = &turn.room {
             live.room = room.clone();
+        }
+        if turn.readers.iter().any(Reader::is_member) {
+            live.joined_epoch = live.room.epoch;
         }
         if turn.trim_to.is_some() {
             // How many bytes are left, the storage knows.

@@ -80,6 +80,16 @@ impl Sent {
         self.packets.iter().map(|packet| &packet.to)
     }
 
+    /// Every device that it is for has it: only the answer is left to be written.
+    pub(crate) fn is_acknowledged(&self) -> bool {
+        self.open == 0
+    }
+
+    /// When it came, milliseconds since the Unix epoch.
+    pub(crate) fn accepted_ms(&self) -> u64 {
+        self.accepted_ms
+    }
+
     /// The storage did not take it: the receipt that nobody gets.
     pub(crate) fn refuse(&mut self) -> Option<Receipt> {
         self.receipt.take()
@@ -130,13 +140,25 @@ impl Sends {
         receipts
     }
 
-    /// Those that wait to be written; they count as written from now on. Only the last step of a device
-    /// counts, the others need no write.
-    pub(crate) fn write(&mut self) -> impl Iterator<Item = &mut Sent> {
-        self.bytes = 0;
+    /// How many of those that wait a group should take: all up to the last one that gains nothing by
+    /// waiting longer, in order of arrival. The rest is with its readers, who may be quicker than the next
+    /// sync; when that is all there is, nobody waits.
+    pub(crate) fn due(&self, must: impl Fn(&Sent) -> bool) -> usize {
+        let before = self.under_way.saturating_add(self.written);
+        let waiting = self.sends.range(before..);
+        let last = waiting.rev().position(must).unwrap_or(0);
+        self.sends.len().saturating_sub(before).saturating_sub(last)
+    }
+
+    /// So many of those that wait to be written; they count as written from now on. Only the last step of
+    /// a device counts, the others need no write.
+    pub(crate) fn write(&mut self, count: usize) -> impl Iterator<Item = &mut Sent> {
         let mut highest: HashMap<DeviceAddress, u64> = HashMap::new();
         let before = self.under_way.saturating_add(self.written);
-        for sent in self.sends.range_mut(before..).rev() {
+        let end = before.saturating_add(count).min(self.sends.len());
+        for sent in self.sends.range_mut(before..end).rev() {
+            let bytes: usize = sent.packets.iter().flat_map(|p| &p.entry).map(|entry| entry.body.len()).sum();
+            self.bytes = self.bytes.saturating_sub(bytes);
             let seen = highest.entry(sent.from).or_default();
             if sent.step <= *seen {
                 sent.step = 0;
@@ -144,8 +166,8 @@ impl Sends {
                 *seen = sent.step;
             }
         }
-        self.written = self.sends.len().saturating_sub(self.under_way);
-        self.sends.range_mut(before..)
+        self.written = end.saturating_sub(self.under_way);
+        self.sends.range_mut(before..end)
     }
 
     /// A sync for what is written is under way.
@@ -217,7 +239,7 @@ mod tests {
 
     fn writes(sends: &mut Sends) -> (usize, Vec<u64>) {
         let mut batch = Batch::new();
-        sends.write().for_each(|s| s.write(&mut batch));
+        sends.write(usize::MAX).for_each(|s| s.write(&mut batch));
         let rows = batch.iter().filter(|w| matches!(w, Write::Append(..))).count();
         let steps = batch.iter().filter_map(|w| if let Write::Answer(.., step) = w { Some(*step) } else { None });
         (rows, steps.collect())
@@ -249,6 +271,23 @@ mod tests {
         assert_eq!(writes(&mut sends), (2, vec![0, 2]));
         assert!(!sends.has_waiting());
         assert_eq!(numbers(&sends.settled()), [1, 2]);
+    }
+
+    #[test]
+    fn what_may_still_be_acknowledged_waits_behind_what_gains_nothing_by_waiting_and_alone_it_does_not() {
+        let mut sends = Sends::default();
+        for number in 1..=4 {
+            sends.push(sent(number, &[(number, 1)]));
+        }
+        assert_eq!(sends.due(|_| false), 4, "nothing else is to do");
+        assert_eq!(numbers(&sends.acknowledge(&device(2), 1)), [2]);
+        assert_eq!(sends.due(Sent::is_acknowledged), 2, "in order: the first goes with the second");
+        sends.write(2).for_each(|s| s.write(&mut Batch::new()));
+        assert!(sends.has_waiting());
+        assert_eq!(sends.bytes(), 12);
+        assert_eq!(numbers(&sends.settled()), [1]);
+        assert_eq!(numbers(&sends.acknowledge(&device(4), 1)), [4]);
+        assert_eq!(sends.due(Sent::is_acknowledged), 2);
     }
 
     #[test]
