@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use chat_wire::ids::{AccountId, UserName};
 
 use super::room_tasks::RoomTask;
-use super::share::Written;
 use super::undertaking::Stage;
 use crate::engine::io::CommandId;
 use crate::time::Timestamp;
 
 /// First request number that belongs to the shell.
 const SHELL_REQUESTS: u32 = 0x8000_0000;
+
+/// A record under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Written {
+    pub(in crate::engine) version: u64,
+    pub(in crate::engine) hash: [u8; 32],
+}
 
 /// What was asked, and for whom.
 #[derive(Debug, Clone, PartialEq, Eq)]

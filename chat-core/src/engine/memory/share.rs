@@ -9,7 +9,7 @@ use chat_wire::message::ClientMessage;
 use serde_bytes::{ByteArray, ByteBuf};
 
 use super::State;
-use super::asks::Ask;
+use super::asks::{Ask, Written};
 use super::keyring::Keyring;
 use super::people::Standing;
 use super::shared::{Field, Shared, SharedDevice, SharedPerson, Stamp};
@@ -37,13 +37,6 @@ impl Default for Exchange {
         // Each run looks once: a device's word that it wrote something may have been lost with a mailbox.
         Self { behind: true, ahead: false, asked: false, refused: false }
     }
-}
-
-/// A record under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::engine) struct Written {
-    pub(in crate::engine) version: u64,
-    pub(in crate::engine) hash: [u8; 32],
 }
 
 /// What a record that came turned out to be.

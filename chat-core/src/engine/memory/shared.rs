@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use chat_wire::ids::{AccountId, DeviceId, UserName};
-use chat_wire::keys::VerifyKey;
+use chat_wire::ids::{AccountId, UserName};
 use chat_wire::message::PresenceStatus;
 use serde::{Deserialize, Serialize};
 
-use super::people::{Person, Standing};
+use super::people::{Person, Standing, VerifiedMark};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::store::{Records, Table};
@@ -31,30 +30,6 @@ pub(in crate::engine) struct Field<T> {
     pub(in crate::engine) value: T,
     #[serde(rename = "s")]
     stamp: Stamp,
-}
-
-/// Somebody whose safety number was compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::engine) struct VerifiedMark {
-    /// The account key that was compared: another key is not verified.
-    #[serde(rename = "k")]
-    pub(in crate::engine) account_key: VerifyKey,
-    #[serde(rename = "m")]
-    pub(in crate::engine) method: VerifyMethod,
-    /// The own device that compared.
-    #[serde(rename = "d")]
-    pub(in crate::engine) device: DeviceId,
-    #[serde(rename = "t")]
-    pub(in crate::engine) at_ms: u64,
-}
-
-/// How a safety number was compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::engine) enum VerifyMethod {
-    #[serde(rename = "n")]
-    Digits,
-    #[serde(rename = "q")]
-    Code,
 }
 
 /// One person, as far as it is shared.

@@ -10,7 +10,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{AlarmKind, CommandId, FailureKind, NoticeKind, Reply};
 use crate::engine::limits::DISPLAY_NAME_BYTES_MAX;
 use crate::engine::memory::State;
-use crate::engine::memory::share::Written;
+use crate::engine::memory::asks::Written;
 use crate::identity::record::SyncKey;
 
 /// An own device says which record stands, and perhaps hands its key over.

@@ -7,7 +7,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, SafetyNumber, SafetyProof};
 use crate::engine::memory::State;
 use crate::engine::memory::names::{TrustQuestion, Want};
-use crate::engine::memory::shared::{VerifiedMark, VerifyMethod};
+use crate::engine::memory::people::{VerifiedMark, VerifyMethod};
 use crate::identity::safety_number::{safety_code, safety_number};
 
 /// Asks about somebody whose lists may have to be fetched first. `Some` when they are known.
