@@ -31,6 +31,7 @@ pub(crate) struct FakeRoom {
     /// First entry that a device may read, and the last.
     readers: BTreeMap<DeviceAddress, (u64, u64)>,
     created_ms: u64,
+    joined_epoch: u64,
 }
 
 #[derive(Default)]
@@ -94,6 +95,7 @@ impl FakeRelay {
                     group_info: body,
                     readers: [(me, (1, u64::MAX))].into(),
                     created_ms: self.now_ms,
+                    joined_epoch: 0,
                 };
                 self.rooms.rooms.insert(room, made);
                 let answer = RoomAnswer::Appended { seq: 0, epoch: 0, at_ms: self.now_ms };
@@ -190,6 +192,9 @@ impl FakeRelay {
                         *last = seq;
                     }
                 }
+                if !added.is_empty() {
+                    known.joined_epoch = known.epoch;
+                }
                 for device in &added {
                     known.readers.insert(*device, (seq + 1, u64::MAX));
                 }
@@ -208,7 +213,7 @@ impl FakeRelay {
                 }
                 let Some(known) = self.rooms.rooms.get(&room) else { return refuse(RefusalKind::UnknownRoom) };
                 let seq = known.log.len() as u64 + 1;
-                if epoch > known.epoch || known.epoch - epoch > 5 {
+                if epoch < known.joined_epoch || epoch > known.epoch || known.epoch - epoch > 5 {
                     return say(RoomAnswer::Behind { epoch: known.epoch, seq: seq - 1 });
                 }
                 let answer = RoomAnswer::Appended { seq, epoch: known.epoch, at_ms: self.now_ms };

@@ -234,8 +234,9 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
         }
         Wish::Renew => {
             let renewed_ms = state.rooms.get(&room).map_or(0, |room| room.record.renewed_ms);
+            let contest = state.rooms.get(&room).is_some_and(|room| room.live.contest);
             let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
-            if old { Plan::Commit(Added::default()) } else { Plan::Done }
+            if old || contest { Plan::Commit(Added::default()) } else { Plan::Done }
         }
     };
     // What is as wished needs no right any more: an owner who gave the room away is one no longer.
@@ -399,10 +400,7 @@ pub(super) fn lost(
         return enter::again(state, work, room);
     }
     drop_commit(state, work, room)?;
-    // Everything of the log is taken, and yet the relay is one epoch on: what took our base was passed over.
-    let own_epoch = state.rooms.group(work, &room)?.map(|group| group.epoch());
-    let contest = own_epoch.is_some_and(|own| own.checked_add(1) == Some(epoch))
-        && state.rooms.get(&room).is_some_and(|room| room.record.cursor >= seq);
+    let contest = is_stuck(state, work, &room, (epoch, seq))?;
     let jitter = u64::from(u16::from_be_bytes(work.random()));
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.contest = contest;
@@ -410,6 +408,36 @@ pub(super) fn lost(
         let wait = ROOM_RETRY_MS.saturating_mul(u64::from(known.live.lost)).min(ROOM_RETRY_MS_MAX);
         let wait = jitter.checked_rem(wait.max(1)).unwrap_or(0);
         known.live.not_before = Some(work.now.plus_ms(wait));
+    }
+    Ok(())
+}
+
+/// Everything of the log is taken, and yet the relay is one epoch on: what took our base was passed over.
+fn is_stuck(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: &RoomId,
+    (epoch, seq): (u64, u64),
+) -> Result<bool, EngineError> {
+    let own = state.rooms.group(work, room)?.map(|group| group.epoch());
+    let taken = state.rooms.get(room).is_some_and(|room| room.record.cursor >= seq);
+    Ok(taken && own.is_some_and(|own| own.checked_add(1) == Some(epoch)))
+}
+
+/// A message came too late for its epoch: the next one is sealed in the room's, once this device is there. If
+/// the way there is no sound commit, a commit of ours stands beside it.
+pub(super) fn overtaken(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (epoch, seq): (u64, u64),
+) -> Result<(), EngineError> {
+    let stuck = is_stuck(state, work, &room, (epoch, seq))?;
+    let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
+    known.live.seal_from = epoch;
+    if stuck {
+        known.live.contest = true;
+        known.live.intents.push_back(Intent { command: None, wish: Wish::Renew });
     }
     Ok(())
 }

@@ -317,8 +317,12 @@ fn merged(
     let after = snapshot(group)?;
     CommitFlight::land(work, &room);
     let leaving = state.rooms.get(&room).map(|room| room.record.leaving.clone()).unwrap_or_default();
+    let now_ms = work.now.as_ms();
+    let own = state.own_address()?.account;
     state.rooms.change(work, &room, |record| {
-        record.pending = None;
+        if record.pending.take().is_some() && by == own {
+            record.renewed_ms = now_ms;
+        }
         record.leaving.retain(|account| after.leaves.iter().any(|leaf| leaf.owner().account == *account));
     })?;
     if let Some(known) = state.rooms.get_mut(&room) {

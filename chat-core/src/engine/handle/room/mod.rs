@@ -85,7 +85,10 @@ pub(in crate::engine) fn answered(
         (RoomTask::Commit(room), RoomAnswer::Appended { seq, .. }) => enter::appended(state, work, room, seq),
         (RoomTask::Commit(room), RoomAnswer::Behind { epoch, seq }) => change::lost(state, work, room, (epoch, seq)),
         (RoomTask::Post(room, order), RoomAnswer::Appended { .. }) => talk::posted(state, work, room, order),
-        (RoomTask::Post(room, order), RoomAnswer::Behind { .. }) => talk::behind(state, work, room, order),
+        (RoomTask::Post(room, order), RoomAnswer::Behind { epoch, seq }) => {
+            talk::behind(state, work, (room, order))?;
+            change::overtaken(state, work, room, (epoch, seq))
+        }
         (RoomTask::Leave(room, command), RoomAnswer::Appended { .. }) => leave::left(state, work, room, command),
         (RoomTask::Open(room), RoomAnswer::Opened { first, .. }) => log::opened(state, work, room, first),
         (RoomTask::Open(room), RoomAnswer::Gone { reason }) => leave::gone(state, work, (room, reason), body),

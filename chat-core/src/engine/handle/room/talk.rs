@@ -141,6 +141,10 @@ pub(super) fn flush(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Res
     if state.rooms.get(&room).is_none_or(|room| room.live.quiet) {
         return Ok(());
     }
+    let from = state.rooms.get(&room).map_or(0, |room| room.live.seal_from);
+    if state.rooms.group(work, &room)?.is_none_or(|group| group.epoch() < from) {
+        return Ok(());
+    }
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.quiet = true;
     }
@@ -195,8 +199,8 @@ fn finish(
     Ok(())
 }
 
-/// The room went on by more than late messages may lag: sealed afresh, under a key of its own.
-pub(super) fn behind(state: &mut State, work: &mut Work<'_>, room: RoomId, order: u64) -> Result<(), EngineError> {
+/// The room went on, or somebody came in: sealed afresh, under a key of its own.
+pub(super) fn behind(state: &mut State, work: &mut Work<'_>, (room, order): (RoomId, u64)) -> Result<(), EngineError> {
     if let Some(mut post) = Post::load(work, &room, order)? {
         post.sealed = None;
         post.key = RequestKey(work.random());

@@ -165,6 +165,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) certified: HashSet<[u8; 32]>,
     /// Who asked about the room while lists of its people were on their way.
     pub(in crate::engine) infos: Vec<CommandId>,
+    /// Nothing is sealed before this epoch: somebody came in that could not read it.
+    pub(in crate::engine) seal_from: u64,
     /// Nothing waits to be sealed, as far as was looked.
     pub(in crate::engine) quiet: bool,
     /// Posts on their way.
