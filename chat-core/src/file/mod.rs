@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Values in, values out: the caller reads files and moves bytes. A chunk that was sealed before is sealed
-//! again only to the same bytes, so a file that changed meanwhile never uses its key stream twice.
+//! again only to the same bytes, so a file that changed meanwhile never uses its key stream twice. Key,
+//! salt and blob id are drawn for one file (SPEC 13.2.1).
 
 mod key;
 mod layout;

@@ -60,7 +60,7 @@ pub struct FileOpener {
 }
 
 impl FileOpener {
-    /// Checks the header of a blob against the key and the size in the message.
+    /// Checks the header of a blob against the key and the size in the message (SPEC 13.1.1).
     ///
     /// # Errors
     /// [`OpenError::Header`].
@@ -89,7 +89,8 @@ impl FileOpener {
         (self.next < self.layout.chunks()).then(|| self.layout.plain(self.next))
     }
 
-    /// Takes a part that an earlier opener gave out and that was kept since.
+    /// Takes a part that an earlier opener gave out and that was kept since: it counts only through the
+    /// hash of the whole (SPEC 13.1.3).
     ///
     /// # Errors
     /// [`OpenError::Length`] or [`OpenError::Count`]; the part is not taken.
@@ -130,7 +131,7 @@ impl FileOpener {
         Ok(buffer)
     }
 
-    /// Checks that everything came and that it is the file with this hash.
+    /// Checks that everything came and that it is the file with this hash (SPEC 13.1.2).
     ///
     /// # Errors
     /// [`OpenError::Count`] or [`OpenError::Hash`]: nothing of what was opened may get the file's name.
