@@ -13,9 +13,11 @@
 mod amend;
 mod bad_input;
 mod conversation;
+mod devices;
 mod driver;
 mod durability;
 mod lifecycle;
 mod presence;
 mod privacy;
+mod rooms;
 mod world;

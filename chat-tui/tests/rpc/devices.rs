@@ -1,0 +1,87 @@
+//! Several devices of one account, and trust between people.
+
+use serde_json::{Value, json};
+
+use crate::driver::{PASSWORD, Rpc};
+use crate::world::World;
+
+fn second_device(world: &World, folder: &str, username: &str) -> Rpc {
+    let mut client = world.profile(folder).start();
+    let login = client.ok("login", json!({ "username": username, "password": PASSWORD, "deviceName": "phone" }));
+    assert_eq!((&login["newDevice"], &login["username"]), (&json!(true), &json!(username)));
+    client
+}
+
+#[test]
+fn a_second_device_needs_the_password_only_and_shows_what_the_first_one_knows() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let mut phone = second_device(&world, "alice-phone", "alice");
+    phone.online();
+    let contacts = phone.ok("contacts", json!({}));
+    assert_eq!(contacts["contacts"][0]["username"], "bob");
+    bob.expect("identityChanged", |change| change["username"] == "alice" && change["reason"] == "device");
+    bob.send("alice", "to both of you");
+    alice.expect_text("to both of you");
+    phone.expect_text("to both of you");
+    phone.send("bob", "from the phone");
+    bob.expect_text("from the phone");
+    let copy = alice.expect_text("from the phone");
+    assert_eq!((&copy["outgoing"], &copy["to"]), (&json!(true), &json!("bob")));
+
+    let devices = alice.ok("devices", json!({}));
+    let devices = devices["devices"].as_array().unwrap();
+    assert_eq!(devices.len(), 2);
+    let other = devices.iter().find(|device| device["current"] == false).unwrap();
+    assert_eq!(other["name"], "phone");
+    assert_eq!(alice.ok("removeDevice", json!({ "id": other["id"] })), json!({}));
+    phone.expect("loggedOut", |notice| notice["reason"] == "removed");
+    assert_eq!(phone.refused("send", json!({ "to": "bob", "text": "still here?" })), "NotLoggedIn");
+    assert_eq!(alice.refused("removeDevice", json!({ "id": "no-device" })), "NotFound");
+}
+
+#[test]
+fn safety_numbers_are_equal_on_both_sides_and_verify_by_digits_or_code() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let number = |client: &mut Rpc, of: &str| -> Value { client.ok("safetyNumber", json!({ "username": of })) };
+    let (hers, his) = (number(&mut alice, "bob"), number(&mut bob, "alice"));
+    assert_eq!((&hers["digits"], &hers["qr"], &hers["verified"]), (&his["digits"], &his["qr"], &json!(false)));
+    let digits = hers["digits"].as_str().unwrap().to_owned();
+    assert!(digits.len() == 60 && digits.bytes().all(|byte| byte.is_ascii_digit()), "{digits}");
+    assert_eq!(alice.refused("verify", json!({ "username": "bob" })), "InvalidParams");
+    assert_eq!(alice.refused("verify", json!({ "username": "bob", "digits": "0".repeat(60) })), "Integrity");
+    assert_eq!(alice.ok("verify", json!({ "username": "bob", "digits": digits })), json!({ "verified": true }));
+    assert_eq!(bob.ok("verify", json!({ "username": "alice", "qr": hers["qr"] })), json!({ "verified": true }));
+    assert_eq!(number(&mut alice, "bob")["verified"], true);
+    assert_eq!(alice.ok("contacts", json!({}))["contacts"][0]["verified"], true);
+    assert_eq!(alice.refused("safetyNumber", json!({ "username": "nobody99" })), "UnknownUser");
+}
+
+#[test]
+fn a_changed_password_a_recovery_and_the_end_of_an_account_do_as_they_say() {
+    let world = World::new();
+    let mut alice = world.profile("alice").start();
+    let first = alice.ok("register", json!({ "username": "alice", "password": PASSWORD }));
+    let next = "Next-0ne-and-three-more";
+    assert_eq!(
+        alice.refused("changePassword", json!({ "old": "Wr0ng-but-long-enough", "new": next })),
+        "BadCredentials"
+    );
+    assert_eq!(alice.refused("changePassword", json!({ "old": PASSWORD, "new": "weak" })), "WeakPassword");
+    let changed = alice.ok("changePassword", json!({ "old": PASSWORD, "new": next }));
+    assert_ne!(changed["recoveryCode"], first["recoveryCode"]);
+    let mut phone = world.profile("phone").start();
+    assert_eq!(phone.refused("login", json!({ "username": "alice", "password": PASSWORD })), "BadCredentials");
+    let recover =
+        |code: &Value| json!({ "username": "alice", "recoveryCode": code, "newPassword": "Third-0ne-and-three-more" });
+    assert_eq!(phone.refused("recover", recover(&first["recoveryCode"])), "BadCredentials");
+    let recovered = phone.ok("recover", recover(&changed["recoveryCode"]));
+    assert_eq!((&recovered["username"], &recovered["newDevice"]), (&json!("alice"), &json!(true)));
+    assert_ne!(recovered["recoveryCode"], changed["recoveryCode"]);
+    assert_eq!(phone.refused("deleteAccount", json!({ "password": next })), "BadCredentials");
+    phone.ok("deleteAccount", json!({ "password": "Third-0ne-and-three-more" }));
+    alice.expect("loggedOut", |notice| notice["reason"] == "deleted");
+    let mut other = world.profile("other").start();
+    assert_eq!(other.refused("register", json!({ "username": "alice", "password": PASSWORD })), "UsernameTaken");
+}
