@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{ContentChoice, NotifyChoice};
-use crate::model::{FileAsk, FileNews, FormKind, MessageAsk, Overlay, Problem, Reaction};
+use crate::model::{FileAsk, FileCard, FileNews, FormKind, MessageAsk, Overlay, Problem, Reaction};
 
 fn with_bob() -> Desk {
     let mut desk = Desk::new(80, 24);
@@ -138,6 +138,17 @@ fn a_pasted_path_of_a_file_is_offered_to_be_sent_and_any_other_is_text() {
     desk.keys("<esc>");
     desk.tell(Msg::File(FileNews::Probed { text, is_file: false }));
     assert_eq!(desk.model.composer().text(), "/tmp/report.pdf ");
+}
+
+#[test]
+fn a_file_that_was_sent_stands_in_the_chat_as_soon_as_it_is_out() {
+    let mut desk = with_bob();
+    let id = desk.past("bob", true, "as promised", 0);
+    let last = desk.history.get_mut(&Name::new("bob")).unwrap().last_mut().unwrap();
+    last.file = Some(FileCard { name: SafeText::line("report.pdf"), size: 7_012_000, kind: SafeText::line("pdf") });
+    desk.tell(Msg::File(FileNews::Sent(Name::new("bob"))));
+    assert!(desk.picture().contains("▣ report.pdf  7.0 MB  pdf"), "{}", desk.picture());
+    assert!(desk.model.open_chat().unwrap().timeline.find(id).is_some());
 }
 
 #[test]

@@ -129,6 +129,8 @@ pub enum FileNews {
     List(Vec<Transfer>),
     /// One got further.
     Progress { id: MsgId, outgoing: bool, done: u64, total: u64 },
+    /// One was sent: its message lies in the store.
+    Sent(Name),
     /// One was saved.
     Saved { id: MsgId, path: SafeText },
     /// One was not sent or saved.

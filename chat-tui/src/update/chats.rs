@@ -111,6 +111,13 @@ pub(super) fn load(model: &mut Model, out: &mut Effects, name: &Name, page: Page
     }
 }
 
+/// Asks for what is newer than the newest message here, when that is being looked at.
+pub(super) fn load_newer(model: &mut Model, out: &mut Effects, name: &Name) {
+    let Some(chat) = model.chats.get(name).filter(|c| c.timeline.at_end) else { return };
+    let newest = chat.timeline.entries().iter().rev().find_map(|e| e.id);
+    load(model, out, name, newest.map_or(Page::Newest, Page::After));
+}
+
 /// On a narrow screen the list and the chat take turns.
 pub(super) fn hide_list_if_narrow(model: &mut Model) {
     if model.narrow() {

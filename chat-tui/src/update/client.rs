@@ -44,7 +44,9 @@ pub(super) fn started(model: &mut Model, out: &mut Effects, started: Started) {
     }
     keep_what_only_the_screen_knows(model, rows);
     if model.narrow() && model.open == Open::Nothing {
-        model.list_shown = model.roster.lines() > 0;
+        // A newcomer finds the lobby in the list, and nothing else: how to begin says more.
+        let silent = |row: &Row| row.name.is_room() && row.last.is_none();
+        model.list_shown = !strangers.is_empty() || !model.roster.rows().iter().all(silent);
     }
     model.roster.strangers = strangers;
     model.roster.cursor = model.roster.cursor.min(model.roster.lines().saturating_sub(1));

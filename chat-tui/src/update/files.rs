@@ -1,6 +1,6 @@
 //! Files: sending, saving, and those on their way.
 
-use super::chats::{ask, complain, toast};
+use super::chats::{self, ask, complain, toast};
 use super::forms;
 use crate::keymap::Action;
 use crate::model::{
@@ -102,6 +102,10 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
             }
         }
         FileNews::Progress { id, outgoing, done, total } => progress(model, id, outgoing, (done, total)),
+        FileNews::Sent(chat) => {
+            chats::load_newer(model, out, &chat);
+            ask(out, Request::Start);
+        }
         FileNews::Saved { id, path } => {
             toast(model, out, &format!("Saved as {path}"));
             let known = model.transfers.iter_mut().find(|t| t.id == id);

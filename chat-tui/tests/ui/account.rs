@@ -93,3 +93,56 @@ fn two_people_compare_their_number_and_see_that_nobody_is_in_between() {
     pty.keys("\x11");
     assert_eq!(pty.ended(), 0);
 }
+
+/// The groups of a recovery code on the screen.
+fn shown_code(pty: &Pty) -> String {
+    let shown = pty.wait_for("when it is written down");
+    let groups: Vec<&str> = shown
+        .split_whitespace()
+        .filter(|w| w.len() == 5 && w.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()))
+        .collect();
+    assert_eq!(groups.len(), 8, "{shown}");
+    groups.join("-")
+}
+
+#[test]
+fn a_new_password_brings_a_new_code_and_the_code_brings_a_lost_account_back() {
+    const NEW: &str = "Twelve9Herons";
+    const NEWER: &str = "Forty4Sparrows";
+    let world = World::new();
+    let mut first = Pty::start(world.program("alice"), 80, 24);
+    journey::register(&first, &world, (80, 24), "alice");
+    first.keys("/password\r");
+    first.wait_for("Change your password");
+    first.keys(&format!("Wrong1Password\r{NEW}\r{NEW}\r"));
+    first.wait_for("password is wrong");
+    first.keys(&format!("{PASSWORD}\r"));
+    first.wait_until("the cursor is in the second field", |s| s.contains("Change your password"));
+    first.keys(&format!("{NEW}\r{NEW}\r"));
+    let code = shown_code(&first);
+    journey::confirm_code(&first);
+    first.wait_for("safe with you");
+    first.keys("\x11");
+    assert_eq!(first.ended(), 0);
+
+    // Another machine, and the password is forgotten.
+    let mut second = Pty::start(world.program("alice-2"), 80, 24);
+    second.wait_for("trust it");
+    second.keys("y");
+    second.wait_for("the relay you trust");
+    second.keys("\x1bOR");
+    second.wait_for("A new password");
+    second.keys(&format!("alice\r{code}\r{NEWER}\r"));
+    let next = shown_code(&second);
+    assert_ne!(next, code, "a code is used once");
+    journey::confirm_code(&second);
+    second.wait_for("● online  alice");
+
+    // The account ends only with the password, and with it the program is back at the door.
+    second.keys("/deleteaccount\r");
+    second.wait_for("Delete your account");
+    second.keys(&format!("{NEWER}\r"));
+    second.wait_for("Your account is deleted.");
+    second.keys("\x11");
+    assert_eq!(second.ended(), 0);
+}

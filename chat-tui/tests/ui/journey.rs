@@ -104,7 +104,7 @@ pub fn fill_in(pty: &Pty, name: &str) {
     confirm_code(pty);
 }
 
-fn confirm_code(pty: &Pty) {
+pub fn confirm_code(pty: &Pty) {
     let shown = pty.screen();
     pty.keys(ENTER);
     let asked = pty.wait_for("type group");

@@ -13,6 +13,7 @@
 mod account;
 #[cfg(feature = "demo")]
 mod demo;
+mod files;
 mod journey;
 mod plain;
 mod pty;

@@ -21,7 +21,7 @@ pub struct World {
 /// Somebody who is a program.
 pub struct Person {
     pub client: Client,
-    events: Events,
+    pub events: Events,
 }
 
 impl World {

@@ -82,7 +82,7 @@ impl Hands {
         self.then(sent, move |result| match result {
             Ok(_) => {
                 hands.transfers();
-                Msg::Done { what: SafeText::line("Not sent"), result: Ok(()) }
+                Msg::File(FileNews::Sent(to))
             }
             Err(failure) => {
                 let (what, problem) = (SafeText::line(&format!("Not sent to {to}")), intake::problem(&failure));

@@ -3,6 +3,7 @@
 
 mod account;
 mod files;
+mod messages;
 mod rooms;
 
 use std::future::Future;
@@ -83,10 +84,15 @@ impl Hands {
                 let saved = self.client.set_draft(chat.as_str(), text);
                 self.deed("The draft was not kept", async move { saved.await.map(|()| Reply::Done) });
             }
-            Request::Send { serial, to, text, reply_to, .. } => {
+            Request::Send { serial, to, text, reply_to, vanishes_ms } => {
                 let reply_to = reply_to.map(intake::message_id);
-                let send =
-                    Command::Send { to: to.to_string(), text, reply_to, idempotency_key: None, expires_in_ms: None };
+                let send = Command::Send {
+                    to: to.to_string(),
+                    text,
+                    reply_to,
+                    expires_in_ms: vanishes_ms,
+                    idempotency_key: None,
+                };
                 self.send(serial, to, send);
             }
             Request::Search { words, within, number } => self.search(words, within, number),
@@ -101,6 +107,7 @@ impl Hands {
             Request::Account(asked) => self.account(asked),
             Request::Room(asked) => self.room(asked),
             Request::File(asked) => self.file(asked),
+            Request::Message(asked) => self.message(asked),
             other => self.small(other),
         }
     }

@@ -14,8 +14,8 @@ use chat_client::{
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::model::{
-    Arrival, Availability, Change, Entry, FileNews, Link, Msg, MsgId, Name, Preview, Problem, Quote, Receipt, Row,
-    SearchHit, Status, Stranger, When,
+    Arrival, Availability, Change, Entry, FileNews, Link, Msg, MsgId, Name, Preview, Problem, Quote, Reaction, Receipt,
+    Row, SearchHit, Status, Stranger, When,
 };
 use crate::text::SafeText;
 
@@ -138,6 +138,7 @@ pub(super) fn entry(message: Message) -> Entry {
         edited: message.edited,
         deleted: message.deleted,
         file: message.file.as_ref().map(files::card),
+        reactions: reactions(&message.reactions),
         ..Entry::new(Name::new(message.from.as_str()), body(&message), when(message.timestamp_ms))
     }
 }
@@ -149,6 +150,19 @@ fn body(message: &Message) -> SafeText {
         None if message.file.is_some() => SafeText::default(),
         None => SafeText::line("This message needs a newer version of the program."),
     }
+}
+
+/// Reactions by sign, in the order in which the signs came.
+fn reactions(given: &[chat_client::Reaction]) -> Vec<Reaction> {
+    let mut signs: Vec<Reaction> = Vec::new();
+    for one in given {
+        let (sign, who) = (SafeText::line(&one.sign), Name::new(one.from.as_str()));
+        match signs.iter_mut().find(|known| known.sign == sign) {
+            Some(known) => known.by.push(who),
+            None => signs.push(Reaction { sign, by: vec![who] }),
+        }
+    }
+    signs
 }
 
 fn id_of(id: MessageId) -> MsgId {

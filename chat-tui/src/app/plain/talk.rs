@@ -107,8 +107,8 @@ impl Talk {
             to: to.to_string(),
             text: text.to_owned(),
             reply_to: None,
-            idempotency_key: None,
             expires_in_ms: None,
+            idempotency_key: None,
         };
         let _ = self.run(send).await;
     }
