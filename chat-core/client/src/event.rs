@@ -6,6 +6,7 @@ use chat_wire::ids::MessageId;
 use crate::config::{Pin, RelayAddress};
 
 /// Something happened.
+#[expect(clippy::large_enum_variant, reason = "nearly every event is a message: a box would cost each an allocation")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {

@@ -27,7 +27,6 @@ pub enum Write {
 }
 
 /// One change of the history, which the shell keeps as it likes (rows, full-text index).
-#[expect(clippy::large_enum_variant, reason = "nearly every change is a message: a box would cost each an allocation")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistoryChange {
