@@ -1,6 +1,6 @@
 //! SIGKILL under load: what was acknowledged is there afterwards, once and in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -28,7 +28,7 @@ async fn send_until_killed(
     (first, count): (u64, Arc<AtomicU64>),
 ) -> u64 {
     let mut client = Client::login(place, &sender).await;
-    let (mut next, mut acknowledged) = (first, first);
+    let (mut next, mut acknowledged, mut ahead) = (first, first, BTreeSet::new());
     loop {
         while next < acknowledged + UNDER_WAY {
             let text = format!("{} {next}", sender.name);
@@ -40,8 +40,11 @@ async fn send_until_killed(
         }
         match client.read().await {
             Ok(Some(frame)) if matches!(frame.message, ServerMessage::Accepted { .. }) => {
-                assert_eq!(u64::from(frame.request), acknowledged, "answers come in order");
-                acknowledged += 1;
+                // Answers may overtake each other: a repeat waits for a sync, a new one for its reader.
+                ahead.insert(u64::from(frame.request));
+                while ahead.remove(&acknowledged) {
+                    acknowledged += 1;
+                }
                 count.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Some(frame)) => assert!(matches!(frame.message, ServerMessage::Drained {}), "{frame:?}"),
