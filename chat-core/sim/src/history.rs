@@ -173,6 +173,7 @@ impl History<'_> {
                 if let Some(actor) = self.world.actors.get_mut(who) {
                     actor.disk = backup;
                     self.world.report.count("fault: store set back", 1);
+                    self.world.set_back.insert(who);
                 }
                 self.world.revive(who);
             }
@@ -197,6 +198,7 @@ impl History<'_> {
         }
         self.clones.push(copy);
         self.world.cloned.insert(who);
+        self.world.ledger.double(who);
         self.world.report.count("fault: clone", 1);
         self.world.revive(copy);
     }
@@ -222,6 +224,7 @@ impl History<'_> {
     /// After two rounds in which everybody talks to everybody, everybody hears everybody at once (I6).
     fn heal(&mut self) {
         for round in 0..=HEALING_ROUNDS {
+            self.world.healed = round == HEALING_ROUNDS;
             let mut said = Vec::new();
             for from in 0..self.people() {
                 for to in (0..self.people()).filter(|to| *to != from) {

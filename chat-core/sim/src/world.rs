@@ -55,8 +55,13 @@ pub(crate) struct World<'a> {
     pub(crate) hostile: Hostile,
     pub(crate) dice: Dice,
     /// People whose store was opened twice: what both lives say is not told apart, and either takes the
-    /// other's mail.
+    /// other's mail. With equal chance even their boot ids are equal, and only peers notice.
     pub(crate) cloned: BTreeSet<usize>,
+    /// People whose store was set back and does not know it yet: it takes places of its stream again that
+    /// the other life has used, and receipts for those count for what it says now.
+    pub(crate) set_back: BTreeSet<usize>,
+    /// The rounds of healing are over.
+    pub(crate) healed: bool,
     /// Faults happen.
     pub(crate) faulty: bool,
     /// Packets that came out of the relay for a person, when somebody wants to see them.
@@ -86,6 +91,8 @@ impl<'a> World<'a> {
             hostile: Hostile::new(plan.seed, 0),
             dice: Dice::new(plan.seed, 2),
             cloned: BTreeSet::new(),
+            set_back: BTreeSet::new(),
+            healed: false,
             faulty: false,
             tap: None,
             relay: Relay::new(MemoryStorage::default(), chat_relay::Config::default(), secrets),
@@ -310,7 +317,8 @@ impl<'a> World<'a> {
     /// Somebody says something.
     pub(crate) fn say(&mut self, who: usize, to: usize) -> Option<String> {
         let from = self.actors.get(who).filter(|actor| actor.engine.is_some())?.person;
-        let doubled = self.faulty && (self.cloned.contains(&from) || self.cloned.contains(&to));
+        let doubled = self.cloned.contains(&from) || self.cloned.contains(&to);
+        let doubled = (!self.healed && doubled) || self.set_back.contains(&from);
         let text = self.ledger.say(from, to, doubled);
         let said = Command::Send {
             to: name(to),
@@ -427,6 +435,11 @@ impl<'a> World<'a> {
                 let request = ByteBuf::from(self.login.request.clone());
                 let message = ClientMessage::Register1 { name: username, request, invite: None };
                 self.transmit(who, route.0, Frame::new(SHELL_REQUEST, message));
+            }
+            Event::Online(true) => {
+                if let Some(actor) = self.actors.get(who) {
+                    self.set_back.remove(&actor.person);
+                }
             }
             Event::Trouble(trouble) => self.report.count(trouble_name(trouble), 1),
             Event::Receipt { status: MessageStatus::Sent, .. } => self.report.count("messages accepted", 1),

@@ -41,6 +41,14 @@ impl Ledger {
         text
     }
 
+    /// A person's store is opened twice from now on: either life takes what is on its way to the other.
+    pub(crate) fn double(&mut self, person: usize) {
+        for (text, said) in &mut self.said {
+            let concerned = said.from == person || said.to == person;
+            said.doubled |= concerned && !self.shown.contains(&(said.to, text.clone()));
+        }
+    }
+
     /// A person is shown a message; what is wrong with it.
     pub(crate) fn show(&mut self, person: usize, (message, again): (&Message, bool), in_order: bool) -> Option<String> {
         let text = message.text.clone().unwrap_or_default();

@@ -40,6 +40,12 @@ fn a_device_whose_other_life_was_renewed_renews_itself_instead_of_giving_up() {
 }
 
 #[test]
+fn an_answer_to_what_was_recalled_stops_nothing() {
+    holds(254);
+    holds(486);
+}
+
+#[test]
 fn a_due_receipt_does_not_spin_the_timer_while_the_device_is_being_renewed() {
     holds(13);
 }

@@ -107,6 +107,11 @@ impl Asks {
         std::mem::take(&mut self.open).into_values().map(|(ask, _)| ask).collect()
     }
 
+    /// Gives up what was sealed: its answers mean nothing any more.
+    pub(in crate::engine) fn forget_sends(&mut self) {
+        self.open.retain(|_, (ask, _)| !matches!(ask, Ask::Send { .. } | Ask::Errand(_)));
+    }
+
     /// Takes the command that waits for this device to be removed.
     pub(in crate::engine) fn take_forget(&mut self) -> Option<CommandId> {
         let forget = |ask: &Ask| if let Ask::Forget(command) = ask { Some(*command) } else { None };

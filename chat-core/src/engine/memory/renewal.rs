@@ -57,6 +57,8 @@ impl State {
         work.trouble(Trouble::StoreStale);
         self.healing.count(work, |counts| &mut counts.stale_stores)?;
         self.sessions.retire_all(work)?;
+        // It may have been found out while sends were under way.
+        self.asks.forget_sends();
         self.recall_flights(work)?;
         self.errands.recall_all(work)?;
         streams::jump(work, &self.own_address()?)?;
