@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
-use super::call::Call;
+use super::call::{Call, FileCall};
 use super::error::RpcError;
 use super::session::{Backend, Source};
 use super::shape::{Body, StatusShape};
@@ -48,6 +48,7 @@ impl Backend for Live {
                 self.logged_in(answered(self.client.search_messages(search), Body::messages))
             }
             Call::Amend(id, change) => answered(self.client.amend(id, change), Body::from),
+            Call::File(call) => self.file(call),
             Call::Run(command) => answered(self.client.run(command), Body::from),
         }
     }
@@ -72,6 +73,18 @@ impl Live {
             }
         }
         .boxed_local()
+    }
+
+    fn file(&self, call: FileCall) -> Outcome {
+        let client = &self.client;
+        match call {
+            FileCall::Send(file) => answered(client.send_file(file), Body::file),
+            FileCall::Fetch(file) => self.logged_in(answered(client.download(file), Body::file)),
+            FileCall::Transfers => self.logged_in(answered(client.transfers(), Body::file)),
+            FileCall::Pause(id) => answered(client.pause_transfer(id), |()| Body::Done {}),
+            FileCall::Resume(id) => answered(client.resume_transfer(id), |()| Body::Done {}),
+            FileCall::Cancel(id) => answered(client.cancel_transfer(id), |()| Body::Done {}),
+        }
     }
 
     /// Whoever logged out may have left the device to somebody else: what lies on it is shown to the

@@ -1,6 +1,7 @@
 //! The table of methods: name and parameters in, a typed call out.
 
 mod account;
+mod file;
 mod room;
 
 use chat_client::{
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::error::RpcError;
 use super::request::Request;
+pub(crate) use file::FileCall;
 
 /// What a request asks for, checked as far as that goes without a client.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub(crate) enum Call {
     Devices,
     /// Something becomes of a message.
     Amend(MessageId, Change),
+    /// Something about files.
+    File(FileCall),
     /// Whatever the engine does.
     Run(Command),
     /// The end.
@@ -76,7 +80,7 @@ impl Call {
             "edit" => params::<Edit>(raw)?.call(),
             "delete" => params::<Delete>(raw)?.call(),
             "react" => params::<React>(raw)?.call(),
-            _ => command(request).map(Self::Run),
+            _ => file::parse(request).unwrap_or_else(|| command(request).map(Self::Run)),
         }
     }
 }

@@ -120,6 +120,7 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::Io => -32022,
         FailureKind::StoreLocked => -32023,
         FailureKind::WrongPassphrase => -32024,
+        FailureKind::Cancelled => -32025,
         _ => CODE_INTERNAL,
     }
 }

@@ -1,6 +1,7 @@
 //! Shapes of the contract: what results and notifications look like as JSON.
 
 mod account;
+mod file;
 mod room;
 
 use chat_client::{
@@ -13,6 +14,7 @@ use serde::Serialize;
 use super::error::RpcError;
 use super::request::Id;
 use account::{AlarmShape, DeviceShape, SafetyShape};
+use file::{FileBody, FileShape, direction_word};
 use room::{RoomEventShape, RoomInfoShape, RoomShape};
 
 /// A line in answer to a request.
@@ -54,6 +56,7 @@ pub(crate) enum Body {
     Conversations { conversations: Vec<ConversationShape> },
     Sent { id: String, timestamp: u64 },
     Messages { messages: Vec<MessageShape> },
+    File(FileBody),
     Recovered { username: String, device: String, new_device: bool, recovery_code: String },
     PasswordChanged { recovery_code: String },
     Safety(SafetyShape),
@@ -68,6 +71,11 @@ impl Body {
     /// This program.
     pub(crate) fn version() -> Self {
         Self::Version { name: env!("CARGO_PKG_NAME"), version: env!("CARGO_PKG_VERSION"), rpc: RPC_VERSION }
+    }
+
+    /// Something about files.
+    pub(crate) fn file(done: impl Into<FileBody>) -> Self {
+        Self::File(done.into())
     }
 
     /// Messages in the order given.
@@ -250,6 +258,8 @@ pub(crate) struct MessageShape {
     to: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<FileShape>,
     /// Content of a kind that only a newer version shows.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unsupported: bool,
@@ -285,6 +295,7 @@ impl From<Message> for MessageShape {
             from: of.from.to_string(),
             to: of.to,
             text: of.text,
+            file: of.file.map(FileShape::from),
             unsupported: of.unknown.is_some(),
             reply_to: of.reply_to.as_ref().map(message),
             edited: of.edited,
@@ -315,6 +326,10 @@ impl Notification {
                 (method, Params::Durable { seq: notice.seq, news })
             }
             ClientEvent::Event(event) => passing(event)?,
+            ClientEvent::FileProgress { id, direction, done, total } => {
+                let direction = direction_word(direction);
+                ("fileProgress", Params::FileProgress { id: message(&id), direction, done, total })
+            }
             ClientEvent::Connection(connection) => ("connection", connection_params(&connection)),
             _ => return None,
         };
@@ -348,6 +363,12 @@ enum Params {
         online: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'static str>,
+    },
+    FileProgress {
+        id: String,
+        direction: &'static str,
+        done: u64,
+        total: u64,
     },
     Connection {
         state: &'static str,

@@ -16,6 +16,7 @@ mod conversation;
 mod devices;
 mod driver;
 mod durability;
+mod files;
 mod lifecycle;
 mod presence;
 mod privacy;
