@@ -54,7 +54,7 @@
 //! |---|---|
 //! | 0 | [`secret`] [`time`] [`limits`] `labels` |
 //! | 1 | `crypto` [`store`] |
-//! | 2 | [`identity`] [`file`] `ratchet` |
+//! | 2 | [`identity`] [`mod@file`] `ratchet` |
 //! | 3 | [`prekey`] |
 //! | 4 | [`handshake`] |
 //! | 5 | [`session`] |
