@@ -119,31 +119,8 @@ impl FakeRelay {
                 let answer = RoomAnswer::GroupInfo { epoch: known.epoch, seq: known.log.len() as u64 };
                 Some((ServerMessage::Room(answer), known.group_info.clone()))
             }
-            RoomAsk::PutKeyPackages { packages, last_resort } => {
-                let stored = self.rooms.packages.entry(me).or_default();
-                stored.extend(packages.into_iter().map(|package| package.package));
-                let left = stored.len() as u32;
-                if let Some(package) = last_resort {
-                    self.rooms.last_resort.insert(me, package.package);
-                }
-                say(RoomAnswer::KeyPackagesStored { left })
-            }
-            RoomAsk::ClaimKeyPackages { account, .. } => {
-                let list = self.list_of_account(account)?;
-                let owners: Vec<DeviceAddress> =
-                    self.rooms.packages.keys().filter(|owner| owner.account == account).copied().collect();
-                let mut packages = Vec::new();
-                for owner in owners {
-                    let one = self.rooms.packages.get_mut(&owner).and_then(VecDeque::pop_front);
-                    let package = one.or_else(|| self.rooms.last_resort.get(&owner).cloned());
-                    packages.extend(package.map(|package| OfferedKeyPackage { owner, package }));
-                }
-                say(RoomAnswer::KeyPackages { list: ByteBuf::from(list), packages })
-            }
-            RoomAsk::Lists { wanted, .. } => {
-                let lists = wanted.iter().flat_map(|state| self.lists_after(state.account, state.seq));
-                let lists = lists.map(ByteBuf::from).collect();
-                say(RoomAnswer::Lists { lists })
+            ask @ (RoomAsk::PutKeyPackages { .. } | RoomAsk::ClaimKeyPackages { .. } | RoomAsk::Lists { .. }) => {
+                self.serve_packages(me, ask)
             }
             ask => self.serve_log(connection, me, ask, body),
         }
@@ -151,62 +128,7 @@ impl FakeRelay {
 
     fn serve_log(&mut self, connection: u64, me: DeviceAddress, ask: RoomAsk, body: Bytes) -> Option<Said> {
         match ask {
-            RoomAsk::Commit {
-                key,
-                room,
-                base,
-                added,
-                removed,
-                topic,
-                owner,
-                commit_len,
-                group_info_len,
-                welcomes,
-                contest,
-                ..
-            } => {
-                if let Some(answer) = self.rooms.answers.get(&(me, key)) {
-                    return say(answer.clone());
-                }
-                let deaf = self.rooms.deaf;
-                let Some(known) = self.rooms.rooms.get_mut(&room) else { return refuse(RefusalKind::UnknownRoom) };
-                let contested = contest && known.epoch == base + 1;
-                if !(contested || (known.epoch == base && !contest)) || deaf {
-                    self.rooms.behind += 1;
-                    return say(RoomAnswer::Behind { epoch: known.epoch, seq: known.log.len() as u64 });
-                }
-                let reader = known.readers.get(&me).is_some_and(|(_, last)| *last == u64::MAX);
-                if !reader && !(known.public && added == [me] && removed.is_empty()) {
-                    return refuse(RefusalKind::Forbidden);
-                }
-                known.epoch = base + 1;
-                known.owner = owner.or(known.owner);
-                known.topic = topic.or(known.topic.take());
-                let mut rest = body;
-                let commit = rest.split_to(commit_len as usize);
-                known.group_info = rest.split_to(group_info_len as usize);
-                let epoch = known.epoch;
-                let seq = known.log.len() as u64 + 1;
-                for device in &removed {
-                    if let Some((_, last)) = known.readers.get_mut(device) {
-                        *last = seq;
-                    }
-                }
-                if !added.is_empty() {
-                    known.joined_epoch = known.epoch;
-                }
-                for device in &added {
-                    known.readers.insert(*device, (seq + 1, u64::MAX));
-                }
-                self.append(room, Entry { from: me, kind: EntryKind::Commit, body: commit });
-                for head in &welcomes {
-                    let packet = rest.split_to(head.len as usize);
-                    self.put(head.to, me, &packet);
-                }
-                let answer = RoomAnswer::Appended { seq, epoch, at_ms: self.now_ms };
-                self.rooms.answers.insert((me, key), answer.clone());
-                say(answer)
-            }
+            ask @ RoomAsk::Commit { .. } => self.take_commit(me, ask, body),
             RoomAsk::Post { key, room, epoch } => {
                 if let Some(answer) = self.rooms.answers.get(&(me, key)) {
                     return say(answer.clone());
@@ -248,6 +170,102 @@ impl FakeRelay {
                 Some((ServerMessage::Done {}, Bytes::new()))
             }
             RoomAsk::Open { room, after } => self.open_log(connection, me, (room, after)),
+            _ => None,
+        }
+    }
+
+    fn serve_packages(&mut self, me: DeviceAddress, ask: RoomAsk) -> Option<Said> {
+        match ask {
+            RoomAsk::PutKeyPackages { packages, last_resort } => {
+                let stored = self.rooms.packages.entry(me).or_default();
+                stored.extend(packages.into_iter().map(|package| package.package));
+                let left = stored.len() as u32;
+                if let Some(package) = last_resort {
+                    self.rooms.last_resort.insert(me, package.package);
+                }
+                say(RoomAnswer::KeyPackagesStored { left })
+            }
+            RoomAsk::ClaimKeyPackages { account, .. } => {
+                let list = self.list_of_account(account)?;
+                let owners: Vec<DeviceAddress> =
+                    self.rooms.packages.keys().filter(|owner| owner.account == account).copied().collect();
+                let mut packages = Vec::new();
+                for owner in owners {
+                    let one = self.rooms.packages.get_mut(&owner).and_then(VecDeque::pop_front);
+                    let package = one.or_else(|| self.rooms.last_resort.get(&owner).cloned());
+                    packages.extend(package.map(|package| OfferedKeyPackage { owner, package }));
+                }
+                say(RoomAnswer::KeyPackages { list: ByteBuf::from(list), packages })
+            }
+            RoomAsk::Lists { wanted, .. } => {
+                let lists = wanted.iter().flat_map(|state| self.lists_after(state.account, state.seq));
+                let lists = lists.map(ByteBuf::from).collect();
+                say(RoomAnswer::Lists { lists })
+            }
+            _ => None,
+        }
+    }
+
+    fn take_commit(&mut self, me: DeviceAddress, ask: RoomAsk, body: Bytes) -> Option<Said> {
+        match ask {
+            RoomAsk::Commit {
+                key,
+                room,
+                base,
+                added,
+                removed,
+                topic,
+                owner,
+                commit_len,
+                group_info_len,
+                welcomes,
+                contest,
+                ..
+            } => {
+                if let Some(answer) = self.rooms.answers.get(&(me, key)) {
+                    return say(answer.clone());
+                }
+                let deaf = self.rooms.deaf;
+                let Some(known) = self.rooms.rooms.get_mut(&room) else { return refuse(RefusalKind::UnknownRoom) };
+                let contested = contest && known.epoch == base + 1;
+                let due = contested || (known.epoch == base && !contest);
+                if deaf || !due {
+                    self.rooms.behind += 1;
+                    return say(RoomAnswer::Behind { epoch: known.epoch, seq: known.log.len() as u64 });
+                }
+                let reader = known.readers.get(&me).is_some_and(|(_, last)| *last == u64::MAX);
+                let joins = known.public && added == [me] && removed.is_empty();
+                if !reader && !joins {
+                    return refuse(RefusalKind::Forbidden);
+                }
+                known.epoch = base + 1;
+                known.owner = owner.or(known.owner);
+                known.topic = topic.or(known.topic.take());
+                let mut rest = body;
+                let commit = rest.split_to(commit_len as usize);
+                known.group_info = rest.split_to(group_info_len as usize);
+                let epoch = known.epoch;
+                let seq = known.log.len() as u64 + 1;
+                for device in &removed {
+                    if let Some((_, last)) = known.readers.get_mut(device) {
+                        *last = seq;
+                    }
+                }
+                if !added.is_empty() {
+                    known.joined_epoch = known.epoch;
+                }
+                for device in &added {
+                    known.readers.insert(*device, (seq + 1, u64::MAX));
+                }
+                self.append(room, Entry { from: me, kind: EntryKind::Commit, body: commit });
+                for head in &welcomes {
+                    let packet = rest.split_to(head.len as usize);
+                    self.put(head.to, me, &packet);
+                }
+                let answer = RoomAnswer::Appended { seq, epoch, at_ms: self.now_ms };
+                self.rooms.answers.insert((me, key), answer.clone());
+                say(answer)
+            }
             _ => None,
         }
     }
