@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chat_wire::message::{ClientMessage, ServerMessage};
 
-use crate::client::{Client, Place};
+use crate::client::Client;
 use crate::kit::{self, Person};
 use crate::program::Running;
 
@@ -22,12 +22,11 @@ const UNDER_WAY: u64 = 16;
 /// Sends numbered texts until the connection breaks, from `first` on; returns the first number that
 /// was not acknowledged. What was in flight is sent again later under the same keys.
 async fn send_until_killed(
-    place: Place,
+    mut client: Client,
     sender: Person,
     bob: Arc<Person>,
     (first, count): (u64, Arc<AtomicU64>),
 ) -> u64 {
-    let mut client = Client::login(place, &sender).await;
     let (mut next, mut acknowledged, mut ahead) = (first, first, BTreeSet::new());
     loop {
         while next < acknowledged + UNDER_WAY {
@@ -57,8 +56,7 @@ async fn send_until_killed(
 type Got = Arc<std::sync::Mutex<Vec<(u64, Bytes, usize)>>>;
 
 /// Reads until the connection breaks; keeps every text, and acknowledges some.
-async fn read_until_killed(place: Place, bob: Arc<Person>, (got, run): (Got, usize)) {
-    let mut client = Client::login(place, &bob).await;
+async fn read_until_killed(mut client: Client, (got, run): (Got, usize)) {
     while let Ok(Some(frame)) = client.read().await {
         let ServerMessage::Deliver { seq, .. } = frame.message else { continue };
         got.lock().unwrap().push((seq, frame.body, run));
@@ -108,14 +106,15 @@ async fn nothing_acknowledged_is_lost_and_nothing_comes_twice_whenever_the_relay
     let mut accepted = vec![vec![1_u64]; SENDERS];
     for run in 0..kills {
         let count = Arc::new(AtomicU64::new(0));
-        let reader = tokio::spawn(read_until_killed(relay.place, Arc::clone(&bob), (Arc::clone(&got), run)));
-        let senders: Vec<_> = (0..SENDERS)
-            .map(|n| {
-                let sender = Person::new(&format!("sender{n}"), id);
-                let progress = (*accepted[n].last().unwrap(), Arc::clone(&count));
-                tokio::spawn(send_until_killed(relay.place, sender, Arc::clone(&bob), progress))
-            })
-            .collect();
+        let reader = tokio::spawn(read_until_killed(Client::login(relay.place, &bob).await, (Arc::clone(&got), run)));
+        let mut senders = Vec::new();
+        for (n, accepted) in accepted.iter().enumerate() {
+            let sender = Person::new(&format!("sender{n}"), id);
+            // Logged in before anybody is killed: only what is under way is to be cut.
+            let client = Client::login(relay.place, &sender).await;
+            let progress = (*accepted.last().unwrap(), Arc::clone(&count));
+            senders.push(tokio::spawn(send_until_killed(client, sender, Arc::clone(&bob), progress)));
+        }
         while count.load(Ordering::Relaxed) < ACCEPTED_BEFORE_KILL + 37 * (run as u64 % 7) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
