@@ -186,6 +186,11 @@ impl Engine {
             }
             Command::Unblock(name) => requests::unblock(state, work, id, &name),
             Command::Room(command) => self.room_command(work, id, command),
+            // Who asks for an expiry must not be left with a message that stays.
+            Command::Send { to, expires_in_ms: Some(_), .. } if to.starts_with('#') => {
+                work.fail(id, FailureKind::Forbidden);
+                Ok(())
+            }
             Command::Send { to, text, reply_to, idempotency_key, expires_in_ms } if to.starts_with('#') => {
                 room::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, expires_in_ms, file: None })
             }

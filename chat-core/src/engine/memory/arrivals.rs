@@ -6,6 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::State;
 use super::changes::Target;
+pub(in crate::engine) use super::changes::{Seen, seen_key};
 use super::files::KeptFile;
 use super::people::{Person, RequestCard, Standing};
 use crate::engine::content::{Content, File};
@@ -41,16 +42,6 @@ pub(in crate::engine) struct Arrival {
     pub(in crate::engine) expires_in_ms: Option<u64>,
 }
 
-/// What is kept of a message that was seen: its place among all of this device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::engine) struct Seen {
-    /// 0 while it is held back.
-    #[serde(rename = "o")]
-    pub(in crate::engine) order: u64,
-    #[serde(rename = "t")]
-    pub(in crate::engine) at_ms: u64,
-}
-
 /// Which stream position an unread message has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct Unread {
@@ -58,11 +49,6 @@ pub(in crate::engine) struct Unread {
     pub(in crate::engine) device: DeviceId,
     #[serde(rename = "c")]
     pub(in crate::engine) counter: u64,
-}
-
-/// Dedup key (key-schedule C): conversation, sender account, id.
-pub(in crate::engine) fn seen_key(conversation: &AccountId, author: &AccountId, id: &MessageId) -> Vec<u8> {
-    [&conversation.0[..], &author.0, &id.0].concat()
 }
 
 /// `conversation ‖ order u64`.

@@ -8,7 +8,6 @@ use chat_wire::ids::{AccountId, DeviceAddress, MessageId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use super::arrivals::{Seen, seen_key};
 use super::kept;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
@@ -16,6 +15,21 @@ use crate::engine::io::{Conversation, NoticeKind};
 use crate::engine::limits::{EARLY_CHANGES_MAX, EXPIRIES_AT_ONCE};
 use crate::store::{HistoryChange, Table};
 use crate::time::Timestamp;
+
+/// What is kept of a message that was seen: its place among all of this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct Seen {
+    /// 0 while it is held back.
+    #[serde(rename = "o")]
+    pub(in crate::engine) order: u64,
+    #[serde(rename = "t")]
+    pub(in crate::engine) at_ms: u64,
+}
+
+/// Dedup key (key-schedule C): conversation, sender account, id.
+pub(in crate::engine) fn seen_key(conversation: &AccountId, author: &AccountId, id: &MessageId) -> Vec<u8> {
+    [&conversation.0[..], &author.0, &id.0].concat()
+}
 
 /// A message by its place and its author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
