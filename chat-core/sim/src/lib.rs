@@ -7,7 +7,8 @@
 //!                            └─▶ checks at each step and at the end ─▶ report
 //! ```
 //! A history has three parts: people meet; faults and talk; then the faults end and everything must mend.
-//! The same seed gives the same history to the bit: the report holds a hash over every frame.
+//! The same seed gives the same history to the bit: the report holds a hash over every frame (of frames about
+//! rooms over their length, because OpenMLS stamps what it makes with the system's clock).
 //!
 //! | promise | checked |
 //! |---|---|

@@ -254,11 +254,19 @@ impl<'a> World<'a> {
         }
     }
 
+    /// A frame, to the bit; of one about rooms its length: OpenMLS stamps key packages with the system's clock.
+    fn trace(&mut self, way: &[u8], number: u64, bytes: &[u8], stamped: bool) {
+        let length = bytes.len().to_be_bytes();
+        let seen = if stamped { &length[..] } else { bytes };
+        self.report.trace(&[way, &number.to_be_bytes(), &self.network.now_ms.to_be_bytes(), seen]);
+    }
+
     fn relay_says(&mut self, number: u64, frame: ServerFrame) {
         let Some(actor) = self.network.connections.get(&number).map(|connection| connection.actor) else { return };
         for frame in self.hostile.tamper(actor, frame, &mut self.report) {
             if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
-                self.report.trace(&[b"down", &number.to_be_bytes(), &self.network.now_ms.to_be_bytes(), &bytes]);
+                let stamped = matches!(frame.message, ServerMessage::Room(_) | ServerMessage::RoomPush(_));
+                self.trace(b"down", number, &bytes, stamped);
             }
             let delay = self.delay();
             self.network.down(number, delay, frame);
@@ -455,7 +463,7 @@ impl<'a> World<'a> {
             if leaks(&bytes) {
                 self.violation("I1", "a text left a device".to_owned());
             }
-            self.report.trace(&[b"up", &number.to_be_bytes(), &self.network.now_ms.to_be_bytes(), &bytes]);
+            self.trace(b"up", number, &bytes, matches!(frame.message, ClientMessage::Room(_)));
         }
         let heads = match &frame.message {
             ClientMessage::Send { packets, .. } | ClientMessage::Ephemeral { packets } => packets.as_slice(),

@@ -1,6 +1,6 @@
 //! What the handlers work on: the storage, the services' memory, the limits and the round.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chat_login::server::ServerSecrets;
 use chat_wire::error::RefusalKind;
@@ -62,7 +62,7 @@ pub(crate) struct Core<S> {
     pub(crate) presence: Presence,
     pub(crate) rooms: Rooms,
     pub(crate) gates: Gates,
-    pub(crate) logins: HashMap<DeviceAddress, ConnectionId>,
+    pub(crate) logins: BTreeMap<DeviceAddress, ConnectionId>,
     pub(crate) round: Round,
 }
 
@@ -179,7 +179,7 @@ impl<S: Storage> Core<S> {
             presence: Presence::default(),
             rooms: Rooms::default(),
             gates,
-            logins: HashMap::new(),
+            logins: BTreeMap::new(),
             round: Round::default(),
         }
     }

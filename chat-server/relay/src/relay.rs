@@ -1,6 +1,6 @@
 //! The relay as one value: inputs in, one sync a round, outputs out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chat_wire::error::RefusalKind;
 use chat_wire::frame::{ClientFrame, Frame, FrameError};
@@ -52,7 +52,7 @@ pub enum Input {
 /// The relay core.
 pub struct Relay<S> {
     core: Core<S>,
-    connections: HashMap<ConnectionId, Connection>,
+    connections: BTreeMap<ConnectionId, Connection>,
     expired_at_ms: u64,
     outside_changes: u64,
     job: Option<SyncJob>,
@@ -68,7 +68,7 @@ impl<S: Storage> Relay<S> {
         let core = Core::new(store, config, secrets);
         Self {
             core,
-            connections: HashMap::new(),
+            connections: BTreeMap::new(),
             expired_at_ms: 0,
             outside_changes: 0,
             job: None,

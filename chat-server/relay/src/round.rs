@@ -7,7 +7,7 @@
 //!    └──── rests on memory: leaves with the round
 //! ```
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_wire::error::{Refusal, RefusalKind};
@@ -81,7 +81,7 @@ struct Group {
     staged: Vec<(Rests, Output)>,
     askers: Vec<(ConnectionId, u32)>,
     /// Who has something in it: what they are told later follows, whatever it rests on.
-    held: HashSet<ConnectionId>,
+    held: BTreeSet<ConnectionId>,
 }
 
 impl Group {
@@ -97,7 +97,7 @@ impl Group {
     fn append(&mut self, other: &mut Self) {
         self.staged.append(&mut other.staged);
         self.askers.append(&mut other.askers);
-        self.held.extend(other.held.drain());
+        self.held.append(&mut other.held);
     }
 
     fn release(&mut self, outputs: &mut Vec<Output>) {
@@ -135,9 +135,9 @@ pub(crate) struct Round {
     /// Connections to end once the request at hand is done.
     pub(crate) dismissals: Vec<(ConnectionId, Farewell)>,
     /// Entries of this round by mailbox: a reader that is caught up gets them without a read.
-    pub(crate) fresh: HashMap<DeviceAddress, Vec<Entry>>,
+    pub(crate) fresh: BTreeMap<DeviceAddress, Vec<Entry>>,
     /// Connections whose windows may have something to send.
-    pub(crate) to_pump: HashSet<ConnectionId>,
+    pub(crate) to_pump: BTreeSet<ConnectionId>,
     /// Something was written that must be synced.
     pub(crate) dirty: bool,
 }

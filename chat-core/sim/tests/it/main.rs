@@ -11,7 +11,6 @@ fn holds(seed: u64) {
 }
 
 #[test]
-#[ignore = "a map in the engine or the relay hands its entries out in no order since rooms and records came"]
 fn the_same_seed_is_the_same_history_to_the_bit() {
     let shared = Shared::new().unwrap();
     for seed in 0..8 {

@@ -249,7 +249,7 @@ pub(in crate::engine) fn lost(state: &mut State, work: &mut Work<'_>, route: Rou
         work.fail(command, kind);
     }
     if was_online {
-        let gone: Vec<_> = state.online.drain().map(|(account, _)| account).collect();
+        let gone: Vec<_> = std::mem::take(&mut state.online).into_keys().collect();
         for account in gone {
             state.announce_presence(work, account, None);
         }

@@ -1,6 +1,6 @@
 //! Bundles that were claimed and wait for their session, and devices that had none.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, DeviceAddress};
 
@@ -11,9 +11,9 @@ use crate::time::Timestamp;
 /// Bundles by device, in memory only: a lost one is claimed again.
 #[derive(Default)]
 pub(in crate::engine) struct Bundles {
-    at_hand: HashMap<DeviceAddress, VerifiedBundle>,
+    at_hand: BTreeMap<DeviceAddress, VerifiedBundle>,
     /// Listed devices that had no prekeys when they were asked for: they are left out for a while.
-    left_out: HashMap<DeviceAddress, Timestamp>,
+    left_out: BTreeMap<DeviceAddress, Timestamp>,
 }
 
 impl Bundles {

@@ -1,6 +1,6 @@
 //! What is known of sessions that may be broken: open probes, resets of the last day, counts.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chat_wire::ids::DeviceAddress;
 
@@ -25,9 +25,9 @@ pub(in crate::engine) struct Probe {
 /// Probes in memory, counts in the records as well: a probe that a crash forgets is asked again.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Healing {
-    pub(in crate::engine) probes: HashMap<DeviceAddress, Probe>,
+    pub(in crate::engine) probes: BTreeMap<DeviceAddress, Probe>,
     /// The last reset of each device.
-    pub(in crate::engine) resets: HashMap<DeviceAddress, Timestamp>,
+    pub(in crate::engine) resets: BTreeMap<DeviceAddress, Timestamp>,
     counts: Diagnostics,
 }
 

@@ -1,6 +1,6 @@
 //! Verified device lists: the chain of each account is followed, never its relay's word (SPEC 5.4.1).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chat_wire::device_list::DeviceList;
@@ -61,9 +61,9 @@ pub(in crate::engine) struct Change {
 /// Lists in memory; all of them lie in the records.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Lists {
-    cache: HashMap<AccountId, Known>,
+    cache: BTreeMap<AccountId, Known>,
     /// Accounts whose expired list was told.
-    warned: HashSet<AccountId>,
+    warned: BTreeSet<AccountId>,
 }
 
 impl Lists {

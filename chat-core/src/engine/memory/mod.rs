@@ -1,7 +1,7 @@
 //! What the engine knows between two inputs, and the plain work on it that several handlers need.
 //! Nothing here decides what an input means.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use chat_wire::frame::Frame;
@@ -64,11 +64,11 @@ pub(super) struct State {
     pub(super) rooms: rooms::Rooms,
     pub(super) parcels: Parcels,
     /// Who is online, as the relay says.
-    pub(super) online: HashMap<AccountId, PresenceStatus>,
+    pub(super) online: BTreeMap<AccountId, PresenceStatus>,
     /// Last typing signal to a person.
-    pub(super) typing: HashMap<AccountId, (bool, Timestamp)>,
+    pub(super) typing: BTreeMap<AccountId, (bool, Timestamp)>,
     /// Typing signals that wait a moment for their person to be a contact who is here.
-    pub(super) typing_late: HashMap<AccountId, (bool, Timestamp)>,
+    pub(super) typing_late: BTreeMap<AccountId, (bool, Timestamp)>,
     /// The time that the shell was told to wake us.
     pub(super) wake_at: Option<Timestamp>,
     pub(super) prekeys: me::PreKeyIndex,
@@ -162,7 +162,7 @@ pub(super) struct Parcels {
     /// Everything up to this place is durable and not yet acknowledged.
     pub(super) done: Option<u64>,
     /// New sessions by account, in the minute that began then.
-    pub(super) initiations: HashMap<AccountId, (Timestamp, u32)>,
+    pub(super) initiations: BTreeMap<AccountId, (Timestamp, u32)>,
 }
 
 /// One packet of the mailbox.
@@ -195,9 +195,9 @@ impl State {
             names: names::Names::default(),
             rooms: rooms::Rooms::load(records)?,
             parcels: Parcels::default(),
-            online: HashMap::new(),
-            typing: HashMap::new(),
-            typing_late: HashMap::new(),
+            online: BTreeMap::new(),
+            typing: BTreeMap::new(),
+            typing_late: BTreeMap::new(),
             wake_at: None,
             prekeys: me::PreKeyIndex::load(records)?,
             chores: Chores::default(),

@@ -1,6 +1,6 @@
 //! Names that are being looked up, and the commands that wait for them, in their order.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, BlobId, MessageId, RoomName, UserName};
 
@@ -63,9 +63,9 @@ impl Draft {
 /// Names under way.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Names {
-    waiting: HashMap<UserName, Vec<Want>>,
+    waiting: BTreeMap<UserName, Vec<Want>>,
     /// Accounts whose lists are fetched for a name.
-    fetching: HashMap<AccountId, UserName>,
+    fetching: BTreeMap<AccountId, UserName>,
 }
 
 impl Names {

@@ -1,7 +1,7 @@
 //! Everybody this account knows: contacts, strangers with a request, blocked ones. All in memory; a
 //! record is written when it changes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_wire::ids::{AccountId, DeviceId, UserName};
 use chat_wire::keys::VerifyKey;
@@ -135,7 +135,7 @@ impl Person {
 #[derive(Debug, Default)]
 pub(in crate::engine) struct People {
     by_account: BTreeMap<AccountId, Person>,
-    by_name: HashMap<UserName, AccountId>,
+    by_name: BTreeMap<UserName, AccountId>,
     /// Whose record was written since the account's other devices were last thought of.
     changed: BTreeSet<AccountId>,
 }

@@ -3,7 +3,7 @@
 //! In `Table::Sessions`, under `account 32 ‖ device u32`: the bare key holds the index of the device,
 //! and under `… ‖ sid 16` lie the rows of each session.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, PreKeyId};
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,7 @@ pub(in crate::engine) enum Started {
 /// Sessions in memory; all of them lie in the records.
 #[derive(Default)]
 pub(in crate::engine) struct Sessions {
-    devices: HashMap<DeviceAddress, Device>,
+    devices: BTreeMap<DeviceAddress, Device>,
     clock: u64,
 }
 
@@ -477,7 +477,7 @@ fn load(work: &Work<'_>, address: &DeviceAddress) -> Result<Device, EngineError>
         return Ok(Device::default());
     };
     let index: Index = decode(Table::Sessions, &index)?;
-    let mut by_sid: HashMap<[u8; SID_BYTES], Vec<Row>> = HashMap::new();
+    let mut by_sid: BTreeMap<[u8; SID_BYTES], Vec<Row>> = BTreeMap::new();
     for (key, value) in rows {
         let suffix = key.get(DEVICE_KEY_BYTES..).ok_or(damaged)?;
         let (sid, row) = suffix.split_first_chunk::<SID_BYTES>().ok_or(damaged)?;

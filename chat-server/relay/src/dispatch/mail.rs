@@ -1,6 +1,6 @@
 //! Mail: sends, ephemeral packets, acknowledgements, and what flows to a connected device.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_wire::error::RefusalKind;
@@ -94,7 +94,7 @@ fn check_shape(from: DeviceAddress, lists: &[ListState], packets: &[(DeviceAddre
     if packets.iter().any(|(to, _)| *to == from) {
         return Err(RefusalKind::Malformed.into());
     }
-    let accounts: HashSet<&AccountId> = packets.iter().map(|(to, _)| &to.account).collect();
+    let accounts: BTreeSet<&AccountId> = packets.iter().map(|(to, _)| &to.account).collect();
     let too_many = packets.len() > PACKETS_PER_SEND_MAX
         || accounts.len() > ACCOUNTS_PER_SEND_MAX
         || lists.len() > ACCOUNTS_PER_SEND_MAX;
@@ -145,11 +145,11 @@ fn with_room<S: Storage>(
     from: DeviceAddress,
     packets: Vec<(DeviceAddress, Bytes)>,
 ) -> Result<Vec<(DeviceAddress, Bytes)>, Refuse> {
-    let mut wanted: HashMap<DeviceAddress, Load> = HashMap::new();
+    let mut wanted: BTreeMap<DeviceAddress, Load> = BTreeMap::new();
     for (to, body) in &packets {
         wanted.entry(*to).or_default().add(body.len());
     }
-    let mut full = HashSet::new();
+    let mut full = BTreeSet::new();
     for (to, load) in &wanted {
         if !core.mailboxes.has_room(&mut core.store, to, *load, &core.config.limits)? {
             full.insert(*to);

@@ -1,6 +1,6 @@
 //! Reading rooms: opening, acknowledging, looking around, and the lists of who is in them.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, RoomId, RoomName};
@@ -121,7 +121,7 @@ pub(super) fn lists<S: Storage>(
     if !live.room.public && !live.is_member(&device) {
         return Err(RefusalKind::UnknownRoom.into());
     }
-    let inside: HashSet<AccountId> =
+    let inside: BTreeSet<AccountId> =
         wanted.iter().map(|w| w.account).filter(|account| live.has_account(account)).collect();
     let mut lists = Vec::new();
     for ListState { account, seq } in wanted.iter().filter(|w| inside.contains(&w.account)) {

@@ -1,6 +1,6 @@
 //! Steps that several handlers share.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
@@ -59,8 +59,8 @@ pub(super) fn put_list<S: Storage>(core: &mut Core<S>, here: Here, next: Next, m
 }
 
 /// The rooms that devices are in.
-pub(super) fn rooms_of<S: Storage>(core: &mut Core<S>, devices: &[DeviceAddress]) -> Result<HashSet<RoomId>, Refuse> {
-    let mut rooms = HashSet::new();
+pub(super) fn rooms_of<S: Storage>(core: &mut Core<S>, devices: &[DeviceAddress]) -> Result<BTreeSet<RoomId>, Refuse> {
+    let mut rooms = BTreeSet::new();
     for device in devices {
         rooms.extend(core.store.rooms_read(device)?.into_iter().map(|(room, _)| room));
     }

@@ -1,6 +1,6 @@
 //! Writing to rooms: making them, commits, messages, leaving, deleting (SPEC 12.2).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chat_wire::error::RefusalKind;
@@ -192,7 +192,7 @@ pub(super) fn commit<S: Storage>(
     }
     let Some(next) = next_room(live, &offer) else { return Ok(behind(live)) };
     let draft = Draft { from: device, kind: COMMIT, key: offer.key, accepted_ms: here.now.wall_ms, body: parts.commit };
-    let coming: HashSet<DeviceAddress> = offer.added.iter().filter(|d| !live.is_member(d)).copied().collect();
+    let coming: BTreeSet<DeviceAddress> = offer.added.iter().filter(|d| !live.is_member(d)).copied().collect();
     let staying = live.devices(None).filter(|d| !offer.removed.contains(d)).count();
     if staying.saturating_add(coming.len()) > devices_max {
         return Err(RefusalKind::TooLarge.into());
@@ -202,7 +202,7 @@ pub(super) fn commit<S: Storage>(
         turn = turn.with_readers(live.removed_by_base(&offer.removed));
     }
     let next = with_owner(live, &offer, device.account, next)?;
-    let new_accounts: HashSet<AccountId> =
+    let new_accounts: BTreeSet<AccountId> =
         coming.iter().map(|d| d.account).filter(|account| !live.has_account(account)).collect();
     let epoch = next.epoch;
     let turn = turn.with_room(next, Some(parts.group_info));
@@ -247,7 +247,7 @@ fn with_owner(live: &Live, offer: &Offer, by: AccountId, next: Room) -> Result<R
 }
 
 /// Devices that become readers must be in their accounts' lists: else the committer's are old.
-fn devices_exist<S: Storage>(core: &mut Core<S>, devices: &HashSet<DeviceAddress>) -> Result<(), Refuse> {
+fn devices_exist<S: Storage>(core: &mut Core<S>, devices: &BTreeSet<DeviceAddress>) -> Result<(), Refuse> {
     for device in devices {
         let roster = core.rosters.get(&mut core.store, &device.account)?;
         match roster {

@@ -2,7 +2,7 @@
 //! connections call this service directly, beside the relay's thread, so that no message waits for a file;
 //! it is shared, and its storage is its own.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -64,7 +64,7 @@ pub struct Blobs<S> {
     store: S,
     limits: BlobLimits,
     /// Bytes that each account may have filled: whole sizes, from the first byte on.
-    used: Mutex<HashMap<AccountId, u64>>,
+    used: Mutex<BTreeMap<AccountId, u64>>,
     locks: Vec<Mutex<()>>,
 }
 
@@ -74,7 +74,7 @@ impl<S: BlobStore> Blobs<S> {
     /// # Errors
     /// [`BlobStoreError`].
     pub fn open(store: S, limits: BlobLimits) -> Result<Self, BlobStoreError> {
-        let mut used: HashMap<AccountId, u64> = HashMap::new();
+        let mut used: BTreeMap<AccountId, u64> = BTreeMap::new();
         store.each(&mut |_, state| {
             let sum = used.entry(state.head.account).or_default();
             *sum = sum.saturating_add(state.head.bytes);

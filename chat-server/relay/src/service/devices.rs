@@ -1,6 +1,6 @@
 //! Device lists: the relay enforces shape, signatures and the chain; trust is the clients' (SPEC 5).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::storage::{ListChange, Roster, RosterDevice, Storage, StorageError};
 /// Rosters that were read, so that a send costs no query for the devices it goes to.
 #[derive(Debug, Default)]
 pub(crate) struct Rosters {
-    known: HashMap<AccountId, Arc<Roster>>,
+    known: BTreeMap<AccountId, Arc<Roster>>,
 }
 
 impl Rosters {

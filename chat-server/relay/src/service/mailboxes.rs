@@ -1,7 +1,7 @@
 //! Mailboxes (SPEC 7.5): logs with one reader, the device. Appends get their place here; acknowledgements are
 //! collected and written with the next commit, because losing one costs a repeat and nothing else.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chat_wire::ids::DeviceAddress;
@@ -13,8 +13,8 @@ use crate::window::Load;
 /// Figures of the mailboxes in use, and what their readers acknowledged since the last commit.
 #[derive(Debug, Default)]
 pub(crate) struct Mailboxes {
-    figures: HashMap<DeviceAddress, LogFigures>,
-    acknowledged: HashMap<DeviceAddress, u64>,
+    figures: BTreeMap<DeviceAddress, LogFigures>,
+    acknowledged: BTreeMap<DeviceAddress, u64>,
     /// Entries that lie there and are acknowledged.
     unwritten: u64,
     /// Highest place that was given in any mailbox.
@@ -88,7 +88,10 @@ impl Mailboxes {
     /// The acknowledgements that are not written yet, as writes.
     pub(crate) fn take_acknowledged(&mut self) -> Batch {
         self.unwritten = 0;
-        self.acknowledged.drain().map(|(device, seq)| Write::Trim(Log::Mailbox(device), seq)).collect()
+        std::mem::take(&mut self.acknowledged)
+            .into_iter()
+            .map(|(device, seq)| Write::Trim(Log::Mailbox(device), seq))
+            .collect()
     }
 
     /// Whether it is worth a range of rows to write them with the next group.

@@ -9,7 +9,7 @@
 //! ```
 //! A device starts hidden, so that an invisible one does not flash up when it reconnects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
 use chat_wire::message::{PresenceStatus, ServerMessage};
@@ -35,8 +35,8 @@ struct Seat {
 
 #[derive(Debug)]
 struct Present {
-    seats: HashMap<DeviceId, Seat>,
-    contacts: HashSet<AccountId>,
+    seats: BTreeMap<DeviceId, Seat>,
+    contacts: BTreeSet<AccountId>,
     /// What mutual contacts were told last.
     told: View,
 }
@@ -61,15 +61,15 @@ pub(crate) type News = Vec<(ConnectionId, ServerMessage)>;
 /// Who is here, and who may know.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    accounts: HashMap<AccountId, Present>,
+    accounts: BTreeMap<AccountId, Present>,
 }
 
 impl Presence {
     /// A device logged in; a connection that it had before is replaced.
     pub(crate) fn arrive(&mut self, device: &DeviceAddress, connection: ConnectionId, at_ms: u64) -> News {
         let present = self.accounts.entry(device.account).or_insert_with(|| Present {
-            seats: HashMap::new(),
-            contacts: HashSet::new(),
+            seats: BTreeMap::new(),
+            contacts: BTreeSet::new(),
             told: OFFLINE,
         });
         // An old seat keeps its status: a change of networks is no coming and going.
@@ -121,7 +121,7 @@ impl Presence {
         &mut self,
         account: &AccountId,
         asking: ConnectionId,
-        contacts: HashSet<AccountId>,
+        contacts: BTreeSet<AccountId>,
         at_ms: u64,
     ) -> News {
         let mut news = News::new();

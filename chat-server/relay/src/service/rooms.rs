@@ -1,7 +1,7 @@
 //! Rooms (SPEC 12): logs with many readers. What is in use is held in memory; an entry is stored once, and
 //! its body is shared by everybody who reads it at once. Who reads slowly reads from the log.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId};
@@ -26,11 +26,11 @@ pub(crate) struct Live {
     /// Epoch in which a device last came in, or the one that the room was in when it was read here.
     pub(crate) joined_epoch: u64,
     bytes: u64,
-    readers: HashMap<DeviceAddress, Reader>,
+    readers: BTreeMap<DeviceAddress, Reader>,
     /// Member devices by account.
-    members: HashMap<AccountId, u32>,
+    members: BTreeMap<AccountId, u32>,
     /// When accounts spoke last, in a slow room.
-    spoke_ms: HashMap<AccountId, u64>,
+    spoke_ms: BTreeMap<AccountId, u64>,
 }
 
 /// A device that reads a room on its connection.
@@ -72,8 +72,8 @@ impl Live {
             floor_seq: figures.floor_seq,
             bytes: figures.bytes,
             readers: readers.into_iter().map(|reader| (reader.device, reader)).collect(),
-            members: HashMap::new(),
-            spoke_ms: HashMap::new(),
+            members: BTreeMap::new(),
+            spoke_ms: BTreeMap::new(),
         };
         live.count();
         Ok(Some(live))
@@ -222,10 +222,10 @@ impl Turn {
 /// The rooms in use, and who reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    live: HashMap<RoomId, Live>,
-    seats: HashMap<RoomId, HashMap<ConnectionId, Seat>>,
-    opened: HashMap<ConnectionId, HashSet<RoomId>>,
-    acknowledged: HashMap<(RoomId, DeviceAddress), u64>,
+    live: BTreeMap<RoomId, Live>,
+    seats: BTreeMap<RoomId, BTreeMap<ConnectionId, Seat>>,
+    opened: BTreeMap<ConnectionId, BTreeSet<RoomId>>,
+    acknowledged: BTreeMap<(RoomId, DeviceAddress), u64>,
     /// Seats that were taken by the request at hand: the backlog follows its answer.
     fresh_seats: Vec<(RoomId, ConnectionId)>,
 }
@@ -353,8 +353,8 @@ impl Rooms {
     /// What was acknowledged since the last time, and what all readers hold by now.
     pub(crate) fn take_acknowledged(&mut self) -> Batch {
         let mut batch = Batch::new();
-        let mut rooms = HashSet::new();
-        for ((room, device), seq) in self.acknowledged.drain() {
+        let mut rooms = BTreeSet::new();
+        for ((room, device), seq) in std::mem::take(&mut self.acknowledged) {
             batch.push(Write::Advance(Log::Room(room), device, seq));
             rooms.insert(room);
         }
@@ -386,6 +386,7 @@ impl Rooms {
         self.forget_all();
         self.acknowledged.clear();
         self.seats.clear();
-        self.opened.drain().filter(|(_, rooms)| !rooms.is_empty()).map(|(connection, _)| connection).collect()
+        let opened = std::mem::take(&mut self.opened);
+        opened.into_iter().filter(|(_, rooms)| !rooms.is_empty()).map(|(connection, _)| connection).collect()
     }
 }

@@ -2,7 +2,7 @@
 //! that acknowledges before that has made its packet durable itself, so its row is never written, and a
 //! send all of whose packets are acknowledged is answered at once (SPEC 1.3).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use chat_wire::ids::{DeviceAddress, RequestKey};
 
@@ -60,7 +60,7 @@ pub(crate) struct Sends {
     first: u64,
     under_way: usize,
     written: usize,
-    places: HashMap<DeviceAddress, VecDeque<Place>>,
+    places: BTreeMap<DeviceAddress, VecDeque<Place>>,
     bytes: usize,
 }
 
@@ -153,7 +153,7 @@ impl Sends {
     /// So many of those that wait to be written; they count as written from now on. Only the last step of
     /// a device counts, the others need no write.
     pub(crate) fn write(&mut self, count: usize) -> impl Iterator<Item = &mut Sent> {
-        let mut highest: HashMap<DeviceAddress, u64> = HashMap::new();
+        let mut highest: BTreeMap<DeviceAddress, u64> = BTreeMap::new();
         let before = self.under_way.saturating_add(self.written);
         let end = before.saturating_add(count).min(self.sends.len());
         for sent in self.sends.range_mut(before..end).rev() {

@@ -1,7 +1,7 @@
 //! Rooms: what is known of each, what waits to be done in it, and its MLS group, read from the records when
 //! it is first needed.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use chat_wire::ids::{AccountId, RoomId, RoomName};
@@ -149,7 +149,7 @@ pub(in crate::engine) struct Live {
     /// The relay was too busy for lists: they are asked for again then.
     pub(in crate::engine) lists_at: Option<Timestamp>,
     /// Lists that were asked for and did not help.
-    pub(in crate::engine) asked: HashSet<(AccountId, u64)>,
+    pub(in crate::engine) asked: BTreeSet<(AccountId, u64)>,
     pub(in crate::engine) intents: VecDeque<Intent>,
     /// A commit is on its way.
     pub(in crate::engine) committing: bool,
@@ -162,7 +162,7 @@ pub(in crate::engine) struct Live {
     /// Not before this time.
     pub(in crate::engine) not_before: Option<Timestamp>,
     /// Leaf keys whose owners were verified.
-    pub(in crate::engine) certified: HashSet<[u8; 32]>,
+    pub(in crate::engine) certified: BTreeSet<[u8; 32]>,
     /// Who asked about the room while lists of its people were on their way.
     pub(in crate::engine) infos: Vec<CommandId>,
     /// Nothing is sealed before this epoch: somebody came in that could not read it.
@@ -170,7 +170,7 @@ pub(in crate::engine) struct Live {
     /// Nothing waits to be sealed, as far as was looked.
     pub(in crate::engine) quiet: bool,
     /// Posts on their way.
-    pub(in crate::engine) posting: HashSet<u64>,
+    pub(in crate::engine) posting: BTreeSet<u64>,
 }
 
 /// One room.
@@ -186,7 +186,7 @@ pub(in crate::engine) struct Room {
 pub(in crate::engine) struct Rooms {
     rooms: BTreeMap<RoomId, Room>,
     /// Names on their way in.
-    pub(in crate::engine) entering: HashMap<RoomName, Entering>,
+    pub(in crate::engine) entering: BTreeMap<RoomName, Entering>,
     /// The own list that rooms were last held against.
     pub(in crate::engine) own_list_seq: u64,
     /// What is due on a new connection was begun.

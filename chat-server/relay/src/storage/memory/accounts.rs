@@ -1,6 +1,6 @@
 //! Accounts in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ pub(super) struct Holding {
     pub(super) vault: Bytes,
     pub(super) record: StoredRecord,
     /// Devices that were removed, with the number of the first list without them.
-    pub(super) removed: HashMap<DeviceId, (VerifyKey, u64)>,
+    pub(super) removed: BTreeMap<DeviceId, (VerifyKey, u64)>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -30,9 +30,9 @@ pub(super) struct Device {
     pub(super) incarnation: Incarnation,
     pub(super) standing: StandingKeys,
     pub(super) pairs: Vec<OneTimePair>,
-    pub(super) known_pairs: HashSet<PreKeyId>,
+    pub(super) known_pairs: BTreeSet<PreKeyId>,
     pub(super) packages: Vec<StoredKeyPackage>,
-    pub(super) known_packages: HashSet<KeyPackageId>,
+    pub(super) known_packages: BTreeSet<KeyPackageId>,
     pub(super) last_package: Option<StoredKeyPackage>,
 }
 
@@ -51,7 +51,7 @@ impl MemoryStorage {
             lists: BTreeMap::new(),
             vault: Bytes::new(),
             record: StoredRecord::default(),
-            removed: HashMap::new(),
+            removed: BTreeMap::new(),
         };
         self.names.insert(new.account.name.clone(), new.account.id);
         self.accounts.insert(new.account.id, holding);

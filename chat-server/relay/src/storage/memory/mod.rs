@@ -4,7 +4,7 @@ mod accounts;
 mod logs;
 mod rooms;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName, UserName};
 
@@ -16,17 +16,17 @@ use super::{Answered, Deletion, Ending, Expired, Invite, InviteHash, Log, Storag
 /// Everything in maps; nothing is durable, so `sync` has nothing to do.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStorage {
-    accounts: HashMap<AccountId, Holding>,
+    accounts: BTreeMap<AccountId, Holding>,
     names: BTreeMap<UserName, AccountId>,
-    keys: HashMap<[u8; 32], AccountId>,
-    devices: HashMap<DeviceAddress, Device>,
-    deletions: HashMap<AccountId, (UserName, Deletion)>,
-    rooms: HashMap<RoomId, RoomHolding>,
+    keys: BTreeMap<[u8; 32], AccountId>,
+    devices: BTreeMap<DeviceAddress, Device>,
+    deletions: BTreeMap<AccountId, (UserName, Deletion)>,
+    rooms: BTreeMap<RoomId, RoomHolding>,
     room_names: BTreeMap<RoomName, RoomId>,
-    endings: HashMap<RoomId, Ending>,
-    invites: HashMap<InviteHash, Invite>,
+    endings: BTreeMap<RoomId, Ending>,
+    invites: BTreeMap<InviteHash, Invite>,
     logs: BTreeMap<Log, StoredLog>,
-    answered: HashMap<(DeviceAddress, RequestKey), Answered>,
+    answered: BTreeMap<(DeviceAddress, RequestKey), Answered>,
     outside_changes: u64,
 }
 

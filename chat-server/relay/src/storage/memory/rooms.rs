@@ -1,6 +1,6 @@
 //! Rooms and key packages in memory.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use chat_wire::ids::{AccountId, DeviceAddress, RoomId, RoomName};
 
@@ -14,7 +14,7 @@ pub(super) struct Holding {
     group_info: StoredGroupInfo,
 }
 
-fn members(log: &StoredLog) -> HashSet<AccountId> {
+fn members(log: &StoredLog) -> BTreeSet<AccountId> {
     log.readers().filter(|reader| reader.is_member()).map(|reader| reader.device.account).collect()
 }
 
