@@ -6,7 +6,6 @@ use chat_wire::frame::{ClientFrame, ServerFrame};
 
 /// Something that happens at a time.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are frames")]
 pub(crate) enum Happening {
     /// A connection reaches the relay.
     Opened(u64),

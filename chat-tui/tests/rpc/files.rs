@@ -10,7 +10,7 @@ use crate::driver::Rpc;
 use crate::world::World;
 
 fn bytes(count: usize) -> Vec<u8> {
-    (0..count).map(|at| (at.wrapping_mul(2_654_435_761) >> 7) as u8).collect()
+    (0..count).map(|at| (at.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0]).collect()
 }
 
 fn file(dir: &TempDir, name: &str, content: &[u8]) -> PathBuf {
