@@ -280,9 +280,13 @@ mod tests {
     use chat_wire::ids::{DeviceAddress, RelayId, UserName};
 
     use super::*;
-    use crate::crypto::tests::rng;
     use crate::identity::account::AccountKey;
     use crate::identity::vault;
+
+    /// New chance for each caller: what is made here must differ.
+    fn rng() -> rand_core::UnwrapErr<getrandom::SysRng> {
+        rand_core::UnwrapErr(getrandom::SysRng)
+    }
 
     struct Made {
         account: AccountKey,

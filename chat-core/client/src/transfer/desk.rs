@@ -282,8 +282,12 @@ impl Desk {
         }
         // What can't be stored is done once more after a restart: a repeat changes nothing.
         let _ = self.means.ledger.save(&job.row).await;
-        if key.1 == Direction::Upload {
-            let _ = self.means.ledger.forget_chunks(key.0).await;
+        match outcome {
+            Outcome::Saved(_) => clear(self.means.clone(), job.row.clone()).await,
+            _ if key.1 == Direction::Upload => {
+                let _ = self.means.ledger.forget_chunks(key.0).await;
+            }
+            _ => {}
         }
         for waiter in std::mem::take(&mut job.waiters) {
             waiter.settle(&outcome);

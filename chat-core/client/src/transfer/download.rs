@@ -28,9 +28,12 @@ const PARTS_UNDER_WAY_MAX: u32 = 4;
 /// Parts between the connection and the disk.
 const PARTS_WAITING_MAX: usize = 2;
 
-/// Everything came and was checked; it has no name yet.
-pub(super) struct Fetched {
-    incoming: Incoming,
+/// Everything came and was checked.
+pub(super) enum Fetched {
+    /// It has no name yet.
+    Unnamed(Incoming),
+    /// An earlier run gave it its name.
+    Named(PathBuf),
 }
 
 /// Where a download goes.
@@ -43,7 +46,10 @@ pub(super) fn place_of(row: &Row) -> Option<(PathBuf, String)> {
 
 /// One attempt: ends with everything here and checked, or with what broke it.
 pub(super) async fn attempt(mut bulk: Bulk, row: &Row, progress: &mut Progress) -> Result<Fetched, Broken> {
-    let (Some(layout), Some((dir, _))) = (row.layout(), place_of(row)) else { return Err(integrity()) };
+    let (Some(layout), Some((dir, name))) = (row.layout(), place_of(row)) else { return Err(integrity()) };
+    if let Some(path) = named(row, dir.clone(), name).await? {
+        return Ok(Fetched::Named(path));
+    }
     let header = part(&mut bulk, row, (0, HEADER_BYTES as u64), layout).await?;
     let begin = Begin { row: row.clone(), dir, layout, header };
     let writer = spawn_blocking(move || begin.run()).await.map_err(|_| internal())??;
@@ -71,14 +77,25 @@ pub(super) async fn attempt(mut bulk: Bulk, row: &Row, progress: &mut Progress) 
     }
     drop(parts_in);
     let incoming = opening.await.map_err(|_| internal())??;
-    Ok(Fetched { incoming })
+    Ok(Fetched::Unnamed(incoming))
+}
+
+async fn named(row: &Row, dir: PathBuf, name: String) -> Result<Option<PathBuf>, Broken> {
+    let (id, sha256) = (row.id, row.sha256.ok_or_else(internal)?.into_array());
+    let looking = spawn_blocking(move || place::published(&dir, &id, &name, &sha256));
+    Ok(looking.await.map_err(|_| internal())?.map_err(|error| io_failure(&error))?)
 }
 
 /// Gives the file its name. Once begun it is not broken off.
 pub(super) async fn finish(fetched: Fetched, row: &Row) -> Result<SavedFile, Broken> {
     let (Some((dir, name)), Some(sha256)) = (place_of(row), row.sha256) else { return Err(internal()) };
-    let publishing = spawn_blocking(move || fetched.incoming.publish(&dir, &name));
-    let path = publishing.await.map_err(|_| internal())?.map_err(|error| io_failure(&error))?;
+    let path = match fetched {
+        Fetched::Named(path) => path,
+        Fetched::Unnamed(incoming) => {
+            let publishing = spawn_blocking(move || incoming.publish(&dir, &name));
+            publishing.await.map_err(|_| internal())?.map_err(|error| io_failure(&error))?
+        }
+    };
     Ok(SavedFile { path, size: row.size, sha256: sha256.into_array() })
 }
 
@@ -186,7 +203,7 @@ impl Writer {
     }
 }
 
-/// Removes what an attempt left; a download that failed for good leaves nothing.
+/// Removes what an attempt left beside the finished file, or instead of one.
 pub(super) fn discard(row: &Row) -> io::Result<()> {
     let Some((dir, _)) = place_of(row) else { return Ok(()) };
     let dir: &Path = &dir;

@@ -2,11 +2,12 @@
 //! checked. No link is followed on the way, nothing that lies there is touched.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use chat_wire::ids::MessageId;
+use sha2::{Digest as _, Sha256};
 
 use super::names;
 
@@ -93,7 +94,8 @@ impl Incoming {
         self.file.set_len(bytes)
     }
 
-    /// Brings everything to disk and gives it the first name that is free.
+    /// Brings everything to disk and gives it the first name that is free. Where the file system can, the temporary
+    /// name stays as well until [`discard`], so that a kill in between leads to no second copy.
     pub(super) fn publish(self, dir: &Path, name: &str) -> io::Result<PathBuf> {
         self.file.sync_all()?;
         for candidate in names::candidates(dir, name) {
@@ -110,10 +112,42 @@ impl Incoming {
     }
 }
 
-/// Moves a file to a name that nobody has; never onto one that somebody has.
+/// The file that an earlier run gave its name and died before it could say so, if it still holds what it should.
+pub(super) fn published(dir: &Path, id: &MessageId, name: &str, sha256: &[u8; 32]) -> io::Result<Option<PathBuf>> {
+    let path = temporary(dir, id);
+    let seen = match fs::symlink_metadata(&path) {
+        Ok(seen) if seen.is_file() && seen.nlink() > 1 => seen,
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let same =
+        |at: &Path| fs::symlink_metadata(at).is_ok_and(|other| (other.dev(), other.ino()) == (seen.dev(), seen.ino()));
+    let Some(named) = names::candidates(dir, name).find(|candidate| same(candidate)) else { return Ok(None) };
+    if hash_of(&named)? == *sha256 {
+        return Ok(Some(named));
+    }
+    // Its owner has changed it since: it is no longer ours to write to.
+    fs::remove_file(&path)?;
+    Ok(None)
+}
+
+fn hash_of(path: &Path) -> io::Result<[u8; 32]> {
+    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = file.read(&mut buffer)?;
+        match buffer.get(..count) {
+            Some(read) if !read.is_empty() => hash.update(read),
+            _ => return Ok(hash.finalize().into()),
+        }
+    }
+}
+
+/// Gives a file a name that nobody has; never one that somebody has.
 fn claim(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Ok(()) => fs::remove_file(from),
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
         // A file system without links: the name is taken first, then filled by the move.
         Err(_) => {
@@ -160,7 +194,25 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"theirs");
         assert_eq!(fs::read(dir.path().join("a.txt")).unwrap(), b"mine");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        discard(dir.path(), &ID).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "no temporary file is left");
+    }
+
+    #[test]
+    fn a_file_that_got_its_name_before_a_kill_is_found_again_unless_it_was_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let hash: [u8; 32] = Sha256::digest(b"theirs").into();
+        let found = |name: &str| published(dir.path(), &ID, name, &hash).unwrap();
+        assert_eq!(found("a.txt"), None);
+        let incoming = Incoming::open(dir.path(), &ID).unwrap();
+        incoming.write(0, b"theirs").unwrap();
+        assert_eq!(found("a.txt"), None, "not before it has its name");
+        let path = incoming.publish(dir.path(), "a.txt").unwrap();
+        assert_eq!(found("a.txt"), Some(path.clone()));
+        fs::write(&path, b"edited").unwrap();
+        assert_eq!(found("a.txt"), None);
+        assert_eq!(fs::read(&path).unwrap(), b"edited");
+        assert_eq!(Incoming::open(dir.path(), &ID).unwrap().bytes().unwrap(), 0, "it starts afresh");
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(in crate::engine) fn enroll(
     let enrolling = Enrolling { name: me.name.clone(), recovery_code, command: None };
     enrolling.save(work, &me, list.clone())?;
     state.enrolling = Some(enrolling);
+    // If the answer is lost, the relay holds this boot id: its next run must know it for its own.
+    me::save_boots(work, &[state.boot])?;
     let display_name = wanted.display_name.filter(|name| !name.is_empty());
     state.profile = Profile {
         version: u64::from(display_name.is_some()),

@@ -16,7 +16,7 @@ const WRONG: (i32, Option<&str>) = (-32602, Some("InvalidParams"));
 
 #[test]
 fn methods_of_later_steps_and_foreign_ones_are_not_found() {
-    for method in ["recover", "edit", "createRoom", "safetyNumber", "devices", "Send", "", "rpc.discover"] {
+    for method in ["exportHistory", "importHistory", "connectDirect", "disconnectDirect", "Send", "", "rpc.discover"] {
         assert_eq!(call(method, "{}").unwrap_err(), (-32601, None), "{method}");
     }
 }
@@ -76,12 +76,6 @@ fn a_malformed_name_is_a_wrong_parameter_wherever_it_stands() {
             assert_eq!(call(method, &params).unwrap_err(), WRONG, "{method} {params}");
         }
     }
-}
-
-#[test]
-fn a_room_is_unknown_as_long_as_there_are_none() {
-    assert_eq!(call("send", r##"{"to":"#lobby","text":"x"}"##).unwrap_err().1, Some("UnknownRoom"));
-    assert_eq!(call("history", r##"{"with":"#lobby"}"##).unwrap_err().1, Some("UnknownRoom"));
 }
 
 #[test]

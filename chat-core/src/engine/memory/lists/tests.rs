@@ -113,7 +113,7 @@ fn a_second_list_of_the_same_number_is_refused_and_a_gap_is_fetched() {
     let third = bench.by_account(&bench.after(&second));
     assert_eq!(bench.offer(&third), Offer::Gap { after_seq: 1 });
     assert!(matches!(bench.offer(&second), Offer::Newer(_)));
-    assert_eq!(bench.offer(&fork), Offer::Refused);
+    assert_eq!(bench.offer(&fork), Offer::Forked);
     let after_fork = bench.by_account(&bench.after(&fork));
     assert_eq!(bench.offer(&after_fork), Offer::Refused, "a chain that never was");
     assert_eq!(bench.newest(), 2);
