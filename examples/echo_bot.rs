@@ -6,8 +6,8 @@
 //! cargo run -p chat-examples --example echo_bot
 //! ```
 
-use anyhow::{Context, anyhow, bail};
-use chat_client::{Client, ClientEvent, Command, Config, Events, Failure, NoticeKind, Pin, Registration};
+use anyhow::{Context, anyhow};
+use chat_client::{Client, ClientEvent, Command, Config, Conversation, Events, Failure, NoticeKind, Pin, Registration};
 
 /// The lesson: read events, answer with commands. Everything that must not be missed is a notice; it
 /// waits on disk until this loop asks for the one after it, so a crash in between repeats it and loses
@@ -20,7 +20,11 @@ async fn echo(bot: Client, mut events: Events) -> Result<(), Failure> {
                 bot.run(Command::AcceptRequest(request.username)).await?;
             }
             NoticeKind::Message(message) => {
-                let (Some(text), false) = (message.text, message.outgoing) else { continue };
+                let (Conversation::Direct(_), Some(text), false) =
+                    (message.conversation, message.text, message.outgoing)
+                else {
+                    continue;
+                };
                 let answer = Command::Send {
                     to: message.from.to_string(),
                     text,
@@ -57,12 +61,11 @@ async fn main() -> anyhow::Result<()> {
     };
     alice.run(hello).await.map_err(told)?;
     let answer = loop {
-        match events.next().await.context("the profile closed by itself")? {
-            ClientEvent::Notice(notice) => match notice.kind {
-                NoticeKind::Message(message) => break message,
-                other => bail!("not an answer: {other:?}"),
-            },
-            _ => continue,
+        let event = events.next().await.context("the profile closed by itself")?;
+        if let ClientEvent::Notice(notice) = event
+            && let NoticeKind::Message(message) = notice.kind
+        {
+            break message;
         }
     };
     println!("{}: {}", answer.from, answer.text.unwrap_or_default());

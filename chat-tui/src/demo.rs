@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use chat_client::{
-    Client, ClientEvent, Command, Config, Events, Failure, Message, NoticeKind, Pin, Registration, RelayAddress,
+    Client, ClientEvent, Command, Config, Conversation, Events, Failure, Message, NoticeKind, Pin, Registration,
+    RelayAddress,
 };
 use chat_server::{EmbedConfig, Embedded};
 use tempfile::TempDir;
@@ -92,7 +93,8 @@ async fn answer(bot: Client, mut events: Events) {
 }
 
 async fn repeat(bot: &Client, message: Message) -> Result<(), Failure> {
-    let Some(text) = message.text else { return Ok(()) };
+    // Rooms are for people.
+    let (Conversation::Direct(_), Some(text)) = (&message.conversation, message.text) else { return Ok(()) };
     let to = message.from.to_string();
     bot.run(Command::MarkRead { with: to.clone(), id: message.id }).await?;
     bot.run(Command::Send { to, text, reply_to: Some(message.id), idempotency_key: None, expires_in_ms: None }).await?;
