@@ -1,5 +1,7 @@
 //! Several devices of one account, and trust between people.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::driver::{PASSWORD, Rpc};
@@ -84,4 +86,24 @@ fn a_changed_password_a_recovery_and_the_end_of_an_account_do_as_they_say() {
     alice.expect("loggedOut", |notice| notice["reason"] == "deleted");
     let mut other = world.profile("other").start();
     assert_eq!(other.refused("register", json!({ "username": "alice", "password": PASSWORD })), "UsernameTaken");
+}
+
+#[test]
+fn after_a_recovery_the_devices_that_were_there_go_on_as_before() {
+    let world = World::new();
+    let mut alice = world.profile("alice").start();
+    let code = alice.register("alice")["recoveryCode"].clone();
+    let mut phone = world.profile("phone").start();
+    let wanted = json!({
+        "username": "alice", "recoveryCode": code, "newPassword": "Third-0ne-and-three-more", "deviceName": "phone",
+    });
+    let recovered = phone.ok("recover", wanted);
+    // The name is in the record, under the key that the recovery made.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !alice.ok("devices", json!({}))["devices"].as_array().unwrap().iter().any(|d| d["name"] == "phone") {
+        assert!(Instant::now() < deadline, "the old device never learnt the new key");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    alice.ok("removeDevice", json!({ "id": recovered["device"] }));
+    phone.expect("loggedOut", |notice| notice["reason"] == "removed");
 }

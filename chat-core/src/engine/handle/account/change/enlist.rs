@@ -182,6 +182,10 @@ pub(in crate::engine) fn adopt_listed(
     (state.exchange.behind, state.exchange.ahead) = (false, true);
     // Contacts learn of the device from itself, before anybody writes.
     state.post_to_contacts(work, &Content::Empty)?;
+    if matches!(goal, Goal::Recover(_)) {
+        // The recovery made a new sync key, which the devices that were there before need.
+        state.post_own_state(work, true)?;
+    }
     state.welcome = Some(match (goal, recovery_code) {
         (Goal::Recover(_), Some(code)) => {
             Reply::Recovered { username, device, new_device: true, recovery_code: code.to_string() }
