@@ -1,6 +1,8 @@
 //! Where everything of a file lies in its blob. A function of the file's size alone: the receiver takes
 //! no other layout than the one that the size in the sealed message has.
 
+use crate::crypto::padding::padme;
+
 /// First bytes of every blob.
 pub(super) const MAGIC: &[u8] = b"CFB1";
 
@@ -123,15 +125,6 @@ impl Layout {
 /// At most a chunk, which is 1 MiB.
 fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// Padmé (Nikitin et al., PETS 2019): at most 12 % more, and only the floating-point shape of the size
-/// shows.
-fn padme(bytes: u64) -> u64 {
-    let exponent = bytes.ilog2();
-    let mantissa = exponent.checked_ilog2().unwrap_or(0).saturating_add(1);
-    let mask = (1_u64 << exponent.saturating_sub(mantissa)).saturating_sub(1);
-    bytes.saturating_add(mask) & !mask
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use super::device::DeviceKeys;
 use super::vault::{Vault, VaultScope, VaultSecret};
 use crate::crypto::hkdf::expand;
-use crate::crypto::padding::padme;
+use crate::crypto::padding::padme_len;
 use crate::crypto::random;
 use crate::crypto::seal::{BadSeal, Binding, XSEAL_BYTES, copen, cseal, xopen, xseal};
 use crate::crypto::xwing::XWingSeed;
@@ -258,10 +258,11 @@ impl SyncKey {
 
 fn pad(content: &[u8]) -> Zeroizing<Vec<u8>> {
     let len = content.len().saturating_add(4);
-    let mut padded = Zeroizing::new(Vec::with_capacity(padme(len.max(PADDED_BYTES_MIN))));
+    let size = padme_len(len.max(PADDED_BYTES_MIN));
+    let mut padded = Zeroizing::new(Vec::with_capacity(size));
     padded.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes());
     padded.extend_from_slice(content);
-    padded.resize(padme(len.max(PADDED_BYTES_MIN)), 0);
+    padded.resize(size, 0);
     padded
 }
 

@@ -1,20 +1,13 @@
 //! Padded sizes (DESIGN §5): 512 B, 1, 2, 4, 8, 16 KiB, then Padmé, so that a length tells little.
 
+use crate::crypto::padding::padme_len;
+
 const BUCKET_BYTES_MIN: usize = 512;
 const BUCKET_BYTES_MAX: usize = 16 * 1024;
 
 /// The size that `bytes` are padded to.
 pub(super) fn padded(bytes: usize) -> usize {
-    if bytes <= BUCKET_BYTES_MAX { bytes.max(BUCKET_BYTES_MIN).next_power_of_two() } else { padme(bytes) }
-}
-
-/// Padmé (Nikitin et al., PETS 2019): at most 12 % more, and only the floating-point shape of the length
-/// shows.
-fn padme(bytes: usize) -> usize {
-    let exponent = bytes.ilog2();
-    let mantissa = exponent.ilog2().saturating_add(1);
-    let mask = (1_usize << exponent.saturating_sub(mantissa)).saturating_sub(1);
-    bytes.saturating_add(mask) & !mask
+    if bytes <= BUCKET_BYTES_MAX { bytes.max(BUCKET_BYTES_MIN).next_power_of_two() } else { padme_len(bytes) }
 }
 
 #[cfg(test)]
