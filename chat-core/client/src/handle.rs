@@ -191,6 +191,23 @@ impl Client {
         self.named(with, move |store, with| store.set_draft(with, &text))
     }
 
+    /// What an interface keeps for itself, sealed with the rest of the profile and gone with the account:
+    /// which conversations are muted, say. One text of the interface's own making.
+    ///
+    /// # Errors
+    /// `Io` or `Integrity` when the store can't be read.
+    pub fn keepsake(&self) -> Asked<Option<String>> {
+        self.mailbox.work(|store| store.keepsake())
+    }
+
+    /// Keeps that text in the place of what was kept before; an empty one is none.
+    ///
+    /// # Errors
+    /// `TooLarge` over 1 MiB, `Io` when it could not be stored.
+    pub fn set_keepsake(&self, text: String) -> Asked<()> {
+        self.mailbox.work(move |store| store.set_keepsake(&text))
+    }
+
     /// Notices up to `seq` were taken: they are not told again.
     ///
     /// # Errors

@@ -132,6 +132,8 @@ pub enum HistoryPart {
     After(MessageId),
     /// A message with its neighbours, half of the page on each side.
     Around(MessageId),
+    /// What came at this time, in milliseconds since the Unix epoch, or next after it, with its neighbours.
+    At(u64),
 }
 
 /// Messages in one answer: many screens, while 64 KiB texts still stay under 64 MiB.

@@ -106,7 +106,7 @@ pub(super) fn page(db: &Db, with: &str, part: HistoryPart, limit: u32) -> Result
     let limit = i64::from(limit.min(HISTORY_PAGE_MAX));
     let Some(conversation) = named(db, with)? else {
         return match part {
-            HistoryPart::Newest => Ok(MessagePage::default()),
+            HistoryPart::Newest | HistoryPart::At(_) => Ok(MessagePage::default()),
             _ => Err(StoreError::UnknownMessage),
         };
     };
@@ -125,7 +125,24 @@ pub(super) fn page(db: &Db, with: &str, part: HistoryPart, limit: u32) -> Result
             let (at, after) = (place(id)?, limit / 2);
             between(db, conversation, (at.saturating_add(1), limit.saturating_sub(after)), (at, after))
         }
+        HistoryPart::At(ms) => match place_at(db, conversation, ms)? {
+            Some(at) => {
+                let after = limit / 2;
+                between(db, conversation, (at.saturating_add(1), limit.saturating_sub(after)), (at, after))
+            }
+            None => between(db, conversation, (i64::MAX, limit), (i64::MAX, 0)),
+        },
     }
+}
+
+/// The first place whose message is not older than a time.
+fn place_at(db: &Db, conversation: i64, ms: u64) -> Result<Option<i64>, StoreError> {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    db.row(
+        "SELECT place FROM messages WHERE conversation = ?1 AND time_ms >= ?2 ORDER BY place LIMIT 1",
+        params![conversation, ms],
+        |row| row.get(0),
+    )
 }
 
 /// Up to `count.1` messages before one place and after another, and whether there are more.

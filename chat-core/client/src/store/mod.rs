@@ -205,6 +205,7 @@ impl Store {
         records::erase(&self.db)?;
         notices::erase(&self.db)?;
         drafts::erase(&self.db)?;
+        settings::set_keepsake(&self.db, "")?;
         transfers::erase(&self.db)?;
         search::erase(&self.db)?;
         amend::erase(&self.db)?;
@@ -252,6 +253,16 @@ impl Store {
     /// Keeps the unsent text of a conversation; an empty one removes it.
     pub(crate) fn set_draft(&self, with: &str, text: &str) -> Result<(), StoreError> {
         drafts::write(&self.db, with, text)
+    }
+
+    /// What the interface keeps for itself.
+    pub(crate) fn keepsake(&self) -> Result<Option<String>, StoreError> {
+        settings::keepsake(&self.db)
+    }
+
+    /// Keeps it, in the place of what was kept before.
+    pub(crate) fn set_keepsake(&self, text: &str) -> Result<(), StoreError> {
+        settings::set_keepsake(&self.db, text)
     }
 
     /// Notices not yet acknowledged, after `seq`, in order.

@@ -20,6 +20,10 @@ pub(crate) struct Settings {
 const RELAY: &str = "relay";
 const PIN: &str = "pin";
 const ROOTED: &str = "rooted";
+const KEEPSAKE: &str = "keepsake";
+
+/// Bytes of a keepsake: some words about each of some thousand conversations.
+const KEEPSAKE_BYTES_MAX: usize = 1024 * 1024;
 
 pub(super) fn read(db: &Db) -> Result<Settings, StoreError> {
     let mut settings = Settings::default();
@@ -43,6 +47,21 @@ pub(super) fn write(db: &Db, settings: &Settings) -> Result<(), StoreError> {
     put(db, RELAY, settings.relay.as_ref().map(|relay| relay.to_string().into_bytes()))?;
     put(db, PIN, settings.pin.map(|pin| pin.0.to_vec()))?;
     put(db, ROOTED, settings.rooted.then(Vec::new))
+}
+
+/// What the interface keeps for itself.
+pub(super) fn keepsake(db: &Db) -> Result<Option<String>, StoreError> {
+    let row =
+        db.row("SELECT value FROM settings WHERE name = ?1", params![KEEPSAKE], |row| row.get::<_, Vec<u8>>(0))?;
+    row.map(|bytes| String::from_utf8(bytes).map_err(|_| StoreError::Damaged)).transpose()
+}
+
+/// Keeps it; an empty one is none.
+pub(super) fn set_keepsake(db: &Db, text: &str) -> Result<(), StoreError> {
+    if text.len() > KEEPSAKE_BYTES_MAX {
+        return Err(StoreError::TooLarge { bytes: text.len(), limit: KEEPSAKE_BYTES_MAX });
+    }
+    put(db, KEEPSAKE, (!text.is_empty()).then(|| text.as_bytes().to_vec()))
 }
 
 fn put(db: &Db, name: &str, value: Option<Vec<u8>>) -> Result<(), StoreError> {

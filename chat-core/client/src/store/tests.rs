@@ -279,6 +279,8 @@ fn pages_meet_without_gap_or_repeat_and_say_what_is_left() {
     assert_eq!(page(HistoryPart::After(id(8)), 2), (vec![9, 10], true, false));
     assert_eq!(page(HistoryPart::Around(id(5)), 4), (vec![4, 5, 6, 7], true, true));
     assert_eq!(page(HistoryPart::Around(id(1)), 100), ((1..=10).collect(), false, false));
+    assert_eq!(page(HistoryPart::At(0), 100), ((1..=10).collect(), false, false));
+    assert_eq!(page(HistoryPart::At(u64::MAX), 2), (vec![9, 10], true, false), "nothing is so late: what is last");
     assert_eq!(page(HistoryPart::Newest, 0), (vec![], true, false));
     assert_eq!(store.history("bob", HistoryPart::Before(id(99)), 4), Err(StoreError::UnknownMessage));
     assert_eq!(store.history("carol", HistoryPart::Newest, 4), Ok(MessagePage::default()));
@@ -431,6 +433,19 @@ fn a_draft_survives_and_an_empty_one_is_gone() {
     store.set_draft("bob", "").unwrap();
     assert_eq!(store.draft("bob"), Ok(None));
     assert!(matches!(store.set_draft("bob", &"x".repeat(70_000)), Err(StoreError::TooLarge { .. })));
+}
+
+#[test]
+fn what_the_interface_keeps_survives_and_goes_with_the_account() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.set_keepsake("bob is muted").unwrap();
+    drop(store);
+    let store = open(&dir);
+    assert_eq!(store.keepsake(), Ok(Some("bob is muted".to_owned())));
+    assert!(matches!(store.set_keepsake(&"x".repeat(2 * 1024 * 1024)), Err(StoreError::TooLarge { .. })));
+    apply(&store, &WriteBatch { erase: true, ..WriteBatch::default() });
+    assert_eq!(store.keepsake(), Ok(None));
 }
 
 #[test]
