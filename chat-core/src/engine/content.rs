@@ -438,7 +438,7 @@ mod tests {
             Content::Edit(Edit { id: MessageId([1; 16]), text: "anders".into() }),
             Content::Deletion(Deletion { id: MessageId([1; 16]) }),
             Content::Reaction(Reaction { id: MessageId([1; 16]), sign: "👍".into() }),
-            Content::Hiding(Hiding { with: AccountId([4; 32]), id: MessageId([1; 16]) }),
+            Content::Hiding(Hiding { with: AccountId([4; 32]), id: MessageId([1; 16]), room: None }),
             Content::Receipt(Receipt { streams: vec![mark] }),
             Content::Typing(Typing { active: true }),
             Content::Accepted,

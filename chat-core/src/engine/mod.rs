@@ -186,11 +186,6 @@ impl Engine {
             }
             Command::Unblock(name) => requests::unblock(state, work, id, &name),
             Command::Room(command) => self.room_command(work, id, command),
-            // Who asks for an expiry must not be left with a message that stays.
-            Command::Send { to, expires_in_ms: Some(_), .. } if to.starts_with('#') => {
-                work.fail(id, FailureKind::Forbidden);
-                Ok(())
-            }
             Command::Send { to, text, reply_to, idempotency_key, expires_in_ms } if to.starts_with('#') => {
                 room::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, expires_in_ms, file: None })
             }
@@ -215,6 +210,9 @@ impl Engine {
     fn file(&mut self, work: &mut Work<'_>, id: CommandId, command: FileCommand) -> Result<(), EngineError> {
         let state = &mut self.state;
         match command {
+            FileCommand::Reserve { to, blob, key } if to.starts_with('#') => {
+                room::reserve(state, work, id, &to, (&blob, &key))
+            }
             FileCommand::Reserve { to, blob, key } => {
                 match outbox::addressee(state, work, &to, Want::Reserve(id, blob, key)) {
                     Some((account, Want::Reserve(id, blob, key))) => {
@@ -224,6 +222,7 @@ impl Engine {
                 }
             }
             FileCommand::Offer(offer) => match files::draft(*offer) {
+                Some((to, draft)) if to.starts_with('#') => room::send(state, work, id, &to, draft),
                 Some((to, draft)) => outbox::send(state, work, id, &to, draft),
                 None => {
                     work.fail(id, FailureKind::InvalidParams);

@@ -1,14 +1,17 @@
 //! What the history and the notices hold: plain data that the shell keeps in its own tables.
 
 use chat_wire::ids::{AccountId, MessageId, RoomId, RoomName, UserName};
+use serde::{Deserialize, Serialize};
 
 /// Where messages belong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Conversation {
     /// Two accounts; named by the other one.
+    #[serde(rename = "d")]
     Direct(AccountId),
     /// A room.
+    #[serde(rename = "r")]
     Room(RoomId),
 }
 

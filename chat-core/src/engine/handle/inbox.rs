@@ -15,12 +15,14 @@ use crate::engine::content::{Body, Content, Envelope, Identified, ListGossip, Sy
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::Trouble;
-use crate::engine::limits::{CLOCK_SKEW_MS_MAX, EXPIRY_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
-use crate::engine::memory::arrivals::{Arrival, seen_key};
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, PARCELS_MAX, TRIAL_DEVICES_MAX};
+use crate::engine::memory::arrivals::Arrival;
 use crate::engine::memory::asks::ListsAfter;
 use crate::engine::memory::changes::Doer;
+use crate::engine::memory::changes::Target;
 use crate::engine::memory::people::Standing;
 use crate::engine::memory::rooms::WELCOME_PACKET;
+use crate::engine::memory::sayings::Saying;
 use crate::engine::memory::sessions::{Sessions, Trial, Unsealed, Via};
 use crate::engine::memory::streams::PeerStream;
 use crate::engine::memory::{Parcel, State};
@@ -235,8 +237,7 @@ pub(in crate::engine) fn message(
 ) -> Result<(), EngineError> {
     let account = received.author.account;
     let arrival = arrival(&received.said(), account, received.author, content);
-    let seen = seen_key(&account, &account, &arrival.id);
-    if work.get(Table::Seen, &seen).is_some() {
+    if Target::direct(account, account, arrival.id).is_known(work) {
         work.trouble(Trouble::Duplicate);
         return Ok(());
     }
@@ -271,8 +272,7 @@ pub(in crate::engine) fn synced(
     let own = state.own_address()?.account;
     let Some(body) = sync.message.verified_body(&received.author) else { return Ok(None) };
     let known = sync.with == own || state.people.get(&sync.with).is_some();
-    let seen = seen_key(&sync.with, &own, &sync.message.id);
-    if !known || work.get(Table::Seen, &seen).is_some() {
+    if !known || Target::direct(sync.with, own, sync.message.id).is_known(work) {
         return Ok(None);
     }
     let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
@@ -317,16 +317,7 @@ impl Said<'_> {
 }
 
 fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, content: Content) -> Arrival {
-    let mut expires_in_ms = None;
-    let (text, reply_to, file, unknown) = match content {
-        Content::Text(text) => {
-            // What is longer than a message may live counts as staying.
-            expires_in_ms = text.expires_in_ms.filter(|ms| *ms <= EXPIRY_MS_MAX);
-            (Some(text.text), text.reply_to, None, None)
-        }
-        Content::File(file) => (file.caption.clone(), file.reply_to, Some(file), None),
-        _ => (None, None, None, Some(said.body.data.clone())),
-    };
+    let Saying { text, unknown, reply_to, file, expires_in_ms } = Saying::heard(content, said.body);
     Arrival {
         conversation,
         author,

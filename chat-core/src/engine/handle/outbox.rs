@@ -9,21 +9,18 @@ use serde_bytes::ByteBuf;
 use crate::engine::content::{Content, Identified};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::{CommandId, Conversation, FailureKind, Message, MessageStatus, Reply, Trouble};
-use crate::engine::limits::{EXPIRY_MS_MAX, PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, TEXT_BYTES_MAX, UNPUBLISHED_MS_MAX};
+use crate::engine::io::{CommandId, Conversation, FailureKind, MessageStatus, Reply, Trouble};
+use crate::engine::limits::{PACKETS_PER_SEND_MAX, SEND_BYTES_MAX, UNPUBLISHED_MS_MAX};
 use crate::engine::memory::State;
-use crate::engine::memory::arrivals::{remember, seen_key};
 use crate::engine::memory::asks::Ask;
-use crate::engine::memory::changes::Target;
 use crate::engine::memory::fanout::{Audience, Cargo};
-use crate::engine::memory::files::KeptFile;
 use crate::engine::memory::kept;
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::names::{Draft, Want};
 use crate::engine::memory::queue::{Flight, Hold, Outgoing};
 use crate::engine::memory::results::Queued;
 use crate::engine::memory::streams::{OwnStream, sent_key};
-use crate::store::{HistoryChange, Table};
+use crate::store::Table;
 
 /// A person sends a text or a file. A name that was never resolved is looked up first.
 pub(in crate::engine) fn send(
@@ -33,12 +30,8 @@ pub(in crate::engine) fn send(
     to: &str,
     draft: Draft,
 ) -> Result<(), EngineError> {
-    if draft.text.len() > TEXT_BYTES_MAX {
-        work.fail(command, FailureKind::TooLarge);
-        return Ok(());
-    }
-    if draft.expires_in_ms.is_some_and(|ms| !(1..=EXPIRY_MS_MAX).contains(&ms)) {
-        work.fail(command, FailureKind::InvalidParams);
+    if let Some(kind) = draft.refusal() {
+        work.fail(command, kind);
         return Ok(());
     }
     match addressee(state, work, to, Want::Send(command, draft)) {
@@ -146,43 +139,11 @@ fn record(
     state: &mut State,
     work: &mut Work<'_>,
     account: AccountId,
-    (id, content): (MessageId, Content),
+    message: (MessageId, Content),
     status: MessageStatus,
 ) -> Result<(), EngineError> {
-    let (Some(me), Some(name)) = (&state.me, state.name_of(&account)) else { return Ok(()) };
-    let mut expires_in_ms = None;
-    let (text, reply_to, file) = match content {
-        Content::Text(text) => {
-            expires_in_ms = text.expires_in_ms;
-            (Some(text.text), text.reply_to, None)
-        }
-        Content::File(file) => (file.caption.clone(), file.reply_to, Some(file)),
-        _ => return Ok(()),
-    };
-    work.history(HistoryChange::Insert(Message {
-        id,
-        conversation: Conversation::Direct(account),
-        from: me.name.clone(),
-        to: name.to_string(),
-        text,
-        file: file.as_ref().map(|file| file.info()),
-        unknown: None,
-        reply_to,
-        outgoing: true,
-        status,
-        timestamp_ms: work.now.as_ms(),
-        edited: false,
-        deleted: false,
-        direct: false,
-        reactions: Vec::new(),
-    }));
-    let target = Target { conversation: account, author: me.account(), id };
-    if let Some(file) = file {
-        state.keep_file(work, &id, &KeptFile { conversation: account, outgoing: true, file: *file })?;
-    }
-    let order = work.next_order()?;
-    remember(work, &seen_key(&account, &target.author, &id), order)?;
-    state.arrived(work, &target, expires_in_ms)
+    let Some(name) = state.name_of(&account) else { return Ok(()) };
+    state.enter_own(work, (Conversation::Direct(account), name.to_string()), message, status)
 }
 
 /// Seals and sends whatever can be sent now.

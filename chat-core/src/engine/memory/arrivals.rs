@@ -7,12 +7,12 @@ use serde_bytes::ByteBuf;
 use super::State;
 use super::changes::Target;
 pub(in crate::engine) use super::changes::{Seen, seen_key};
-use super::files::KeptFile;
 use super::people::{Person, RequestCard, Standing};
+use super::sayings::{Entered, Saying};
 use crate::engine::content::{Content, File};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::{Conversation, FailureKind, Message, MessageStatus, NoticeKind, Request, Trouble};
+use crate::engine::io::{Conversation, FailureKind, MessageStatus, NoticeKind, Request, Trouble};
 use crate::engine::limits::{HELD_MESSAGES_MAX, PREVIEW_CHARS_MAX, REQUESTS_MAX};
 use crate::store::{HistoryChange, Table};
 
@@ -71,34 +71,15 @@ impl State {
         let (from, to) = if outgoing { (own_name, peer.to_string()) } else { (peer, own_name.to_string()) };
         let Arrival { conversation, author, id, counter, time_ms, text, unknown, reply_to, file, expires_in_ms } =
             arrival;
-        let message = Message {
-            id,
-            conversation: Conversation::Direct(conversation),
-            from,
-            to,
-            text,
-            file: file.as_ref().map(|file| file.info()),
-            unknown: unknown.map(ByteBuf::into_vec),
-            reply_to,
-            outgoing,
-            status,
-            timestamp_ms: time_ms,
-            edited: false,
-            deleted: false,
-            direct: false,
-            reactions: Vec::new(),
-        };
-        work.history(HistoryChange::Insert(message.clone()));
-        if let Some(file) = file {
-            self.keep_file(work, &id, &KeptFile { conversation, outgoing, file: *file })?;
-        }
-        let order = work.notice(NoticeKind::Message(message))?;
-        remember(work, &seen_key(&conversation, &author.account, &id), order)?;
+        let target = Target::direct(conversation, author.account, id);
+        let saying = Saying { text, unknown, reply_to, file, expires_in_ms };
+        let order =
+            self.enter(work, Entered { target, from, to, outgoing, status, time_ms, announced: true, saying })?;
         if !outgoing {
             let unread = Unread { device: author.device, counter };
             work.save(Table::Received, &unread_key(&conversation, order), &unread)?;
         }
-        self.arrived(work, &Target { conversation, author: author.account, id }, expires_in_ms)
+        Ok(())
     }
 
     /// Holds a stranger's message back; the first one is announced as a request.
@@ -113,7 +94,7 @@ impl State {
             return Ok(());
         }
         work.save(Table::Held, &held_key(&account, held), arrival)?;
-        remember(work, &seen_key(&account, &arrival.author.account, &arrival.id), 0)?;
+        Target::direct(account, arrival.author.account, arrival.id).remember(work, 0)?;
         if first {
             let preview: String = arrival.text.as_deref().unwrap_or_default().chars().take(PREVIEW_CHARS_MAX).collect();
             let timestamp_ms = arrival.time_ms;
@@ -201,10 +182,4 @@ impl State {
         let own = self.me.as_ref().filter(|me| me.account() == *account).map(|me| me.name.clone());
         own.or_else(|| self.people.get(account).map(|person: &Person| person.name.clone()))
     }
-}
-
-/// Notes that a message is here.
-pub(in crate::engine) fn remember(work: &mut Work<'_>, key: &[u8], order: u64) -> Result<(), EngineError> {
-    let at_ms = work.now.as_ms();
-    work.save(Table::Seen, key, &Seen { order, at_ms })
 }

@@ -1,10 +1,13 @@
 //! What became of messages after they were sent: edits, deletions, reactions, expiry. The latest counts,
 //! by the clock of its author and then by its device, so that all devices end with the same.
 //!
-//! A change may come before its message, when another device of the author sent that: it waits. Records
-//! lie under the key of the dedup table, `conversation 32 ‖ author 32 ‖ id 16`.
+//! A change may come before its message, when another device of the author sent that: it waits; in a room,
+//! whose log is one order for everybody, it never does. Records lie under the key of the dedup table,
+//! `conversation 32 ‖ author 32 ‖ id 16`; in rooms the author is left out, because whoever reacts names an
+//! id alone, and an id belongs to one author (SPEC 12.5.1).
 
-use chat_wire::ids::{AccountId, DeviceAddress, MessageId};
+use chat_wire::domain::labelled_hash;
+use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RoomId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
@@ -24,6 +27,9 @@ pub(in crate::engine) struct Seen {
     pub(in crate::engine) order: u64,
     #[serde(rename = "t")]
     pub(in crate::engine) at_ms: u64,
+    /// Whose it is; in rooms only, where the key does not say it.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::engine) author: Option<AccountId>,
 }
 
 /// Dedup key (key-schedule C): conversation, sender account, id.
@@ -31,11 +37,19 @@ pub(in crate::engine) fn seen_key(conversation: &AccountId, author: &AccountId, 
     [&conversation.0[..], &author.0, &id.0].concat()
 }
 
+/// What stands for a room where conversations are told apart by accounts.
+fn place(room: &RoomId) -> AccountId {
+    AccountId(labelled_hash("room", &[&room.0]))
+}
+
 /// A message by its place and its author.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct Target {
-    pub(in crate::engine) conversation: AccountId,
+    #[serde(rename = "c")]
+    pub(in crate::engine) conversation: Conversation,
+    #[serde(rename = "a")]
     pub(in crate::engine) author: AccountId,
+    #[serde(rename = "i")]
     pub(in crate::engine) id: MessageId,
 }
 
@@ -101,15 +115,37 @@ struct Changed {
 }
 
 impl Target {
-    fn key(&self) -> Vec<u8> {
-        seen_key(&self.conversation, &self.author, &self.id)
+    /// A message of the conversation with somebody.
+    pub(in crate::engine) fn direct(with: AccountId, author: AccountId, id: MessageId) -> Self {
+        Self { conversation: Conversation::Direct(with), author, id }
     }
 
-    fn of_key(key: &[u8]) -> Option<Self> {
-        let (conversation, rest) = key.split_first_chunk::<32>()?;
-        let (author, rest) = rest.split_first_chunk::<32>()?;
-        let id = MessageId::from_slice(rest)?;
-        Some(Self { conversation: AccountId(*conversation), author: AccountId(*author), id })
+    /// A message of a room, if it was seen there.
+    pub(in crate::engine) fn in_room(
+        work: &Work<'_>,
+        room: RoomId,
+        id: MessageId,
+    ) -> Result<Option<Self>, EngineError> {
+        let target = Self { conversation: Conversation::Room(room), author: AccountId([0; 32]), id };
+        let seen: Option<Seen> = work.load(Table::Seen, &target.key())?;
+        Ok(seen.and_then(|seen| seen.author).map(|author| Self { author, ..target }))
+    }
+
+    fn key(&self) -> Vec<u8> {
+        match &self.conversation {
+            Conversation::Direct(with) => seen_key(with, &self.author, &self.id),
+            Conversation::Room(room) => seen_key(&place(room), &AccountId([0; 32]), &self.id),
+        }
+    }
+
+    /// Notes that a message is here: at this place of all, 0 while it is held back.
+    pub(in crate::engine) fn remember(&self, work: &mut Work<'_>, order: u64) -> Result<(), EngineError> {
+        let author = matches!(self.conversation, Conversation::Room(_)).then_some(self.author);
+        work.save(Table::Seen, &self.key(), &Seen { order, at_ms: work.now.as_ms(), author })
+    }
+
+    pub(in crate::engine) fn is_known(&self, work: &Work<'_>) -> bool {
+        work.get(Table::Seen, &self.key()).is_some()
     }
 
     /// Whether the message is shown, held back, or was never heard of.
@@ -151,6 +187,9 @@ impl State {
         if target.standing(work)? == Presence::Shown {
             return self.apply_deed(work, target, deed);
         }
+        if matches!(target.conversation, Conversation::Room(_)) {
+            return Ok(());
+        }
         let key = target.key();
         let mut waiting: Vec<Deed> = work.load(Table::EarlyChanges, &key)?.unwrap_or_default();
         let (author, _) = key.split_at_checked(64).unwrap_or((&key, &[]));
@@ -171,7 +210,7 @@ impl State {
         if changed.gone {
             return Ok(());
         }
-        let (conversation, id) = (Conversation::Direct(target.conversation), target.id);
+        let (conversation, id) = (target.conversation, target.id);
         let change = match deed.what {
             What::Edit(text) => {
                 if changed.edited.is_some_and(|before| before >= deed.stamp) {
@@ -182,11 +221,16 @@ impl State {
             }
             What::Gone => {
                 changed = Changed { gone: true, ..Changed::default() };
-                kept::forget(work, &target.conversation, &id)?;
+                if let Conversation::Direct(with) = &conversation {
+                    kept::forget(work, with, &id)?;
+                }
                 HistoryChange::Delete { conversation, id }
             }
             What::React(sign) => {
-                let Some(from) = self.name_of(&deed.by) else { return Ok(()) };
+                let known = self.name_of(&deed.by);
+                let Some(from) = known.map_or_else(|| self.listed_name(work, &deed.by), |name| Ok(Some(name)))? else {
+                    return Ok(());
+                };
                 let before = changed.reactions.iter().find(|(by, _)| *by == deed.by).map(|(_, stamp)| *stamp);
                 if before.is_some_and(|before| before >= deed.stamp) {
                     return Ok(());
@@ -211,7 +255,7 @@ impl State {
     ) -> Result<(), EngineError> {
         if let Some(after) = expires_in_ms {
             let at = work.now.plus_ms(after);
-            work.put(Table::Expiries, &[&at.as_ms().to_be_bytes()[..], &target.key()].concat(), Vec::new());
+            work.save(Table::Expiries, &[&at.as_ms().to_be_bytes()[..], &target.key()].concat(), target)?;
             self.next_expiry = Some(self.next_expiry.map_or(at, |next| next.min(at)));
         }
         let key = target.key();
@@ -225,16 +269,15 @@ impl State {
         if self.next_expiry.is_none_or(|at| at > work.now) {
             return Ok(());
         }
-        for (key, _) in work.scan(Table::Expiries, &[], None, EXPIRIES_AT_ONCE) {
-            let damaged = || EngineError::Store { table: Table::Expiries };
-            let (at, rest) = key.split_first_chunk::<8>().ok_or_else(damaged)?;
+        for (key, value) in work.scan(Table::Expiries, &[], None, EXPIRIES_AT_ONCE) {
+            let (at, _) = key.split_first_chunk::<8>().ok_or(EngineError::Store { table: Table::Expiries })?;
             let at = Timestamp::from_ms(u64::from_be_bytes(*at));
             if at > work.now {
                 self.next_expiry = Some(at);
                 return Ok(());
             }
             work.delete(Table::Expiries, &key);
-            let target = Target::of_key(rest).ok_or_else(damaged)?;
+            let target: Target = decode(Table::Expiries, &value)?;
             let stamp = Stamp { time_ms: at.as_ms(), device: 0 };
             self.apply_deed(work, &target, Deed { by: target.author, stamp, what: What::Gone })?;
         }

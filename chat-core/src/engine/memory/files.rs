@@ -1,20 +1,20 @@
 //! What is kept of files that were sent and received: their keys stand nowhere else.
 
-use chat_wire::ids::{AccountId, MessageId};
+use chat_wire::ids::MessageId;
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use crate::engine::content::File;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
-use crate::engine::io::SharedFile;
+use crate::engine::io::{Conversation, SharedFile};
 use crate::store::{Records, Table};
 
 /// A file of the history, by its message's id.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in crate::engine) struct KeptFile {
     #[serde(rename = "c")]
-    pub(in crate::engine) conversation: AccountId,
+    pub(in crate::engine) conversation: Conversation,
     #[serde(rename = "o")]
     pub(in crate::engine) outgoing: bool,
     #[serde(rename = "f")]
@@ -38,7 +38,10 @@ impl State {
     /// A file of the history by its message.
     pub(in crate::engine) fn shared_file(&self, records: &dyn Records, id: &MessageId) -> Option<SharedFile> {
         let kept: KeptFile = decode(Table::Files, &records.get(Table::Files, &id.0)?).ok()?;
-        let with = self.name_of(&kept.conversation)?.to_string();
+        let with = match &kept.conversation {
+            Conversation::Direct(account) => self.name_of(account)?.to_string(),
+            Conversation::Room(room) => self.rooms.get(room)?.record.name.to_string(),
+        };
         Some(SharedFile { id: *id, with, outgoing: kept.outgoing, pointer: kept.file.pointer() })
     }
 }

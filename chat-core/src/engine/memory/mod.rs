@@ -37,6 +37,7 @@ pub(super) mod renewal;
 pub(super) mod results;
 pub(super) mod room_tasks;
 pub(super) mod rooms;
+pub(super) mod sayings;
 pub(super) mod sessions;
 pub(super) mod share;
 pub(super) mod shared;

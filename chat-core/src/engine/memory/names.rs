@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chat_wire::ids::{AccountId, BlobId, MessageId, RoomName, UserName};
 
 use crate::engine::content::{Content, File, Text};
-use crate::engine::io::{CommandId, SafetyProof};
-use crate::engine::limits::WAITING_COMMANDS_MAX;
+use crate::engine::io::{CommandId, FailureKind, SafetyProof};
+use crate::engine::limits::{EXPIRY_MS_MAX, TEXT_BYTES_MAX, WAITING_COMMANDS_MAX};
 use crate::file::FileKey;
 
 /// A command that needs to know whom a name means.
@@ -51,6 +51,15 @@ pub(in crate::engine) struct Draft {
 }
 
 impl Draft {
+    /// Why it can't be sent to anybody, if it can't.
+    pub(in crate::engine) fn refusal(&self) -> Option<FailureKind> {
+        if self.text.len() > TEXT_BYTES_MAX {
+            return Some(FailureKind::TooLarge);
+        }
+        let lives = self.expires_in_ms.is_none_or(|ms| (1..=EXPIRY_MS_MAX).contains(&ms));
+        (!lives).then_some(FailureKind::InvalidParams)
+    }
+
     /// What is sealed.
     pub(in crate::engine) fn into_content(self) -> Content {
         match self.file {

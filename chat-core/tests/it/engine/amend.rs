@@ -5,7 +5,7 @@ use chat_wire::ids::MessageId;
 
 use super::world::{World, name};
 
-fn message(world: &mut World, who: &str, id: MessageId) -> Message {
+pub(super) fn message(world: &mut World, who: &str, id: MessageId) -> Message {
     world.client(who).disk.history.iter().find(|message| message.id == id).unwrap().clone()
 }
 
@@ -14,22 +14,22 @@ fn amendment(world: &mut World, who: &str, id: MessageId, change: Change) -> Com
     Command::Amend(Amendment { conversation, id, change })
 }
 
-fn amend(world: &mut World, who: &'static str, id: MessageId, change: Change) {
+pub(super) fn amend(world: &mut World, who: &'static str, id: MessageId, change: Change) {
     let command = amendment(world, who, id, change);
     world.ok(who, command);
     world.run();
 }
 
-fn not_amended(world: &mut World, who: &'static str, id: MessageId, change: Change) -> FailureKind {
+pub(super) fn not_amended(world: &mut World, who: &'static str, id: MessageId, change: Change) -> FailureKind {
     let command = amendment(world, who, id, change);
     world.refused(who, command)
 }
 
-fn updates(world: &mut World, who: &str, id: MessageId) -> usize {
+pub(super) fn updates(world: &mut World, who: &str, id: MessageId) -> usize {
     world.notices(who, |kind| matches!(kind, NoticeKind::Changed { id: of, .. } if *of == id))
 }
 
-fn signs(world: &mut World, who: &str, id: MessageId) -> Vec<(String, String)> {
+pub(super) fn signs(world: &mut World, who: &str, id: MessageId) -> Vec<(String, String)> {
     let reactions = message(world, who, id).reactions.into_iter();
     reactions.map(|reaction| (reaction.from.to_string(), reaction.sign)).collect()
 }

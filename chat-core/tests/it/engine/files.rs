@@ -14,7 +14,7 @@ fn key() -> FileKey {
     FileKey::from_slice(&[8; 32]).unwrap()
 }
 
-fn pointer(file_name: &str) -> FilePointer {
+pub(super) fn pointer(file_name: &str) -> FilePointer {
     FilePointer {
         blob: BLOB,
         key: key(),
@@ -29,7 +29,7 @@ fn pointer(file_name: &str) -> FilePointer {
     }
 }
 
-fn reserve(world: &mut World, to: &str) -> (MessageId, RequestKey) {
+pub(super) fn reserve(world: &mut World, to: &str) -> (MessageId, RequestKey) {
     let command = FileCommand::Reserve { to: to.to_owned(), blob: BLOB, key: key() };
     match world.ok("alice", Command::File(command)) {
         Reply::FileReserved { id, nonce } => (id, nonce),
@@ -37,12 +37,12 @@ fn reserve(world: &mut World, to: &str) -> (MessageId, RequestKey) {
     }
 }
 
-fn offer(to: &str, nonce: RequestKey, pointer: FilePointer) -> Command {
+pub(super) fn offer(to: &str, nonce: RequestKey, pointer: FilePointer) -> Command {
     let caption = Some("look".to_owned());
     Command::File(FileCommand::Offer(Box::new(FileOffer { to: to.to_owned(), nonce, pointer, caption })))
 }
 
-fn file_of(world: &mut World, who: &str, id: MessageId) -> Option<SharedFile> {
+pub(super) fn file_of(world: &mut World, who: &str, id: MessageId) -> Option<SharedFile> {
     match world.ask(who, &Query::File(id)) {
         Answer::File(file) => file.map(|file| *file),
         other => panic!("{other:?}"),

@@ -10,29 +10,29 @@ use chat_wire::message::EntryKind;
 use super::room_service::Entry;
 use super::world::{World, name, send};
 
-fn room(text: &str) -> RoomName {
+pub(super) fn room(text: &str) -> RoomName {
     RoomName::parse(text).unwrap()
 }
 
-fn create(text: &str, public: bool) -> Command {
+pub(super) fn create(text: &str, public: bool) -> Command {
     let idempotency_key = None;
     Command::Room(RoomCommand::Create { name: room(text), public, topic: None, idempotency_key })
 }
 
-fn join(text: &str) -> Command {
+pub(super) fn join(text: &str) -> Command {
     Command::Room(RoomCommand::Join(room(text)))
 }
 
-fn invite(text: &str, whom: &str) -> Command {
+pub(super) fn invite(text: &str, whom: &str) -> Command {
     Command::Room(RoomCommand::Invite { room: room(text), username: name(whom) })
 }
 
-fn kick(text: &str, whom: &str) -> Command {
+pub(super) fn kick(text: &str, whom: &str) -> Command {
     Command::Room(RoomCommand::Kick { room: room(text), username: name(whom) })
 }
 
 /// People who are connected to a relay with rooms.
-fn people(seed: u64, names: &[&'static str]) -> World {
+pub(super) fn people(seed: u64, names: &[&'static str]) -> World {
     let mut world = World::new(seed);
     world.relay.rooms.on = true;
     for who in names {
@@ -41,19 +41,19 @@ fn people(seed: u64, names: &[&'static str]) -> World {
     world
 }
 
-fn info(world: &mut World, who: &'static str, text: &str) -> RoomInfo {
+pub(super) fn info(world: &mut World, who: &'static str, text: &str) -> RoomInfo {
     match world.ok(who, Command::Room(RoomCommand::Info(room(text)))) {
         Reply::Room(RoomReply::Info(info)) => info,
         other => panic!("{other:?}"),
     }
 }
 
-fn members(world: &mut World, who: &'static str, text: &str) -> Vec<String> {
+pub(super) fn members(world: &mut World, who: &'static str, text: &str) -> Vec<String> {
     info(world, who, text).members.into_iter().map(|member| member.username.to_string()).collect()
 }
 
 /// Room events of a kind that somebody saw, by whom they are about.
-fn events(world: &mut World, who: &str, text: &str, kind: RoomEventKind) -> Vec<String> {
+pub(super) fn events(world: &mut World, who: &str, text: &str, kind: RoomEventKind) -> Vec<String> {
     let wanted = room(text);
     let notices = &world.client(who).disk.notices;
     let told = notices.iter().filter_map(|notice| match &notice.kind {

@@ -32,7 +32,7 @@ use crate::engine::memory::rooms::{CommitFlight, Phase};
 use crate::store::NoticeKind;
 
 pub(in crate::engine) use change::invite;
-pub(in crate::engine) use talk::{mark_read, send, type_to};
+pub(in crate::engine) use talk::{mark_read, reserve, send, type_to};
 pub(in crate::engine) use welcome::{is_next as welcome_is_next, take as take_welcome};
 
 /// Somebody wants something of rooms. A name that has to be looked up first comes back.

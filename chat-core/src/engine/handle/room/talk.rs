@@ -2,25 +2,26 @@
 //! what comes is shown once.
 
 use bytes::Bytes;
-use chat_wire::ids::{AccountId, MessageId, RequestKey, RoomId, RoomName, UserName};
+use chat_wire::ids::{BlobId, MessageId, RequestKey, RoomId, RoomName, UserName};
 use chat_wire::message::RoomAsk;
-use serde_bytes::{ByteArray, ByteBuf};
+use serde_bytes::ByteBuf;
 
-use crate::engine::content::{Body, Content, Identified, Text, chain_hash};
+use crate::engine::content::{Content, Identified, file_commitment};
 use crate::engine::context::{Work, encode};
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::io::{
-    CommandId, Conversation, Event, Failure, FailureKind, Message, MessageStatus, NoticeKind, Reply, Trouble,
-};
-use crate::engine::limits::{CLOCK_SKEW_MS_MAX, ROOM_POSTS_UNDER_WAY_MAX, TEXT_BYTES_MAX};
+use crate::engine::handle::amend;
+use crate::engine::io::{CommandId, Conversation, Event, Failure, FailureKind, MessageStatus, Reply, Trouble};
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, ROOM_POSTS_UNDER_WAY_MAX};
 use crate::engine::memory::State;
-use crate::engine::memory::arrivals::{remember, seen_key};
+use crate::engine::memory::changes::{Doer, Target};
 use crate::engine::memory::names::Draft;
 use crate::engine::memory::results::Queued;
 use crate::engine::memory::room_tasks::RoomTask;
 use crate::engine::memory::rooms::{Post, RoomShelf, seed};
+use crate::engine::memory::sayings::{Entered, Saying};
+use crate::file::FileKey;
 use crate::group::Leaf;
-use crate::store::{HistoryChange, Table};
+use crate::store::HistoryChange;
 
 /// A content of the log, as MLS and lists authenticated its author.
 pub(super) struct Said {
@@ -28,11 +29,6 @@ pub(super) struct Said {
     pub(super) name: UserName,
     pub(super) content: Vec<u8>,
     pub(super) at_ms: u64,
-}
-
-/// What stands for a room where conversations are told apart by accounts.
-fn place(room: &RoomId) -> AccountId {
-    AccountId(chat_wire::domain::labelled_hash("room", &[&room.0]))
 }
 
 /// The room that a command means, if this device is in it.
@@ -56,8 +52,8 @@ pub(in crate::engine) fn send(
     draft: Draft,
 ) -> Result<(), EngineError> {
     let Some((name, room)) = named(state, work, command, to) else { return Ok(()) };
-    if draft.text.len() > TEXT_BYTES_MAX {
-        work.fail(command, FailureKind::TooLarge);
+    if let Some(kind) = draft.refusal() {
+        work.fail(command, kind);
         return Ok(());
     }
     let key = draft.idempotency_key.clone();
@@ -65,34 +61,10 @@ pub(in crate::engine) fn send(
         work.reply(command, Reply::Queued { id, timestamp_ms });
         return Ok(());
     }
-    let Draft { text, reply_to, .. } = draft;
-    let content = Content::Text(Text { text: text.clone(), reply_to, expires_in_ms: None });
-    let identified = compose(state, work, room, &content)?;
-    let (id, timestamp_ms) = (identified.id, work.now.as_ms());
-    let order = work.next_order()?;
-    let post = Post { key: RequestKey(work.random()), message: Some(id), content: identified, sealed: None };
-    post.save(work, &room, order)?;
-    wake(state, &room);
-    let Some(me) = &state.me else { return Ok(()) };
-    let message = Message {
-        id,
-        conversation: Conversation::Room(room),
-        from: me.name.clone(),
-        to: name.to_string(),
-        text: Some(text),
-        file: None,
-        unknown: None,
-        reply_to,
-        outgoing: true,
-        status: MessageStatus::Queued,
-        timestamp_ms,
-        edited: false,
-        deleted: false,
-        direct: false,
-        reactions: Vec::new(),
-    };
-    work.history(HistoryChange::Insert(message));
-    remember(work, &seen_key(&place(&room), &me.account(), &id), order)?;
+    let content = draft.into_content();
+    let id = state.queue_in_room(work, room, (&content, true))?;
+    state.enter_own(work, (Conversation::Room(room), name.to_string()), (id, content), MessageStatus::Queued)?;
+    let timestamp_ms = work.now.as_ms();
     if let Some(key) = key {
         Queued { id, timestamp_ms }.save(work, &key)?;
     }
@@ -100,21 +72,19 @@ pub(in crate::engine) fn send(
     Ok(())
 }
 
-/// Gives a content its place among this device's in the room, and its id.
-fn compose(state: &mut State, work: &mut Work<'_>, room: RoomId, content: &Content) -> Result<Identified, EngineError> {
-    let author = state.own_address()?;
-    let (counter, previous) =
-        state.rooms.get(&room).map_or((0, ByteArray::new([0; 16])), |room| (room.record.counter, room.record.last));
-    let counter = counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))?;
-    let (kind, data) = content.encode()?;
-    let body = Body { time_ms: work.now.as_ms(), counter, previous, kind, data };
-    let identified = Identified::new(&author, &body, content, work)?;
-    let last = ByteArray::new(chain_hash(&identified.body));
-    state.rooms.change(work, &room, |record| {
-        record.counter = counter;
-        record.last = last;
-    })?;
-    Ok(identified)
+/// Names the message of a file that is about to be uploaded.
+pub(in crate::engine) fn reserve(
+    state: &State,
+    work: &mut Work<'_>,
+    command: CommandId,
+    to: &str,
+    (blob, key): (&BlobId, &FileKey),
+) -> Result<(), EngineError> {
+    if named(state, work, command, to).is_some() {
+        let (id, nonce) = Identified::reserve(&state.own_address()?, &file_commitment(blob, key), work);
+        work.reply(command, Reply::FileReserved { id, nonce });
+    }
+    Ok(())
 }
 
 /// Everything up to a message was read here.
@@ -209,15 +179,8 @@ pub(super) fn behind(state: &mut State, work: &mut Work<'_>, (room, order): (Roo
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.posting.remove(&order);
     }
-    wake(state, &room);
+    state.rooms.wake(&room);
     Ok(())
-}
-
-/// Something waits to be sealed.
-fn wake(state: &mut State, room: &RoomId) {
-    if let Some(known) = state.rooms.get_mut(room) {
-        known.live.quiet = false;
-    }
 }
 
 /// The relay does not take it.
@@ -251,42 +214,31 @@ pub(super) fn show(state: &mut State, work: &mut Work<'_>, room: RoomId, said: S
         work.trouble(Trouble::Undecryptable);
         return Ok(());
     };
-    let seen = seen_key(&place(&room), &author.account, &identified.id);
-    if work.get(Table::Seen, &seen).is_some() {
+    let target = Target { conversation: Conversation::Room(room), author: author.account, id: identified.id };
+    if target.is_known(work) {
         work.trouble(Trouble::Duplicate);
         return Ok(());
     }
-    let blocked = state.people.get(&author.account).is_some_and(|person| person.blocked);
-    let (text, unknown, reply_to) = match body.content() {
-        Content::Text(text) => (Some(text.text), None, text.reply_to),
-        Content::Empty => return Ok(()),
-        _ => (None, Some(body.data.to_vec()), None),
-    };
-    if blocked {
+    if state.people.get(&author.account).is_some_and(|person| person.blocked) {
         return Ok(());
     }
-    let own = state.own_address()?.account;
-    let Some(name) = state.rooms.get(&room).map(|room| room.record.name.clone()) else { return Ok(()) };
-    let outgoing = author.account == own;
     let earliest = said.at_ms.saturating_sub(CLOCK_SKEW_MS_MAX);
-    let message = Message {
-        id: identified.id,
-        conversation: Conversation::Room(room),
-        from: said.name,
-        to: name.to_string(),
-        text,
-        file: None,
-        unknown,
-        reply_to,
-        outgoing,
-        status: if outgoing { MessageStatus::Sent } else { MessageStatus::Delivered },
-        timestamp_ms: body.time_ms.clamp(earliest, said.at_ms.saturating_add(CLOCK_SKEW_MS_MAX)),
-        edited: false,
-        deleted: false,
-        direct: false,
-        reactions: Vec::new(),
-    };
-    work.history(HistoryChange::Insert(message.clone()));
-    let order = work.notice(NoticeKind::Message(message))?;
-    remember(work, &seen, order)
+    let time_ms = body.time_ms.clamp(earliest, said.at_ms.saturating_add(CLOCK_SKEW_MS_MAX));
+    let content = body.content();
+    match content {
+        Content::Text(_) | Content::File(_) | Content::Unknown => {}
+        Content::Edit(_) | Content::Deletion(_) | Content::Reaction(_) => {
+            // Once more changes nothing: the stamp of the one that stands is as great.
+            let doer = Doer { device: author, time_ms };
+            return amend::heard_in_room(state, work, doer, (room, content));
+        }
+        // What belongs between two people, or own devices, says nothing here.
+        _ => return Ok(()),
+    }
+    let Some(name) = state.rooms.get(&room).map(|room| room.record.name.clone()) else { return Ok(()) };
+    let outgoing = author.account == state.own_address()?.account;
+    let status = if outgoing { MessageStatus::Sent } else { MessageStatus::Delivered };
+    let saying = Saying::heard(content, &body);
+    let (from, to) = (said.name, name.to_string());
+    state.enter(work, Entered { target, from, to, outgoing, status, time_ms, announced: true, saying }).map(|_| ())
 }

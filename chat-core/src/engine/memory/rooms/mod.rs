@@ -20,6 +20,7 @@ use crate::time::Timestamp;
 
 mod flights;
 mod leaves;
+mod posts;
 mod shelf;
 
 pub(in crate::engine) use flights::{CommitFlight, Post};
@@ -224,6 +225,11 @@ impl Rooms {
         self.named(name).filter(|id| self.rooms.get(id).is_some_and(|room| room.record.phase == Phase::Joined))
     }
 
+    /// Whether this device is in a room.
+    pub(in crate::engine) fn is_joined(&self, id: &RoomId) -> bool {
+        self.rooms.get(id).is_some_and(|room| room.record.phase == Phase::Joined)
+    }
+
     /// Takes a room in with its record.
     pub(in crate::engine) fn insert(
         &mut self,
@@ -286,6 +292,13 @@ impl Rooms {
             room.group = Group::load(&mut RoomShelf::new(work, id), id, key).map_err(|_| damaged)?;
         }
         Ok(room.group.as_mut())
+    }
+
+    /// Something waits to be sealed.
+    pub(in crate::engine) fn wake(&mut self, id: &RoomId) {
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.live.quiet = false;
+        }
     }
 
     /// The group in memory is not what the records hold: it is read again when needed.
