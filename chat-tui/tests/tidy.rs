@@ -25,16 +25,19 @@ const APP: &[&[&str]] = &[
 const UPDATE: &[&[&str]] = &[
     &["chats"],
     &["forms"],
-    &["account", "compose", "files", "list", "people", "rooms"],
-    &["commands", "menu", "sheets"],
+    &["account", "compose", "files", "habits", "list", "people", "rooms"],
+    &["pass_on"],
+    &["menu", "sheets"],
+    &["share"],
     &["door", "messages"],
+    &["commands"],
     &["client"],
 ];
 
 /// Inside `view`: cells and lines, then the parts of the screen, then what lies on top.
 const VIEW: &[&[&str]] = &[
     &["canvas", "layout"],
-    &["composer", "roster", "timeline"],
+    &["composer", "members", "roster", "timeline"],
     &["statusline"],
     &["overlay"],
     &["door", "form", "help", "sheet", "verify"],

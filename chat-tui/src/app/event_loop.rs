@@ -213,6 +213,8 @@ impl EventLoop {
                 Effect::Copy(text) => drop(self.terminal.copy(&text)),
                 Effect::Notify(text) => self.notify(&text),
                 Effect::Reload { asked } => self.reload(asked),
+                // A terminal that is gone is found out by the next frame.
+                Effect::Mouse(ours) => drop(self.terminal.obey(ours, host::links(&self.model.config))),
                 Effect::Redraw => drop(self.terminal.clear()),
                 Effect::Suspend => self.terminal.suspend(),
                 Effect::Quit => self.model.quitting = true,
@@ -221,7 +223,7 @@ impl EventLoop {
         if configured {
             let config = &self.model.config;
             // A terminal that is gone is found out by the next frame.
-            let _ = self.terminal.obey(config.ui.mouse, host::links(config));
+            let _ = self.terminal.obey(config.ui.mouse && !self.model.bare, host::links(config));
         }
     }
 

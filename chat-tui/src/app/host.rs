@@ -47,6 +47,33 @@ pub(super) fn written() -> Option<SystemTime> {
     std::fs::metadata(config_path()?).and_then(|data| data.modified()).ok()
 }
 
+/// What the machine tells of the terminal and the configuration, name by name.
+pub(super) fn facts() -> Vec<(&'static str, String)> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let Settings { config, look, complaints, .. } = settings(None);
+    let colours = match look.depth {
+        Depth::Mono => "none",
+        Depth::Sixteen => "16",
+        Depth::Indexed => "256",
+        Depth::True => "24 bits",
+    };
+    let file = match (config_path(), written()) {
+        (Some(path), Some(_)) => path.display().to_string(),
+        (Some(path), None) => format!("{} (not there: the defaults count)", path.display()),
+        (None, _) => "there is no home directory".to_owned(),
+    };
+    let mut facts = vec![
+        ("Terminal", variable("TERM").unwrap_or_else(|| "TERM is not set".to_owned())),
+        ("Inside", variable("TMUX").map_or_else(|| "nothing else".to_owned(), |_| "tmux".to_owned())),
+        ("Colours", colours.to_owned()),
+        ("Links", if links(&config) { "marked for the terminal" } else { "text only" }.to_owned()),
+        ("Language", variable("LC_ALL").or_else(|| variable("LANG")).unwrap_or_else(|| "not set".to_owned())),
+        ("Configured", file),
+    ];
+    facts.extend(complaints.into_iter().map(|text| ("", text)));
+    facts
+}
+
 /// Whether addresses are marked as links: the Linux console and dumb terminals would print the marks.
 pub(super) fn links(config: &Config) -> bool {
     let term = std::env::var("TERM").unwrap_or_default();

@@ -85,7 +85,7 @@ fn a_change_by_anybody_is_shown_where_the_message_stands() {
 fn what_is_written_vanishes_when_that_was_chosen_for_the_chat() {
     let mut desk = with_bob();
     desk.keys("/timer 1x<enter>/timer 1d<enter>secret<enter>");
-    assert!(desk.picture().contains("vanishing"), "{}", desk.picture());
+    assert!(desk.picture().contains("timer 1d"), "{}", desk.picture());
     let day = desk.asked.iter().find_map(|r| match r {
         Request::Send { vanishes_ms, .. } => Some(*vanishes_ms),
         _ => None,

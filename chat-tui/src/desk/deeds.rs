@@ -158,13 +158,13 @@ fn reading_is_told_after_a_moment_and_only_while_looking() {
     desk.pass(5_000);
     let told = |desk: &Desk| desk.asked.iter().any(|r| matches!(r, Request::MarkRead { id: read, .. } if *read == id));
     assert!(!told(&desk), "nobody looks");
-    assert_eq!(desk.model.roster.unread(), 1);
+    assert_eq!(desk.model.roster.unread(NOW_MS), 1);
     desk.tell(Msg::Focus(true));
     desk.pass(400);
     assert!(!told(&desk), "a glance is no reading");
     desk.pass(200);
     assert!(told(&desk));
-    assert_eq!(desk.model.roster.unread(), 0);
+    assert_eq!(desk.model.roster.unread(NOW_MS), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod acts;
 mod deeds;
+mod habits;
 mod pictures;
 mod screens;
 mod storm;
@@ -37,6 +38,8 @@ pub(super) struct Desk {
     pub(super) effects: Vec<Effect>,
     pub(super) history: BTreeMap<Name, Vec<Entry>>,
     pub(super) drafts: BTreeMap<Name, String>,
+    /// What the profile keeps for the interface.
+    pub(super) kept: Option<String>,
     /// Requests stay unanswered.
     pub(super) mute: bool,
     timers: Vec<(u64, Timer)>,
@@ -73,6 +76,7 @@ impl Desk {
             effects: Vec::new(),
             history: BTreeMap::new(),
             drafts: BTreeMap::new(),
+            kept: None,
             mute: false,
             timers: Vec::new(),
             now_ms: NOW_MS,
@@ -99,8 +103,9 @@ impl Desk {
     pub(super) fn started(&mut self) {
         let me = Some(Me { name: Name::new("alice"), display: None, availability: Availability::Online });
         let rows = self.rows();
-        let started =
-            Started { me, relay: None, online: true, enrolled: Some(Name::new("alice")), rows, strangers: Vec::new() };
+        let habits = self.kept.clone();
+        let enrolled = Some(Name::new("alice"));
+        let started = Started { me, relay: None, online: true, enrolled, rows, strangers: Vec::new(), habits };
         self.tell(Msg::Started(Box::new(started)));
     }
 
@@ -274,6 +279,10 @@ impl Desk {
                 self.history.entry(to.clone()).or_default().push(entry);
                 found(Msg::Queued { serial: *serial, chat: to.clone(), id, when })
             }
+            Request::Keep(text) => {
+                self.kept = Some(text.clone());
+                Vec::new()
+            }
             Request::LookUp(name) => found(Msg::LookedUp { name: name.clone(), exists: Ok(name.as_str() != "nobody") }),
             Request::Find { query, number } => {
                 let people = ["carol", "carlos"].iter().filter(|n| n.starts_with(query.as_str()));
@@ -335,6 +344,10 @@ impl Desk {
             Page::Newest => (all.len().saturating_sub(PAGE), all.len()),
             Page::Before(id) => (at(id).saturating_sub(PAGE), at(id)),
             Page::After(id) => ((at(id) + 1).min(all.len()), (at(id) + 1 + PAGE).min(all.len())),
+            Page::At(ms) => {
+                let at = all.iter().position(|e| e.when.ms >= ms).unwrap_or(all.len());
+                (at.saturating_sub(PAGE / 2), (at + PAGE / 2).min(all.len()))
+            }
             Page::Around(id) => (at(id).saturating_sub(PAGE / 2), (at(id) + PAGE / 2).min(all.len())),
         };
         Msg::Loaded {

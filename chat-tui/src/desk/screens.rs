@@ -348,7 +348,7 @@ fn a_saved_file_says_where_and_one_that_failed_says_why() {
     let mut desk = in_ops(80, 24);
     desk.keys("<esc>s");
     let id = desk.history[&Name::new("#ops")].last().and_then(|e| e.id).unwrap();
-    assert!(desk.asked.contains(&Request::File(FileAsk::Save { id, path: None })));
+    assert!(desk.asked.contains(&Request::File(FileAsk::Save { id, path: None, open: false })));
     desk.tell(Msg::File(FileNews::Saved { id, path: SafeText::line("/home/alice/Downloads/release-notes.pdf") }));
     assert!(desk.picture().contains("saved"), "{}", desk.picture());
     assert_eq!(desk.model.transfers[0].progress, Progress::Done);

@@ -87,7 +87,7 @@ impl Keymap {
     }
 
     /// Keys and words for the hint row: of the scope, then those of everywhere that make sense in it.
-    pub fn hints(&self, scope: Scope) -> impl Iterator<Item = (Key, &'static str)> {
+    pub fn hints(&self, scope: Scope) -> impl Iterator<Item = (Action, Key, &'static str)> {
         let of = move |wanted: Scope| {
             self.rows()
                 .filter(move |(spec, _)| spec.scope == wanted && !spec.hint.is_empty())
@@ -98,7 +98,7 @@ impl Keymap {
             Scope::Door | Scope::Code => matches!(action, Action::Help | Action::Quit),
             _ => false,
         });
-        of(scope).chain(everywhere).map(|(_, key, hint)| (key, hint))
+        of(scope).chain(everywhere)
     }
 
     /// The key to show for an action, wherever it is bound.

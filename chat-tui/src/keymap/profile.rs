@@ -37,6 +37,8 @@ const VIM: &[(&str, &str)] = &[
     (":", "request-command"),
     ("ctrl-n", "next-chat"),
     ("ctrl-p", "previous-chat"),
+    ("i", "to-composer"),
+    ("K", "details"),
     ("ctrl-p", "menu-up"),
 ];
 
@@ -61,6 +63,7 @@ const EMACS: &[(&str, &str)] = &[
     ("ctrl-g", "to-composer"),
     ("ctrl-g", "menu-back"),
     ("ctrl-g", "help-close"),
+    ("ctrl-g", "facts-close"),
     ("ctrl-g", "form-close"),
     ("ctrl-g", "verify-close"),
     ("ctrl-g", "devices-close"),

@@ -1,6 +1,6 @@
 //! One chat: its messages, what is being written, who types.
 
-use super::{Composer, MsgId, Name, Timeline};
+use super::{Composer, MsgId, Name, RoomPage, Timeline};
 
 /// Whether the person behind a name that was typed is known to exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,8 +27,8 @@ pub struct Chat {
     pub typing: Option<u64>,
     /// Who types, in a room.
     pub typist: Option<Name>,
-    /// After how long what is written here vanishes.
-    pub vanishes_ms: Option<u64>,
+    /// The room behind it, with its members, once it was asked for.
+    pub room: Option<RoomPage>,
     /// Whether there is anybody.
     pub lookup: Lookup,
     /// The last message that was told to be read.

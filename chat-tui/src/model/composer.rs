@@ -140,6 +140,12 @@ impl Composer {
         self.area.lines().get(cursor.0).map(|l| l.chars().take(cursor.1).collect()).unwrap_or_default()
     }
 
+    /// Whether something that was written before is shown.
+    #[must_use]
+    pub fn recalling(&self) -> bool {
+        self.earlier.is_some()
+    }
+
     /// One line up inside the text, else the own message before the one shown.
     pub fn up<'a>(&mut self, own: impl Iterator<Item = &'a str>) {
         let row = self.area.cursor().0;

@@ -17,6 +17,8 @@ pub enum Page {
     After(MsgId),
     /// Those around this one.
     Around(MsgId),
+    /// Those of this time, in milliseconds since the Unix epoch.
+    At(u64),
 }
 
 /// A new account.
@@ -128,10 +130,12 @@ pub enum FileAsk {
     List,
     /// Sends one.
     Send { to: Name, path: String, caption: Option<String> },
-    /// Saves one, where files are saved or at a place.
-    Save { id: MsgId, path: Option<String> },
-    /// Opens one that is saved with the program that the system has for it.
+    /// Saves one, where files are saved or at a place, and opens it when that is wanted.
+    Save { id: MsgId, path: Option<String>, open: bool },
+    /// Opens a saved file, a folder or an address with the program that the system has for it.
     Open(String),
+    /// Sends a text as a file.
+    SendText { to: Name, text: String },
     /// Stops one for a while.
     Pause(MsgId),
     /// Goes on.
@@ -155,6 +159,10 @@ pub enum Request {
     LoadDraft(Name),
     /// Keeps the draft of a chat.
     SaveDraft { chat: Name, text: String },
+    /// Keeps what was set for single chats.
+    Keep(String),
+    /// Tells how program, terminal and connection are.
+    Diagnose,
     /// Sends a text; `serial` is the entry that shows it.
     Send {
         /// The entry.
@@ -247,6 +255,8 @@ pub enum Effect {
     Notify(SafeText),
     /// Reads the configuration again; when it was asked for, also when the file did not change.
     Reload { asked: bool },
+    /// Wheel and click come to the program, or stay the terminal's.
+    Mouse(bool),
     /// Draws the whole screen again.
     Redraw,
     /// Gives the terminal back and sleeps until woken.

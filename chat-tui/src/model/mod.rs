@@ -6,6 +6,7 @@ mod composer;
 mod door;
 mod effect;
 mod form;
+mod habit;
 mod input;
 mod msg;
 mod overlay;
@@ -25,12 +26,13 @@ pub use effect::{
     AccountAsk, Effect, Effects, FileAsk, MessageAsk, NewAccount, Page, Recovery, Request, RoomAsk, SignIn, Timer,
 };
 pub use form::{Form, FormField, FormKind, Value};
+pub use habit::{Habit, Habits, Pin};
 pub use input::{Input, Secret};
 pub use msg::{
     AccountNews, Arrival, Change, Configured, FileNews, FormDone, Msg, Person, Pointer, Receipt, RoomNews, SignedIn,
     Started,
 };
-pub use overlay::{Ask, AskKind, Certificate, Help, Item, ItemKind, Menu, MenuKind, Overlay, Paste, SearchHit};
+pub use overlay::{Ask, AskKind, Certificate, Facts, Help, Item, ItemKind, Menu, MenuKind, Overlay, Paste, SearchHit};
 pub use problem::Problem;
 pub use roster::{Availability, Preview, Roster, Row, Stranger};
 pub use sheet::{DeviceRow, Member, Role, RoomPage, RoomRow, Sheet, SheetKind};
@@ -43,7 +45,7 @@ pub use when::When;
 use std::collections::HashMap;
 
 use crate::config::Config;
-use crate::keymap::{Keymap, Scope};
+use crate::keymap::{Action, Keymap, Scope};
 use crate::text::SafeText;
 use crate::theme::Theme;
 
@@ -213,6 +215,8 @@ pub struct Model {
     pub focus: Focus,
     /// Whether the list is wanted beside the chat, or instead of it on a narrow screen.
     pub list_shown: bool,
+    /// Only the messages are on the screen, so that the terminal's own selection copies nothing else.
+    pub bare: bool,
     /// What lies on top, the topmost last.
     pub overlays: Vec<Overlay>,
     /// What just happened.
@@ -250,6 +254,9 @@ pub struct Model {
 /// Fewest columns that show list and chat side by side.
 pub const TWO_PANES_COLUMNS: u16 = 60;
 
+/// Fewest columns that show the members of a room beside it.
+pub const THREE_PANES_COLUMNS: u16 = 100;
+
 /// Fewest columns and rows that show more than a notice.
 pub const USABLE: (u16, u16) = (20, 5);
 
@@ -272,6 +279,7 @@ impl Model {
             open: Open::Nothing,
             focus: Focus::default(),
             list_shown: true,
+            bare: false,
             overlays: Vec::new(),
             toast: None,
             dwell: None,
@@ -302,6 +310,7 @@ impl Model {
     pub fn scope(&self) -> Scope {
         match (self.overlays.last(), &self.screen) {
             (Some(Overlay::Help(_)), _) => Scope::Help,
+            (Some(Overlay::Facts(_)), _) => Scope::Facts,
             (Some(Overlay::Menu(_)), _) => Scope::Menu,
             (Some(Overlay::Ask(_)), _) => Scope::Ask,
             (Some(Overlay::Paste(_)), _) => Scope::Paste,
@@ -332,6 +341,32 @@ impl Model {
     #[must_use]
     pub fn stopped_by_change(&self) -> bool {
         self.open_name().and_then(|name| self.roster.row(name)).is_some_and(|row| row.stopped)
+    }
+
+    /// Whether an action makes sense for what is marked, so that it is worth a hint.
+    #[must_use]
+    pub fn offers(&self, scope: Scope, action: Action) -> bool {
+        match scope {
+            Scope::Messages => {
+                let Some(chat) = self.open_chat() else { return true };
+                let Some(entry) = chat.timeline.selected_entry() else { return true };
+                chat.timeline.chosen.is_empty() && entry.offers(action, self.shown.folded.contains(&entry.serial))
+                    || matches!(
+                        action,
+                        Action::Copy | Action::Forward | Action::ToComposer | Action::Newest | Action::Help
+                    )
+            }
+            Scope::Transfers => self.marked_transfer().is_none_or(|file| file.offers(action)),
+            _ => true,
+        }
+    }
+
+    /// The marked file of the page of transfers.
+    fn marked_transfer(&self) -> Option<&Transfer> {
+        match self.overlays.last() {
+            Some(Overlay::Sheet(sheet)) => self.transfers.get(sheet.cursor),
+            _ => None,
+        }
     }
 
     /// Whether list and chat do not fit side by side.

@@ -165,6 +165,8 @@ pub struct Started {
     pub rows: Vec<Row>,
     /// Strangers who ask.
     pub strangers: Vec<Stranger>,
+    /// What was set for single chats, as the profile keeps it; none when it was not asked for.
+    pub habits: Option<String>,
 }
 
 /// What can happen.
@@ -248,4 +250,6 @@ pub enum Msg {
     Room(RoomNews),
     /// About files.
     File(FileNews),
+    /// What is known of something that was asked about.
+    Facts(super::Facts),
 }

@@ -28,6 +28,19 @@ pub enum Overlay {
     Form(Box<Form>),
     /// A safety number.
     Verify(Box<Verify>),
+    /// What is known of something.
+    Facts(Facts),
+}
+
+/// What is known of something, line by line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Of what.
+    pub title: SafeText,
+    /// What it is called, and how it stands; a line without a name goes on with the one above.
+    pub rows: Vec<(&'static str, SafeText)>,
+    /// First line shown.
+    pub scroll: usize,
 }
 
 /// The help page.
@@ -59,6 +72,12 @@ pub enum MenuKind {
     Delete(MsgId),
     /// What becomes of this device's data when another device removes it.
     Removed,
+    /// Where messages are sent on to.
+    Forward(Vec<u64>),
+    /// Messages to come back to.
+    Pins,
+    /// Addresses in a message.
+    Links(Vec<String>),
 }
 
 /// What a row of a menu does.
@@ -80,6 +99,10 @@ pub enum ItemKind {
     EraseWhenRemoved(bool),
     /// Says what one thinks of a message; empty takes it back.
     React(String),
+    /// Sends the messages on to a chat.
+    Forward(Name),
+    /// Opens an address.
+    Link(String),
     /// Takes a message back, for everybody or here.
     Delete {
         /// For everybody.

@@ -1,7 +1,7 @@
 //! The list of chats, the people behind them, and strangers who ask.
 
-use super::{MsgId, Name, When};
-use crate::text::SafeText;
+use super::{Habits, MsgId, Name, When};
+use crate::text::{SafeText, alike};
 use crate::theme::Role;
 
 /// What somebody shows of being here.
@@ -120,12 +120,15 @@ pub struct Roster {
     rows: Vec<Row>,
     /// Strangers who ask, oldest first.
     pub strangers: Vec<Stranger>,
+    /// What was set for single chats.
+    pub habits: Habits,
     /// The marked line of the list; the strangers, when there are any, are line 0.
     pub cursor: usize,
 }
 
 impl Roster {
-    /// Chats, the latest activity first, then contacts without a message by name.
+    /// Chats, the pinned ones first, then the latest activity, then contacts without a message by name;
+    /// those put away at the end.
     #[must_use]
     pub fn rows(&self) -> &[Row] {
         &self.rows
@@ -174,9 +177,11 @@ impl Roster {
     /// Brings the rows into their order. The cursor stays on its row.
     pub fn sort(&mut self) {
         let marked = self.marked().map(|r| r.name.clone());
+        let habits = &self.habits;
+        let time = |r: &Row| r.last.as_ref().map_or(0, |l| l.when.ms);
+        let above = |r: &Row| (habits.archived(&r.name), !habits.pinned(&r.name));
         self.rows.sort_by(|a, b| {
-            let time = |r: &Row| r.last.as_ref().map_or(0, |l| l.when.ms);
-            time(b).cmp(&time(a)).then_with(|| a.name.cmp(&b.name))
+            above(a).cmp(&above(b)).then_with(|| time(b).cmp(&time(a))).then_with(|| a.name.cmp(&b.name))
         });
         if let Some(line) = marked.and_then(|name| self.line_of(&name)) {
             self.cursor = line;
@@ -189,22 +194,29 @@ impl Roster {
         usize::from(!self.strangers.is_empty())
     }
 
+    /// Chats that are not put away.
+    #[must_use]
+    pub fn listed(&self) -> &[Row] {
+        let end = self.rows.iter().position(|r| self.habits.archived(&r.name)).unwrap_or(self.rows.len());
+        self.rows.get(..end).unwrap_or_default()
+    }
+
     /// Number of lines.
     #[must_use]
     pub fn lines(&self) -> usize {
-        self.lines_before_chats() + self.rows.len()
+        self.lines_before_chats() + self.listed().len()
     }
 
     /// Line of a chat.
     #[must_use]
     pub fn line_of(&self, name: &Name) -> Option<usize> {
-        self.rows.iter().position(|r| r.name == *name).map(|i| i + self.lines_before_chats())
+        self.listed().iter().position(|r| r.name == *name).map(|i| i + self.lines_before_chats())
     }
 
     /// The chat on a line; none on the strangers' line.
     #[must_use]
     pub fn at_line(&self, line: usize) -> Option<&Row> {
-        self.rows.get(line.checked_sub(self.lines_before_chats())?)
+        self.listed().get(line.checked_sub(self.lines_before_chats())?)
     }
 
     /// The chat under the cursor.
@@ -213,10 +225,17 @@ impl Roster {
         self.at_line(self.cursor)
     }
 
-    /// All unread messages.
+    /// All unread messages that one wants to know of.
     #[must_use]
-    pub fn unread(&self) -> u64 {
-        self.rows.iter().filter(|r| !r.blocked).map(|r| r.unread).sum()
+    pub fn unread(&self, now_ms: u64) -> u64 {
+        let wanted = |r: &&Row| !r.blocked && (!self.habits.muted(&r.name, now_ms) || r.mentions > 0);
+        self.rows.iter().filter(wanted).map(|r| r.unread).sum()
+    }
+
+    /// The contact whose name somebody may mean to be taken for.
+    #[must_use]
+    pub fn alike(&self, name: &Name) -> Option<&Name> {
+        self.rows.iter().map(|r| &r.name).find(|known| !known.is_room() && alike(known.as_str(), name.as_str()))
     }
 }
 

@@ -31,6 +31,8 @@ pub struct Shown {
     pub newest: Option<MsgId>,
     /// Serial numbers of the first and last message on the screen.
     pub span: Option<(u64, u64)>,
+    /// Messages on the screen of which a part is folded.
+    pub folded: Vec<u64>,
     /// Lines of the message pane.
     pub pane_lines: u16,
     /// Rows of the menu or help page on top.

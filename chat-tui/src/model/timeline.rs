@@ -2,10 +2,13 @@
 //! looks. Positions are messages, never rows, so that nothing jumps when messages come or the screen
 //! changes.
 
+use std::collections::BTreeSet;
+
 use super::composer::Quote;
 use super::problem::Problem;
 use super::{Name, Page, When};
-use crate::text::SafeText;
+use crate::keymap::Action;
+use crate::text::{SafeText, SpanKind, spans};
 
 /// A message's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +122,30 @@ impl Entry {
         }
     }
 
+    /// Whether an action makes sense for it; `folded` tells that a part of it is not shown.
+    #[must_use]
+    pub fn offers(&self, action: Action, folded: bool) -> bool {
+        let said = self.notice.is_none() && !self.deleted;
+        match action {
+            Action::EditMessage => self.changeable(),
+            Action::Save => said && self.file.is_some() && !self.own,
+            Action::Expand => {
+                let address = || spans(self.text.as_str(), None).iter().any(|s| s.kind == SpanKind::Link);
+                let failed = matches!(self.status, Status::Failed(_));
+                said && (folded || self.expanded || failed || self.file.is_some() || address())
+            }
+            Action::Reply | Action::React | Action::DeleteMessage | Action::Copy | Action::Forward => said,
+            _ => true,
+        }
+    }
+
+    /// Whether its author may change its text.
+    #[must_use]
+    pub fn changeable(&self) -> bool {
+        let plain = self.notice.is_none() && !self.deleted && !self.unknown && self.file.is_none();
+        self.own && self.id.is_some() && plain
+    }
+
     /// Whether it is only here: an own message that is not queued.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
@@ -171,6 +198,8 @@ pub struct Timeline {
     pub reveal: Option<(u64, Place)>,
     /// The message that is marked.
     pub selected: Option<u64>,
+    /// Messages that were chosen for one deed together.
+    pub chosen: BTreeSet<u64>,
     /// The line "n new".
     pub divider: Option<Divider>,
     /// Messages that came below what is shown since the person looks elsewhere.
@@ -223,6 +252,15 @@ impl Timeline {
     #[must_use]
     pub fn find(&self, id: MsgId) -> Option<u64> {
         self.entries.iter().rev().find(|e| e.id == Some(id)).map(|e| e.serial)
+    }
+
+    /// What a deed is about: the chosen messages, oldest first, else the marked one.
+    #[must_use]
+    pub fn meant(&self) -> Vec<&Entry> {
+        if self.chosen.is_empty() {
+            return self.selected_entry().into_iter().collect();
+        }
+        self.entries.iter().filter(|e| self.chosen.contains(&e.serial)).collect()
     }
 
     /// The message that is marked.
@@ -297,7 +335,7 @@ impl Timeline {
     #[must_use]
     pub fn fits(&self, page: Page) -> bool {
         match page {
-            Page::Newest | Page::Around(_) => self.wanted.is_some_and(|(wanted, _)| wanted == page),
+            Page::Newest | Page::Around(_) | Page::At(_) => self.wanted.is_some_and(|(wanted, _)| wanted == page),
             Page::Before(id) => self.entries.iter().find_map(|e| e.id) == Some(id),
             Page::After(id) => self.entries.iter().rev().find_map(|e| e.id) == Some(id),
         }
@@ -373,6 +411,7 @@ impl Timeline {
         let divider = self.divider.filter(|d| here(d.before));
         let reveal = self.reveal.filter(|(s, _)| here(*s));
         (self.anchor, self.selected, self.divider, self.reveal) = (anchor, selected, divider, reveal);
+        self.chosen.retain(|s| self.entries.iter().any(|e| e.serial == *s));
     }
 }
 

@@ -1,6 +1,7 @@
 //! A file on its way.
 
 use super::{MsgId, Name};
+use crate::keymap::Action;
 use crate::text::SafeText;
 
 /// How a transfer stands.
@@ -66,6 +67,19 @@ impl Transfer {
     #[must_use]
     pub fn open(&self) -> bool {
         matches!(self.progress, Progress::Waiting | Progress::Running | Progress::Paused)
+    }
+
+    /// Whether an action makes sense for it now.
+    #[must_use]
+    pub fn offers(&self, action: Action) -> bool {
+        match action {
+            Action::Pause => self.open() && self.progress != Progress::Paused,
+            Action::Resume => self.progress == Progress::Paused,
+            Action::Cancel => self.open(),
+            Action::OpenFolder => self.path.is_some(),
+            Action::OpenFile => self.path.is_some() || (!self.outgoing && !self.open()),
+            _ => true,
+        }
     }
 
     /// Hundredths done.

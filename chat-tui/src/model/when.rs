@@ -58,6 +58,24 @@ impl When {
         }
     }
 
+    /// How many days before this one a date like `2026-11-20` is; none for the future and for what is no date.
+    #[must_use]
+    pub fn days_since(self, date: &str) -> Option<u32> {
+        let mut parts = date.splitn(3, '-');
+        let year = parts.next()?.parse().ok()?;
+        let month = parts.next()?.parse::<u8>().ok()?;
+        let day = parts.next()?.parse().ok()?;
+        let date = Date::from_calendar_date(year, month.try_into().ok()?, day).ok()?;
+        u32::try_from(self.day.checked_sub(date.to_julian_day().checked_sub(EPOCH_JULIAN_DAY)?)?).ok()
+    }
+
+    /// The local midnight that a day so many days ago began with, by today's offset from Greenwich.
+    #[must_use]
+    pub fn midnight_ms(self, days_ago: u32) -> u64 {
+        let today = u64::from(self.minute) * 60_000 + self.ms % 60_000;
+        self.ms.saturating_sub(today).saturating_sub(u64::from(days_ago) * 86_400_000)
+    }
+
     /// Milliseconds until the next local midnight.
     #[must_use]
     pub fn until_midnight_ms(self) -> u64 {
@@ -117,5 +135,15 @@ mod tests {
         let far = When::local(u64::MAX, 0);
         let _ = (far.day_name(When::default()), far.brief(When::default()), far.until_midnight_ms());
         let _ = When { ms: 0, day: i32::MIN, minute: u16::MAX }.day_name(far);
+    }
+
+    #[test]
+    fn a_day_is_found_by_its_date() {
+        let now = When::local(1_795_168_920_000, 0);
+        assert_eq!(now.days_since("2026-11-20"), Some(0));
+        assert_eq!(now.days_since("2026-11-13"), Some(7));
+        assert_eq!(["2026-11-21", "2026-02-30", "tomorrow", "1-2", ""].map(|d| now.days_since(d)), [None; 5]);
+        assert_eq!(When::local(now.midnight_ms(7), 0).day_name(now), "Friday 13 November");
+        assert_eq!(When::local(now.midnight_ms(0), 0).clock(), "00:00");
     }
 }

@@ -1,8 +1,8 @@
 //! What several handlers do with chats: opening, loading, reading, telling.
 
 use crate::model::{
-    Availability, Chat, Divider, Dwell, Effect, Effects, Entry, Focus, Lookup, Model, Mood, MsgId, Name, Open, Page,
-    Place, Request, Row, Status, Timer, Toast, When,
+    Availability, Chat, Divider, Dwell, Effect, Effects, Entry, Focus, Habit, Lookup, Model, Mood, MsgId, Name, Open,
+    Page, Place, Request, RoomAsk, Row, Status, Timer, Toast, When,
 };
 use crate::text::SafeText;
 
@@ -57,6 +57,7 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
         return;
     }
     leave(model, out);
+    seen(model, out, name);
     let known = model.roster.row(name).is_some_and(|r| r.known) || model.is_me(name) || name.is_room();
     let now_ms = model.now.ms;
     let first = model.chats.get(name).is_none_or(|chat| chat.opened_ms == 0);
@@ -78,6 +79,10 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
         model.roster.cursor = line;
     }
     hide_list_if_narrow(model);
+    if name.is_room() {
+        // Who is in it stands beside it where there is room.
+        ask(out, Request::Room(RoomAsk::Info(name.clone())));
+    }
     if first {
         load_start(model, out, name);
     } else {
@@ -100,11 +105,11 @@ fn load_start(model: &mut Model, out: &mut Effects, name: &Name) {
 pub(super) fn load(model: &mut Model, out: &mut Effects, name: &Name, page: Page) {
     let number = model.last_number;
     if let Some(chat) = model.chats.get_mut(name) {
-        if chat.timeline.loading && !matches!(page, Page::Around(_) | Page::Newest) {
+        if chat.timeline.loading && !matches!(page, Page::Around(_) | Page::Newest | Page::At(_)) {
             return;
         }
         chat.timeline.loading = true;
-        if matches!(page, Page::Around(_) | Page::Newest) {
+        if matches!(page, Page::Around(_) | Page::Newest | Page::At(_)) {
             chat.timeline.wanted = Some((page, number));
         }
         ask(out, Request::Load { chat: name.clone(), page });
@@ -133,6 +138,7 @@ pub(super) fn leave(model: &mut Model, out: &mut Effects) {
     if let Some(chat) = model.chats.get_mut(&name) {
         chat.timeline.divider = None;
         chat.timeline.selected = None;
+        chat.timeline.chosen.clear();
     }
     model.dwell = None;
 }
@@ -285,6 +291,33 @@ pub(super) fn set_status(model: &mut Model, name: &Name, id: MsgId, status: Stat
         entry.status = entry.status.and(status);
     }
     true
+}
+
+/// Changes what is set for a chat, and keeps it.
+pub(super) fn change_habit<T>(
+    model: &mut Model,
+    out: &mut Effects,
+    name: &Name,
+    change: impl FnOnce(&mut Habit) -> T,
+) -> T {
+    let done = model.roster.habits.change(name, change);
+    model.roster.sort();
+    ask(out, Request::Keep(model.roster.habits.written()));
+    done
+}
+
+/// A chat that is looked at is no longer to be looked at, and one that something comes into is back.
+fn seen(model: &mut Model, out: &mut Effects, name: &Name) {
+    if model.roster.habits.of(name).is_some_and(|h| h.unread || h.archived) {
+        change_habit(model, out, name, |habit| (habit.unread, habit.archived) = (false, false));
+    }
+}
+
+/// Something came: a chat that was put away is back, unless it is muted.
+pub(super) fn woken(model: &mut Model, out: &mut Effects, name: &Name) {
+    if model.roster.habits.archived(name) && !model.roster.habits.muted(name, model.now.ms) {
+        change_habit(model, out, name, |habit| habit.archived = false);
+    }
 }
 
 /// The availability that a person shows, as a word.

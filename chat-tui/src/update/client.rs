@@ -4,8 +4,8 @@ use super::chats::{self, complain, toast};
 use super::{account, door};
 use crate::config::{ContentChoice, NotifyChoice};
 use crate::model::{
-    Arrival, Availability, Change, Divider, Effects, Entry, Focus, Link, Lookup, Model, Mood, MsgId, Name, Open, Page,
-    Place, Preview, Problem, Receipt, Row, Screen, Started, Stranger, Timer,
+    Arrival, Availability, Change, Divider, Effects, Entry, Focus, Habits, Link, Lookup, Model, Mood, MsgId, Name,
+    Open, Page, Place, Preview, Problem, Receipt, Row, Screen, Started, Stranger, Timer,
 };
 use crate::text::SafeText;
 
@@ -25,7 +25,10 @@ pub(super) struct Loaded {
 
 /// What the store holds at the start, or after something was undone.
 pub(super) fn started(model: &mut Model, out: &mut Effects, started: Started) {
-    let Started { me, relay, online, enrolled, rows, strangers } = started;
+    let Started { me, relay, online, enrolled, rows, strangers, habits } = started;
+    if let Some(text) = habits {
+        model.roster.habits = Habits::read(&text);
+    }
     model.relay = relay.unwrap_or_else(|| std::mem::take(&mut model.relay));
     if online {
         model.link = Link::Online;
@@ -90,7 +93,7 @@ pub(super) fn loaded(model: &mut Model, name: &Name, loaded: Loaded) {
     }
     let Some(chat) = model.chats.get_mut(name).filter(|c| c.timeline.fits(page)) else { return };
     match page {
-        Page::Newest | Page::Around(_) => {
+        Page::Newest | Page::Around(_) | Page::At(_) => {
             chat.timeline.replace(entries, !more_before, !more_after);
             if matches!(page, Page::Newest) {
                 chat.timeline.below = 0;
@@ -101,7 +104,14 @@ pub(super) fn loaded(model: &mut Model, name: &Name, loaded: Loaded) {
     }
     resolve_quotes(&mut chat.timeline);
     let jump = chat.jump.filter(|id| page == Page::Around(*id)).and_then(|id| chat.timeline.find(id));
-    if let Some(serial) = jump {
+    let day = match page {
+        Page::At(ms) => {
+            let later = chat.timeline.entries().iter().find(|e| e.notice.is_none() && e.when.ms >= ms);
+            later.or_else(|| chat.timeline.entries().last()).map(|e| e.serial)
+        }
+        _ => None,
+    };
+    if let Some(serial) = jump.or(day) {
         chat.jump = None;
         chat.timeline.reveal = Some((serial, Place::Middle));
         chat.timeline.selected = Some(serial);
@@ -127,7 +137,7 @@ fn first_sight(model: &mut Model, name: &Name, page: Page) {
                 chat.timeline.reveal = Some((before, Place::Middle));
             }
         }
-        Page::Before(_) | Page::After(_) => {}
+        Page::Before(_) | Page::After(_) | Page::At(_) => {}
     }
 }
 
@@ -154,8 +164,9 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     entry.serial = model.next_number();
     let looking = model.focused && model.open_name() == Some(&name);
     let named = name.is_room() && model.me.as_ref().is_some_and(|me| names(entry.text.as_str(), &me.name));
-    // A room rings for whom it names only.
-    if !entry.own && (named || !name.is_room()) {
+    let muted = model.roster.habits.muted(&name, model.now.ms);
+    // A room rings for whom it names only, and what is muted for nobody.
+    if !entry.own && !muted && (named || !name.is_room()) {
         notify(model, out, &entry.author, Some(&entry.text));
     }
     let row = model.roster.row_mut(&name);
@@ -171,6 +182,9 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     }
     model.roster.strangers.retain(|s| s.name != name);
     model.roster.sort();
+    if !entry.own {
+        chats::woken(model, out, &name);
+    }
     let Some(chat) = model.chats.get_mut(&name) else { return };
     chat.lookup = Lookup::Known;
     if !entry.own {

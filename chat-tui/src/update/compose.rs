@@ -9,7 +9,7 @@ use crate::model::{
     Draft, Effect, Effects, Entry, FileAsk, Focus, FormKind, Lookup, MessageAsk, Model, MsgId, Name, Overlay, Page,
     Paste, Preview, Problem, Quote, Request, Status, Timer, Typing, When,
 };
-use crate::text::SafeText;
+use crate::text::{SafeText, sign, sign_name, signs};
 
 /// Bytes of one message: the contract's 64 KiB.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -43,7 +43,12 @@ pub(super) fn key(model: &mut Model, out: &mut Effects, key: Key) {
 /// An editing action; tells whether it was one.
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
     match action {
-        Action::Earlier | Action::Later => history(model, action),
+        Action::EditLast if model.composer().is_empty() && !model.composer().recalling() => {
+            if !edit_last(model) {
+                history(model, Action::Earlier);
+            }
+        }
+        Action::EditLast | Action::Earlier | Action::Later => history(model, action),
         Action::Complete => complete(model, out),
         Action::ToMessages => to_messages(model),
         _ => match model.composer_mut().act(action) {
@@ -70,15 +75,29 @@ fn to_messages(model: &mut Model) {
     }
 }
 
+/// Begins to change the last own message; tells whether there is one.
+fn edit_last(model: &mut Model) -> bool {
+    let Some(chat) = model.open_chat_mut() else { return false };
+    let last = chat.timeline.entries().iter().rev().find(|e| e.changeable());
+    let Some((id, text)) = last.and_then(|e| Some((e.id?, e.text.as_str().to_owned()))) else { return false };
+    chat.composer.edit(id, &text);
+    true
+}
+
 fn history(model: &mut Model, action: Action) {
     let Some(chat) = model.open_chat_mut() else {
         let none = std::iter::empty();
-        return if action == Action::Earlier { model.scratch.up(none) } else { model.scratch.down(none) };
+        return if action == Action::Later { model.scratch.down(none) } else { model.scratch.up(none) };
     };
     let crate::model::Chat { timeline, composer, .. } = chat;
     let own =
         timeline.entries().iter().rev().filter(|e| e.own && !e.unknown && e.notice.is_none()).map(|e| e.text.as_str());
-    if action == Action::Earlier { composer.up(own) } else { composer.down(own) }
+    match action {
+        // What is being changed is not replaced by something else.
+        Action::Earlier | Action::EditLast if composer.editing.is_none() => composer.up(own),
+        Action::Earlier | Action::EditLast => composer.up(std::iter::empty()),
+        _ => composer.down(own),
+    }
 }
 
 /// Completes a command or a name to what all candidates have in common.
@@ -89,7 +108,9 @@ fn complete(model: &mut Model, out: &mut Effects) {
         return ask(out, Request::File(FileAsk::Complete { typed: typed.to_owned(), number }));
     }
     let word = line.rsplit(' ').next().unwrap_or_default().to_owned();
-    let candidates: Vec<String> = if word.starts_with('/') && word == line {
+    let candidates: Vec<String> = if let Some(begun) = word.strip_prefix(':').filter(|begun| !begun.is_empty()) {
+        return complete_sign(model, out, &word, begun.trim_end_matches(':'));
+    } else if word.starts_with('/') && word == line {
         keymap::slashes(&word).map(|(_, s)| s.name.to_owned()).collect()
     } else {
         let bare = word.strip_prefix('@').unwrap_or(&word);
@@ -107,6 +128,21 @@ fn complete(model: &mut Model, out: &mut Effects) {
     };
     if whole.len() > word.len() {
         model.composer_mut().complete(&word, &whole);
+    }
+}
+
+/// Completes `:name` to its sign, or tells which there are.
+fn complete_sign(model: &mut Model, out: &mut Effects, word: &str, begun: &str) {
+    let fitting: Vec<(&str, &str)> = signs(begun).collect();
+    let exact = sign(begun);
+    match (exact, fitting.as_slice()) {
+        (Some(sign), _) => model.composer_mut().complete(word, &format!("{sign} ")),
+        (None, [(sign, _)]) => model.composer_mut().complete(word, &format!("{sign} ")),
+        (None, []) => complain(model, out, "There is no sign of this name."),
+        (None, several) => {
+            let shown = several.iter().map(|(sign, words)| format!("{sign} :{}", sign_name(words))).collect::<Vec<_>>();
+            chats::toast(model, out, &shown.join("  "));
+        }
     }
 }
 
@@ -216,6 +252,10 @@ pub(super) fn decide_paste(model: &mut Model, out: &mut Effects, action: Action)
             changed(model, out);
         }
         Action::Send => send_text(model, out, Draft { text: paste.text.into_string(), reply: None }),
+        Action::PasteAsFile => match model.open_name().cloned() {
+            Some(to) => ask(out, Request::File(FileAsk::SendText { to, text: paste.text.into_string() })),
+            None => complain(model, out, "Open a chat first."),
+        },
         _ => {}
     }
 }
@@ -264,9 +304,7 @@ fn save_now(model: &mut Model, out: &mut Effects) {
 }
 
 fn send_text(model: &mut Model, out: &mut Effects, draft: Draft) {
-    let (Some(name), Some(me)) = (model.open_name().cloned(), model.me.as_ref().map(|m| m.name.clone())) else {
-        return;
-    };
+    let Some(name) = model.open_name().cloned() else { return };
     if draft.text.len() > TEXT_BYTES_MAX {
         complain(model, out, &format!("Too long: {} KiB; a message has at most 64.", draft.text.len().div_ceil(1024)));
         let composer = model.composer_mut();
@@ -274,6 +312,14 @@ fn send_text(model: &mut Model, out: &mut Effects, draft: Draft) {
         composer.reply = draft.reply;
         return;
     }
+    chats::stop_typing(model, out);
+    send_to(model, out, &name, draft);
+    save_now(model, out);
+}
+
+/// Sends a text into a chat, which need not be the open one.
+pub(super) fn send_to(model: &mut Model, out: &mut Effects, name: &Name, draft: Draft) {
+    let Some(me) = model.me.as_ref().map(|m| m.name.clone()) else { return };
     let serial = model.next_number();
     let entry = Entry {
         serial,
@@ -283,20 +329,25 @@ fn send_text(model: &mut Model, out: &mut Effects, draft: Draft) {
         status: Status::Queued,
         ..Entry::new(me, SafeText::body(&draft.text), model.now)
     };
-    chats::stop_typing(model, out);
-    preview(model, &name, &entry.text, model.now);
-    let Some(chat) = model.chats.get_mut(&name) else { return };
-    let (elsewhere, vanishes_ms) = (!chat.timeline.at_end, chat.vanishes_ms);
+    preview(model, name, &entry.text, model.now);
+    let vanishes_ms = vanishes(model, name);
+    let chat = model.chats.entry(name.clone()).or_default();
+    // What was never looked at is loaded when it is opened, this text included.
+    let (opened, elsewhere) = (chat.opened_ms > 0, !chat.timeline.at_end);
     (chat.timeline.divider, chat.timeline.selected) = (None, None);
     chat.timeline.stick();
     chat.timeline.push_unsent(entry);
-    save_now(model, out);
     let reply_to = draft.reply.map(|q| q.id);
     ask(out, Request::Send { serial, to: name.clone(), text: draft.text, reply_to, vanishes_ms });
-    if elsewhere {
+    if opened && elsewhere {
         // What one writes stands below the newest message, wherever one was looking.
-        chats::load(model, out, &name, Page::Newest);
+        chats::load(model, out, name, Page::Newest);
     }
+}
+
+/// After how long what is written in a chat vanishes.
+fn vanishes(model: &Model, name: &Name) -> Option<u64> {
+    model.roster.habits.of(name).and_then(|habit| habit.vanishes_ms)
 }
 
 fn preview(model: &mut Model, name: &Name, text: &SafeText, when: When) {
@@ -308,8 +359,8 @@ fn preview(model: &mut Model, name: &Name, text: &SafeText, when: When) {
 /// Sends a failed message again.
 pub(super) fn again(model: &mut Model, out: &mut Effects, serial: u64) {
     let Some(name) = model.open_name().cloned() else { return };
+    let vanishes_ms = vanishes(model, &name);
     let Some(chat) = model.chats.get_mut(&name) else { return };
-    let vanishes_ms = chat.vanishes_ms;
     let Some(entry) = chat.timeline.change(serial) else { return };
     let text = entry.unsent.clone().unwrap_or_else(|| entry.text.as_str().to_owned());
     let reply = entry.reply.clone();
@@ -328,7 +379,7 @@ pub(super) fn online_again(model: &mut Model, out: &mut Effects) {
             chat.lookup = Lookup::Asked;
             ask(out, Request::LookUp(name.clone()));
         }
-        let vanishes_ms = chat.vanishes_ms;
+        let vanishes_ms = model.roster.habits.of(name).and_then(|habit| habit.vanishes_ms);
         for entry in chat.timeline.unsent_mut() {
             let Status::Failed(Problem::Offline | Problem::Timeout) = entry.status else { continue };
             let Some(text) = entry.unsent.clone() else { continue };

@@ -47,7 +47,7 @@ pub(super) fn save(model: &mut Model, out: &mut Effects, path: Option<String>) {
     match marked.or(newest).and_then(|e| e.id) {
         Some(id) => {
             toast(model, out, "Saving the file …");
-            ask(out, Request::File(FileAsk::Save { id, path }));
+            ask(out, Request::File(FileAsk::Save { id, path, open: false }));
         }
         None => complain(model, out, "There is no file here to save."),
     }
@@ -74,7 +74,11 @@ pub(super) fn act_on_list(model: &mut Model, out: &mut Effects, action: Action) 
         Action::OpenFile => match &file.path {
             Some(path) => FileAsk::Open(path.as_str().to_owned()),
             None if file.outgoing => return,
-            None => FileAsk::Save { id, path: None },
+            None => FileAsk::Save { id, path: None, open: true },
+        },
+        Action::OpenFolder => match file.path.as_ref().and_then(|p| p.as_str().rsplit_once('/')) {
+            Some((folder, _)) => FileAsk::Open(if folder.is_empty() { "/".to_owned() } else { folder.to_owned() }),
+            None => return,
         },
         _ => return,
     };

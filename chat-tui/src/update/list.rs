@@ -2,7 +2,7 @@
 
 use super::chats::{self, toast};
 use crate::keymap::{Action, Code, Key};
-use crate::model::{Effects, Focus, Model, Name, Open};
+use crate::model::{Effects, Focus, Model, Name, Open, Row};
 
 /// Does an action on the list; tells whether it was one.
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
@@ -40,7 +40,7 @@ pub(super) fn open_line(model: &mut Model, out: &mut Effects, line: usize) {
 pub(super) fn number(model: &mut Model, out: &mut Effects, key: Key) {
     let Code::Char(digit) = key.code else { return };
     let nth = digit.to_digit(10).and_then(|d| d.checked_sub(1)).and_then(|d| usize::try_from(d).ok());
-    let name = nth.and_then(|n| model.roster.rows().get(n)).map(|r| r.name.clone());
+    let name = nth.and_then(|n| model.roster.listed().get(n)).map(|r| r.name.clone());
     if let Some(name) = name {
         chats::open(model, out, &name);
     }
@@ -64,15 +64,18 @@ fn toggle(model: &mut Model) {
 
 /// The next chat, or the next with unread messages, around the ends.
 fn walk(model: &mut Model, out: &mut Effects, steps: isize, unread_only: bool) {
-    let rows = model.roster.rows();
+    let (rows, habits) = (model.roster.listed(), &model.roster.habits);
+    let now_ms = model.now.ms;
     let count = isize::try_from(rows.len()).unwrap_or(0);
     let from = model.open_name().and_then(|open| rows.iter().position(|r| r.name == *open));
     let from = from.map_or(if steps > 0 { -1 } else { 0 }, |i| isize::try_from(i).unwrap_or(0));
-    let wanted = (1..=count).find_map(|n| {
+    let wanted =
+        |r: &Row| (r.unread > 0 && !habits.muted(&r.name, now_ms)) || habits.of(&r.name).is_some_and(|h| h.unread);
+    let found = (1..=count).find_map(|n| {
         let at = usize::try_from((from + steps * n).rem_euclid(count)).ok()?;
-        rows.get(at).filter(|r| !unread_only || (r.unread > 0 && !r.blocked)).map(|r| r.name.clone())
+        rows.get(at).filter(|r| !unread_only || (wanted(r) && !r.blocked)).map(|r| r.name.clone())
     });
-    match wanted {
+    match found {
         Some(name) => chats::open(model, out, &name),
         None if unread_only => toast(model, out, "Everything is read."),
         None => {}

@@ -6,13 +6,13 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::chats::{self, ask};
 use super::forms::is_name;
-use super::people;
+use super::{pass_on, people};
 use crate::keymap::{Action, Key, Scope};
 use crate::model::{
     AccountAsk, Availability, Effects, Focus, Help, Item, ItemKind, Menu, MenuKind, MessageAsk, Model, MsgId, Name,
-    Overlay, Page, Person, Problem, Request, Row, SearchHit,
+    Overlay, Page, Person, Pin, Problem, Request, Row, SearchHit,
 };
-use crate::text::SafeText;
+use crate::text::{SafeText, signs};
 use crate::theme::Role;
 
 /// Rows of a menu; more are found by typing more.
@@ -58,6 +58,18 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> Optio
         _ => {}
     }
     None
+}
+
+/// Does an action on what is known of something.
+pub(super) fn act_on_facts(model: &mut Model, action: Action) {
+    let most = model.shown.help_lines.saturating_sub(usize::from(model.shown.menu_lines));
+    let Some(Overlay::Facts(facts)) = model.overlays.last_mut() else { return };
+    match action {
+        Action::Up => facts.scroll = facts.scroll.saturating_sub(1),
+        Action::Down => facts.scroll = (facts.scroll + 1).min(most),
+        Action::Back => drop(model.overlays.pop()),
+        _ => {}
+    }
 }
 
 fn clear(model: &mut Model, out: &mut Effects) {
@@ -106,7 +118,8 @@ pub(super) fn choose_row(model: &mut Model, out: &mut Effects, row: usize) -> Op
 fn choose(model: &mut Model, out: &mut Effects) -> Option<Action> {
     let Some(Overlay::Menu(menu)) = model.overlays.last_mut() else { return None };
     let kind = menu.marked().map(|i| i.kind.clone())?;
-    let target = match menu.kind {
+    let about = menu.kind.clone();
+    let target = match about {
         MenuKind::React(id) | MenuKind::Delete(id) => Some(id),
         _ => None,
     };
@@ -144,6 +157,12 @@ fn choose(model: &mut Model, out: &mut Effects) -> Option<Action> {
                 ask(out, Request::Message(MessageAsk::Delete { id, for_everyone }));
             }
         }
+        ItemKind::Forward(to) => {
+            if let MenuKind::Forward(serials) = about {
+                pass_on::forward_to(model, out, &serials, &to);
+            }
+        }
+        ItemKind::Link(address) => pass_on::open_link(model, out, &address),
         ItemKind::Find(_) => {}
     }
     None
@@ -172,7 +191,37 @@ fn refresh(model: &mut Model, out: &mut Effects) {
             put(model, items);
         }
         MenuKind::Search { within } => search(model, out, &query, within),
+        MenuKind::Forward(_) => {
+            let items = targets(model, &query);
+            put(model, items);
+        }
+        MenuKind::Pins => {
+            let items = pins(model, &query);
+            put(model, items);
+        }
+        MenuKind::Links(addresses) => {
+            let links = addresses.iter().map(|address| item(ItemKind::Link(address.clone()), address, ""));
+            put(model, ranked(links.collect(), query.trim()));
+        }
     }
+}
+
+/// Chats that messages can be sent on to.
+fn targets(model: &Model, query: &str) -> Vec<Item> {
+    let rows = model.roster.rows().iter().filter(|r| !r.blocked && !r.stopped && r.known);
+    let items = rows.map(|row| Item { kind: ItemKind::Forward(row.name.clone()), ..chat_item(model, row) }).collect();
+    ranked(items, query.trim())
+}
+
+/// What is pinned in the open chat.
+fn pins(model: &Model, query: &str) -> Vec<Item> {
+    let Some(name) = model.open_name() else { return Vec::new() };
+    let pins = model.roster.habits.of(name).map(|h| h.pins.as_slice()).unwrap_or_default();
+    let row = |pin: &Pin| {
+        let who = if model.is_me(&Name::new(&pin.author)) { "you" } else { &pin.author };
+        item(ItemKind::Jump(name.clone(), MsgId(pin.id)), &pin.text, who)
+    };
+    ranked(pins.iter().map(row).collect(), query.trim())
 }
 
 fn put(model: &mut Model, items: Vec<Item>) {
@@ -287,19 +336,8 @@ fn when_removed() -> Vec<Item> {
     ]
 }
 
-/// Signs that are wanted most, and their names for the search.
-const SIGNS: [(&str, &str); 10] = [
-    ("👍", "yes, good"),
-    ("❤\u{fe0f}", "love"),
-    ("😂", "laughing"),
-    ("🎉", "celebrating"),
-    ("😮", "surprised"),
-    ("😢", "sad"),
-    ("🙏", "thanks"),
-    ("👀", "looking"),
-    ("✅", "done"),
-    ("👎", "no, bad"),
-];
+/// Signs offered before anything is looked for.
+const SIGNS_SHOWN: usize = 10;
 
 /// What one may think of a message: the usual signs, another one that is typed, or nothing any more.
 fn reactions(query: &str) -> Vec<Item> {
@@ -309,8 +347,8 @@ fn reactions(query: &str) -> Vec<Item> {
     if !wanted.is_empty() && !wanted.is_ascii() && wanted.graphemes(true).count() == 1 {
         items.push(sign(wanted, "this one"));
     }
-    let fits = |label: &str| label.contains(&wanted.to_lowercase());
-    items.extend(SIGNS.iter().filter(|(_, label)| fits(label)).map(|(text, label)| sign(text, label)));
+    let most = if wanted.is_empty() { SIGNS_SHOWN } else { ITEMS_MAX };
+    items.extend(signs(wanted).take(most).map(|(text, words)| sign(text, &words.replace(' ', ", ").replace('_', " "))));
     items.push(item(ItemKind::React(String::new()), "take mine back", ""));
     items
 }
@@ -391,6 +429,7 @@ fn chat_item(model: &Model, row: &Row) -> Item {
     let detail = match (&row.display, &row.last) {
         (Some(display), _) if display.as_str() != row.name.as_str() => display.as_str().to_owned(),
         (_, Some(last)) => last.text.as_str().chars().take(80).collect(),
+        _ if row.name.is_room() => row.topic.as_ref().map_or("room", SafeText::as_str).to_owned(),
         _ => "contact".to_owned(),
     };
     let right = match (row.unread, &row.last) {
@@ -409,7 +448,17 @@ fn action_items(model: &Model) -> Vec<Item> {
         Action::ChatNumber | Action::Interrupt | Action::Switcher | Action::Redraw => false,
         Action::PreviousChat | Action::NextChat | Action::PreviousUnread => false,
         Action::Accept | Action::Decline | Action::Requests => strangers,
-        Action::SearchHere | Action::FirstUnread | Action::MarkRead => model.open_chat().is_some(),
+        Action::SearchHere
+        | Action::FirstUnread
+        | Action::MarkRead
+        | Action::MarkUnread
+        | Action::Mute
+        | Action::Unmute
+        | Action::Archive
+        | Action::PinChat
+        | Action::Pins
+        | Action::GoToDate
+        | Action::Timer => model.open_chat().is_some(),
         Action::RoomInfo
         | Action::Kick
         | Action::SetRole
@@ -475,6 +524,7 @@ pub(super) fn kind_of(model: &Model, action: Action) -> Option<MenuKind> {
         Action::Presence => Some(MenuKind::Presence),
         Action::Settings => Some(MenuKind::Settings),
         Action::WhenRemoved => Some(MenuKind::Removed),
+        Action::Pins => model.open_name().map(|_| MenuKind::Pins),
         _ => None,
     }
 }

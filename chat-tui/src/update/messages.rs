@@ -1,9 +1,10 @@
 //! Walking through messages.
 
 use super::chats::{self, complain, toast};
-use super::{compose, menu};
+use super::pass_on::drop_chosen;
+use super::{compose, menu, share};
 use crate::keymap::Action;
-use crate::model::{Effect, Effects, Focus, MenuKind, Model, MsgId, Page, Place, Status};
+use crate::model::{Effects, Entry, Focus, MenuKind, Model, MsgId, Page, Place, Status};
 
 /// Does an action on the messages of the open chat; tells whether it was one.
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
@@ -17,12 +18,12 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
         Action::Oldest => oldest(model),
         Action::Newest => newest(model, out),
         Action::Reply => reply(model, out),
-        Action::Copy => copy(model, out),
         Action::Expand => expand(model, out),
         Action::EditMessage => edit(model, out),
         Action::React => menu_on(model, out, MenuKind::React),
         Action::DeleteMessage => menu_on(model, out, MenuKind::Delete),
         Action::FirstUnread => first_unread(model, out),
+        Action::ToComposer if drop_chosen(model) => {}
         Action::ToComposer => to_composer(model),
         _ => return false,
     }
@@ -90,8 +91,7 @@ fn reply(model: &mut Model, out: &mut Effects) {
 fn edit(model: &mut Model, out: &mut Effects) {
     let Some(chat) = model.open_chat_mut() else { return };
     let Some(entry) = chat.timeline.selected_entry() else { return };
-    let plain = entry.notice.is_none() && !entry.deleted && !entry.unknown;
-    match entry.id.filter(|_| entry.own && plain) {
+    match entry.id.filter(|_| entry.changeable()) {
         Some(id) => {
             let text = entry.text.as_str().to_owned();
             chat.composer.edit(id, &text);
@@ -99,6 +99,22 @@ fn edit(model: &mut Model, out: &mut Effects) {
         }
         None => complain(model, out, "Only your own messages can be changed, once they are sent."),
     }
+}
+
+/// Marks what a command without a mark is about: the newest that it makes sense for.
+pub(super) fn mark_for(model: &mut Model, action: Action) {
+    let Some(chat) = model.open_chat_mut().filter(|c| c.timeline.selected.is_none()) else { return };
+    let fits = |e: &&Entry| {
+        let plain = e.notice.is_none() && !e.deleted;
+        plain
+            && match action {
+                Action::EditMessage => e.changeable(),
+                Action::DeleteMessage => e.own,
+                Action::Reply | Action::React => !e.own,
+                _ => true,
+            }
+    };
+    chat.timeline.selected = chat.timeline.entries().iter().rev().find(fits).map(|e| e.serial);
 }
 
 /// Puts a menu about the marked message on top.
@@ -110,21 +126,19 @@ fn menu_on(model: &mut Model, out: &mut Effects, kind: fn(MsgId) -> MenuKind) {
     }
 }
 
-fn copy(model: &mut Model, out: &mut Effects) {
-    let text = model.open_chat().and_then(|c| c.timeline.selected_entry()).map(|e| e.text.as_str().to_owned());
-    if let Some(text) = text {
-        out.push(Effect::Copy(text));
-        toast(model, out, "Copied.");
-    }
-}
-
 fn expand(model: &mut Model, out: &mut Effects) {
     let Some(chat) = model.open_chat_mut() else { return };
     let Some(entry) = chat.timeline.selected_entry() else { return };
-    let (serial, failed) = (entry.serial, matches!(entry.status, Status::Failed(_)));
-    if failed {
-        compose::again(model, out, serial);
-    } else if let Some(entry) = chat.timeline.change(serial) {
+    let (entry, serial) = (entry.clone(), entry.serial);
+    let long = model.shown.folded.contains(&serial);
+    if matches!(entry.status, Status::Failed(_)) {
+        return compose::again(model, out, serial);
+    }
+    if !long && share::open(model, out, &entry) {
+        return;
+    }
+    let Some(chat) = model.open_chat_mut() else { return };
+    if let Some(entry) = chat.timeline.change(serial) {
         entry.expanded = !entry.expanded;
         chat.timeline.reveal = Some((serial, Place::Nearest));
     }

@@ -12,17 +12,20 @@ mod compose;
 mod door;
 mod files;
 mod forms;
+mod habits;
 mod list;
 mod menu;
 mod messages;
+mod pass_on;
 mod people;
 mod rooms;
+mod share;
 mod sheets;
 
 use crate::keymap::{self, Action, Code, Key, Scope};
 use crate::model::{
     AskKind, Change, Configured, Effect, Effects, FileNews, Focus, Hit, Link, Model, Msg, Name, Open, Overlay, Page,
-    Pointer, Screen, Shown, Timer, When,
+    Pointer, Request, Screen, Shown, Timer, When,
 };
 
 /// What a change of somebody's identity means, in words.
@@ -122,6 +125,7 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::File(FileNews::Probed { text, is_file }) => compose::probed(model, out, &text, is_file),
         Msg::File(FileNews::Paths { common, .. }) if model.overlays.is_empty() => compose::completed(model, &common),
         Msg::File(news) => files::news(model, out, news),
+        Msg::Facts(facts) => model.overlays.push(Overlay::Facts(facts)),
         _ => {}
     }
 }
@@ -171,6 +175,9 @@ fn act(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
         (Scope::Form, _) => forms::act(model, out, action),
         (Scope::Verify, _) => account::act_on_number(model, out, action),
         (Scope::Devices | Scope::Rooms | Scope::Room | Scope::Transfers, _) => sheets::act(model, out, scope, action),
+        (Scope::Facts, _) => menu::act_on_facts(model, action),
+        (_, Action::Bare) => bare(model, out),
+        (_, Action::Doctor) => out.push(Effect::Client(Request::Diagnose)),
         (Scope::Menu | Scope::Help, _) => {
             if let Some(action) = menu::act(model, out, action) {
                 act(model, out, Scope::Global, action);
@@ -188,7 +195,17 @@ fn on_main(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
     match (scope, action) {
         (Scope::Composer, Action::Send) => send(model, out),
         // What needs words is begun where one writes.
-        (Scope::Global, Action::DisplayName | Action::Dm | Action::Join | Action::Kick | Action::SetRole) => {
+        (
+            Scope::Global,
+            Action::DisplayName
+            | Action::Dm
+            | Action::Join
+            | Action::Kick
+            | Action::SetRole
+            | Action::Timer
+            | Action::Theme
+            | Action::GoToDate,
+        ) => {
             messages::to_composer(model);
             if let Some(slash) = keymap::slash_of(action) {
                 model.composer_mut().set(&format!("{} ", slash.name));
@@ -206,16 +223,27 @@ fn on_main(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
             let _ = list::act(model, out, action);
         }
         _ => {
-            let _ = people::act(model, out, action)
+            let _ = habits::act(model, out, action)
+                || people::act(model, out, action)
                 || account::act(model, out, action)
                 || rooms::act(model, out, action)
                 || files::act(model, out, action)
                 || (scope == Scope::Composer && compose::act(model, out, action))
+                || share::act(model, out, action)
                 || (scope != Scope::List && messages::act(model, out, action))
                 || (action == Action::ToComposer && back(model))
                 || (action == Action::FirstUnread && messages::act(model, out, action))
                 || list::act(model, out, action);
         }
+    }
+}
+
+/// Only the messages, and the terminal's own selection; or everything again.
+fn bare(model: &mut Model, out: &mut Effects) {
+    model.bare = !model.bare;
+    out.push(Effect::Mouse(!model.bare && model.config.ui.mouse));
+    if model.bare {
+        chats::toast(model, out, "Select with the mouse; Alt-C brings the rest back.");
     }
 }
 

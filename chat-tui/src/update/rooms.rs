@@ -224,7 +224,7 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: RoomNews) {
 /// The page of a room on the screen is asked for again when something happened in the room.
 fn refresh_page(model: &mut Model, out: &mut Effects, room: &Name) {
     let shown = sheet_of(model, |kind| matches!(kind, SheetKind::Room(page) if page.name == *room)).is_some();
-    if shown {
+    if shown || model.open_name() == Some(room) {
         ask(out, Request::Room(RoomAsk::Info(room.clone())));
     }
 }
@@ -239,6 +239,9 @@ fn sheet_of(model: &mut Model, wanted: impl Fn(&SheetKind) -> bool) -> Option<&m
 fn page_came(model: &mut Model, name: &Name, page: Result<Box<RoomPage>, Problem>) {
     if let Ok(page) = &page {
         model.roster.row_if_known(name, |row| row.topic.clone_from(&page.topic));
+        if let Some(chat) = model.chats.get_mut(name) {
+            chat.room = Some((**page).clone());
+        }
     }
     let Some(sheet) = sheet_of(model, |kind| matches!(kind, SheetKind::Room(old) if old.name == *name)) else { return };
     sheet.waiting = false;

@@ -7,6 +7,7 @@ mod door;
 mod form;
 mod help;
 mod layout;
+mod members;
 mod overlay;
 mod roster;
 mod sheet;
@@ -58,6 +59,7 @@ pub fn view(model: &Model, cache: &mut LayoutCache, frame: &mut Frame<'_>) -> Sh
             Overlay::Sheet(page) => sheet::draw(&mut canvas, model, page, &mut shown),
             Overlay::Form(page) => form::draw(&mut canvas, model, page),
             Overlay::Verify(page) => verify::draw(&mut canvas, model, page),
+            Overlay::Facts(facts) => overlay::facts(&mut canvas, model, facts, &mut shown),
         }
     }
     shown.hits = std::mem::take(&mut canvas.hits);
@@ -71,7 +73,15 @@ fn main_screen(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Model, 
     if model.narrow() {
         return if model.list_shown { list(canvas, model, area) } else { chat(canvas, cache, model, area, shown) };
     }
-    if !model.list_shown {
+    let area = match members::wanted(model) {
+        Some(room) => {
+            let width = area.width.saturating_sub(members::COLUMNS);
+            members::draw(canvas, model, room, from(area, width));
+            Rect { width, ..area }
+        }
+        None => area,
+    };
+    if !model.list_shown || model.bare {
         return chat(canvas, cache, model, area, shown);
     }
     let width = model.config.ui.list_width.min(area.width * 2 / 5);
@@ -141,8 +151,13 @@ fn request(canvas: &mut Canvas<'_>, model: &Model, name: &Name, area: Rect) {
     for row in 0..said {
         canvas.text(quote, row, "▏", Role::Rule);
     }
-    let note = "They learn nothing until you accept: no receipt, no presence.";
     let rest = lines(place, 3 + said, place.height.saturating_sub(3 + said));
-    let used = overlay::paragraph(canvas, rest, 0, note, Role::Dim);
+    let alike =
+        model.roster.alike(name).map(|known| format!("! The name looks like {known}'s, but this is somebody else."));
+    let (note, role) = match &alike {
+        Some(warning) => (warning.as_str(), Role::Warning),
+        None => ("They learn nothing until you accept: no receipt, no presence.", Role::Dim),
+    };
+    let used = overlay::paragraph(canvas, rest, 0, note, role);
     statusline::hints(canvas, model, lines(rest, used + 1, 1), crate::keymap::Scope::Request);
 }

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::canvas::{Canvas, centered, from, lines, until};
+use super::canvas::{Canvas, cells, centered, from, lines, until};
 use super::statusline;
 use crate::keymap::Scope;
-use crate::model::{Ask, Certificate, Hit, Item, Menu, MenuKind, Model, Paste, Shown};
+use crate::model::{Ask, Certificate, Facts, Hit, Item, Menu, MenuKind, Model, Paste, Shown};
 use crate::text::{elide, pad, wrap};
 use crate::theme::Role;
 
@@ -24,6 +24,10 @@ pub(super) fn menu(canvas: &mut Canvas<'_>, model: &Model, menu: &Menu, shown: &
         MenuKind::Removed => "When another device removes this one".to_owned(),
         MenuKind::React(_) => "What do you think of it?".to_owned(),
         MenuKind::Delete(_) => "Take this message back?".to_owned(),
+        MenuKind::Forward(messages) if messages.len() > 1 => format!("Send {} messages on to", messages.len()),
+        MenuKind::Forward(_) => "Send it on to".to_owned(),
+        MenuKind::Pins => "Pinned here".to_owned(),
+        MenuKind::Links(_) => "Open which address?".to_owned(),
     };
     // A few rows that are always the same need no search.
     let fixed = matches!(menu.kind, MenuKind::Presence | MenuKind::Settings | MenuKind::Delete(_) | MenuKind::Removed);
@@ -44,21 +48,28 @@ pub(super) fn menu(canvas: &mut Canvas<'_>, model: &Model, menu: &Menu, shown: &
         let note = match (&menu.note, menu.waiting) {
             (_, true) => "Looking …",
             (Some(note), _) => note.as_str(),
+            (None, false) if menu.kind == MenuKind::Pins && menu.query.is_empty() => {
+                "Nothing is pinned here. p on a message pins it."
+            }
             (None, false) => "Nothing fits.",
         };
         canvas.text(list, 0, note, Role::Dim);
         return;
     }
+    // What stands behind the labels of a fixed list stands in a column, where there is room.
+    let widest = menu.items.iter().map(|i| cells(i.label.as_str())).max().unwrap_or(0);
+    let column = if fixed && list.width >= 60 { widest } else { 0 };
     let height = usize::from(list.height);
     let first = menu.cursor.saturating_sub(height / 2).min(menu.items.len().saturating_sub(height));
     for (row, (index, item)) in (0..list.height).zip(menu.items.iter().enumerate().skip(first)) {
         let at = lines(list, row, 1);
         canvas.hit(at, Hit::MenuRow(index));
-        draw_item(canvas, at, item, index == menu.cursor);
+        draw_item(canvas, at, item, (index == menu.cursor, column));
     }
 }
 
-fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, marked: bool) {
+fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, how: (bool, u16)) {
+    let (marked, column) = how;
     if marked {
         canvas.text(area, 0, "▌", Role::Marked);
     }
@@ -68,7 +79,7 @@ fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, marked: bool) {
     let inner = until(inner, if right > 0 { right + 2 } else { 0 });
     let (plain, strong) = (canvas.theme.style(Role::Text), canvas.theme.style(Role::Marked));
     let used = canvas.marked(inner, 0, item.label.as_str(), (&item.matched, plain, strong));
-    let rest = from(inner, used + 2);
+    let rest = from(inner, used.max(column) + 2);
     if rest.width >= 6 {
         canvas.text(rest, 0, &elide(item.detail.as_str(), usize::from(rest.width)), Role::Dim);
     }
@@ -133,6 +144,34 @@ fn lines_of(canvas: &Canvas<'_>, text: &str) -> u16 {
     let width = 60.min(canvas.area().width.saturating_sub(2)).saturating_sub(4);
     u16::try_from(wrap(text, usize::from(width), 100).lines.len()).unwrap_or(100)
 }
+
+/// What is known of something.
+pub(super) fn facts(canvas: &mut Canvas<'_>, model: &Model, facts: &Facts, shown: &mut Shown) {
+    let screen = canvas.area();
+    let width = MENU.0.min(screen.width.saturating_sub(2));
+    let label = facts.rows.iter().map(|(label, _)| cells(label)).max().unwrap_or(0) + 2;
+    let room = usize::from(width.saturating_sub(4 + label).max(1));
+    let mut told: Vec<(&str, &str)> = Vec::new();
+    for (name, text) in &facts.rows {
+        let wrapped = wrap(text.as_str(), room, FACT_LINES_MAX);
+        for (at, range) in wrapped.lines.into_iter().enumerate() {
+            told.push((if at == 0 { name } else { "" }, text.as_str().get(range).unwrap_or_default()));
+        }
+    }
+    let rows = u16::try_from(told.len()).unwrap_or(u16::MAX).saturating_add(4);
+    let inner = canvas.frame(centered(until_last_line(screen), width, rows), facts.title.as_str());
+    let list = lines(inner, 0, inner.height.saturating_sub(2));
+    (shown.menu_lines, shown.help_lines) = (list.height, told.len());
+    let first = facts.scroll.min(told.len().saturating_sub(usize::from(list.height)));
+    for (row, (name, text)) in (0..list.height).zip(told.into_iter().skip(first)) {
+        canvas.text(list, row, name, Role::Dim);
+        canvas.text(from(list, label), row, text, Role::Text);
+    }
+    statusline::hints(canvas, model, lines(inner, inner.height.saturating_sub(1), 1), Scope::Facts);
+}
+
+/// Lines of one fact.
+const FACT_LINES_MAX: usize = 6;
 
 /// A question.
 pub(super) fn question(canvas: &mut Canvas<'_>, model: &Model, ask: &Ask) {

@@ -54,20 +54,28 @@ fn draw_chat(canvas: &mut Canvas<'_>, model: &Model, area: Rect, row: &Row) {
     let (sign, role) = row.sign();
     canvas.text(from(area, 1), 0, sign, role);
     let mut inner = until(from(area, 3), 1);
+    let habit = model.roster.habits.of(&row.name);
+    let muted = habit.is_some_and(|h| h.muted(model.now.ms)) && row.mentions == 0;
+    if row.unread == 0 && habit.is_some_and(|h| h.unread) {
+        canvas.right(inner, 0, " • ", Role::Badge);
+        inner = until(inner, 4);
+    }
     if row.unread > 0 && !looked_at(model, &row.name) {
         let count = if row.unread > 999 { "999+".to_owned() } else { row.unread.to_string() };
         let badge = if row.mentions > 0 { format!(" @{count} ") } else { format!(" {count} ") };
-        canvas.right(inner, 0, &badge, if row.blocked { Role::Dim } else { Role::Badge });
+        canvas.right(inner, 0, &badge, if row.blocked || muted { Role::Dim } else { Role::Badge });
         inner = until(inner, cells(&badge) + 1);
     }
-    let name_role = if row.unread > 0 { Role::Strong } else { Role::Text };
+    let name_role = if row.unread > 0 && !muted { Role::Strong } else { Role::Text };
     let name = if model.is_me(&row.name) { "notes to self".to_owned() } else { row.name.to_string() };
+    let name = if habit.is_some_and(|h| h.pinned) { format!("▴ {name}") } else { name };
     let used = canvas.text(inner, 0, &name, if row.blocked { Role::Dim } else { name_role });
     let rest = from(inner, used + 1);
     let typing = model.chats.get(&row.name).is_some_and(|c| c.typing.is_some());
     let (text, role) = match (typing, &row.draft, &row.last) {
         _ if row.changed => ("! identity changed".to_owned(), Role::Warning),
         _ if row.blocked => ("blocked".to_owned(), Role::Dim),
+        _ if habit.is_some_and(|h| h.muted(model.now.ms)) && row.unread == 0 => ("muted".to_owned(), Role::Dim),
         (true, ..) => ("types …".to_owned(), Role::Accent),
         (_, Some(draft), _) if !open_here(model, &row.name) => (format!("draft: {draft}"), Role::Warning),
         (_, _, Some(last)) if last.own => (format!("you: {}", last.text), Role::Dim),

@@ -78,7 +78,7 @@ fn waiting(model: &Model) -> usize {
 /// As many keys as fit, the most wanted first.
 pub(super) fn hints(canvas: &mut Canvas<'_>, model: &Model, area: Rect, scope: Scope) {
     let mut at = 0;
-    for (key, word) in model.keymap.hints(scope) {
+    for (_, key, word) in model.keymap.hints(scope).filter(|(action, ..)| model.offers(scope, *action)) {
         let key = key.short();
         let needed = cells(&key) + 1 + cells(word);
         if at + needed > area.width {
@@ -98,7 +98,7 @@ pub(super) fn hints(canvas: &mut Canvas<'_>, model: &Model, area: Rect, scope: S
 pub(super) fn list_title(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     canvas.fill(area, Role::Bar);
     canvas.text(from(area, 1), 0, "Chats", Role::BarStrong);
-    let unread = model.roster.unread();
+    let unread = model.roster.unread(model.now.ms);
     if unread > 0 {
         canvas.right(until(area, 1), 0, &format!("{unread} new"), Role::BarDim);
     }
@@ -131,8 +131,12 @@ fn open_chat(canvas: &mut Canvas<'_>, model: &Model, place: Rect) {
     if name.and_then(|n| model.roster.row(n)).is_some_and(|r| r.verified) {
         used += canvas.text(from(place, used), 0, " ✓ verified", Role::Good);
     }
-    if model.open_chat().is_some_and(|c| c.vanishes_ms.is_some()) {
-        used += canvas.text(from(place, used), 0, "  vanishing", Role::Away);
+    let habit = name.and_then(|n| model.roster.habits.of(n));
+    if let Some(after) = habit.and_then(|h| h.vanishes_ms) {
+        used += canvas.text(from(place, used), 0, &format!("  timer {}", lasting(after)), Role::Away);
+    }
+    if habit.is_some_and(|h| h.muted(model.now.ms)) {
+        used += canvas.text(from(place, used), 0, "  muted", Role::BarDim);
     }
     if let Some(topic) = name.and_then(|n| model.roster.row(n)).and_then(|r| r.topic.as_ref()) {
         used += canvas.text(from(place, used + 2), 0, topic.as_str(), Role::BarDim) + 2;
@@ -159,4 +163,11 @@ fn open_chat(canvas: &mut Canvas<'_>, model: &Model, place: Rect) {
         _ => return,
     };
     canvas.right(rest, 0, &word, if row.changed { Role::Warning } else { role });
+}
+
+/// A time in its largest whole unit: `1d`, `90s`.
+fn lasting(ms: u64) -> String {
+    const UNITS: [(u64, char); 4] = [(7 * 86_400_000, 'w'), (86_400_000, 'd'), (3_600_000, 'h'), (60_000, 'm')];
+    let unit = UNITS.iter().find(|(unit, _)| ms >= *unit && ms.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{}s", ms / 1_000), |(unit, sign)| format!("{}{sign}", ms / unit))
 }

@@ -8,7 +8,7 @@ use ratatui::style::{Modifier, Style};
 use super::canvas::{Canvas, Piece, cells, from, lines, until};
 use super::layout::{Block, Layout, LayoutCache, Part};
 use crate::model::{Entry, Hit, Lookup, Model, Mood, Progress, Shown, Status, Timeline, bytes};
-use crate::text::{elide, width};
+use crate::text::{Span, SpanKind, elide, spans, width};
 use crate::theme::Role;
 
 /// Minutes within which messages of one author stand together under one name.
@@ -66,6 +66,9 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Mod
         let spans = spans(entry.text.as_str(), me);
         let message = Message { model, timeline, entry, index, block, columns, spans };
         let height = message.block.height();
+        if message.block.body.more > 0 {
+            shown.folded.push(entry.serial);
+        }
         for line in (0..height.saturating_sub(below)).rev() {
             let Some(above) = row.checked_sub(1) else { break 'messages };
             row = above;
@@ -106,7 +109,10 @@ fn empty(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let area = until(from(area, 1), 1);
     let middle = area.height / 2;
     canvas.middle(area, middle.saturating_sub(1), &title, Role::Strong);
-    if chat.lookup != Lookup::Nobody && area.height > 3 {
+    if let Some(known) = model.roster.alike(name).filter(|_| area.height > 3) {
+        let warning = format!("! The name looks like {known}'s, but this is somebody else.");
+        canvas.middle(area, middle + 1, &warning, Role::Warning);
+    } else if chat.lookup != Lookup::Nobody && area.height > 3 {
         canvas.middle(area, middle + 1, "End-to-end encrypted: the relay can't read it.", Role::Dim);
     }
 }
@@ -136,7 +142,8 @@ impl Message<'_> {
         }
         canvas.hit(area, Hit::Message(self.entry.serial));
         let selected = self.timeline.selected == Some(self.entry.serial);
-        if selected {
+        let chosen = self.timeline.chosen.contains(&self.entry.serial);
+        if selected || chosen {
             canvas.fill(area, Role::Selected);
         }
         if line == above {
@@ -156,8 +163,8 @@ impl Message<'_> {
         if line + 1 == last {
             self.marks(canvas, area);
         }
-        if selected {
-            canvas.text(area, 0, "▌", Role::Marked);
+        if selected || chosen {
+            canvas.text(area, 0, if chosen { "◆" } else { "▌" }, Role::Marked);
             canvas.fill(area, Role::Selected);
         }
     }
@@ -316,40 +323,6 @@ impl Message<'_> {
         };
         canvas.right(until(area, 1), 0, mark, role);
     }
-}
-
-/// What a part of a text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SpanKind {
-    Link,
-    /// The name of the person signed in.
-    Mention,
-}
-
-/// A part of a text that is shown apart; on the screen one may go over several lines.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Span {
-    range: Range<usize>,
-    kind: SpanKind,
-}
-
-/// Where a text has links, and names the person signed in.
-fn spans(text: &str, me: Option<&str>) -> Vec<Span> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    for word in text.split_inclusive(char::is_whitespace) {
-        let bare = word.trim_end().trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '"', '\'']);
-        let range = at..at + bare.len();
-        if bare.starts_with("https://") || bare.starts_with("http://") {
-            found.push(Span { range, kind: SpanKind::Link });
-        } else if let (Some(name), Some(me)) = (bare.strip_prefix('@'), me)
-            && name.eq_ignore_ascii_case(me)
-        {
-            found.push(Span { range, kind: SpanKind::Mention });
-        }
-        at += word.len();
-    }
-    found
 }
 
 /// A line of a text in pieces, those that are shown apart with what they are.

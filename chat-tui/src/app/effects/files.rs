@@ -22,7 +22,8 @@ impl Hands {
         match asked {
             FileAsk::List => self.transfers(),
             FileAsk::Send { to, path, caption } => self.send_file(to, &path, caption),
-            FileAsk::Save { id, path } => self.save_file(id, path.as_deref()),
+            FileAsk::Save { id, path, open } => self.save_file(id, path.as_deref(), open),
+            FileAsk::SendText { to, text } => self.send_text(to, text),
             FileAsk::Open(path) => self.open_file(path),
             FileAsk::Pause(id) => {
                 self.on_transfer("Not paused", id, self.client.pause_transfer(intake::message_id(id)))
@@ -73,6 +74,29 @@ impl Hands {
         });
     }
 
+    /// Sends a text as a file. It lies in a folder of its own, closed to everybody else, while it is on its way.
+    fn send_text(&self, to: Name, text: String) {
+        let (client, hands) = (self.client.clone(), self.clone());
+        let whom = to.to_string();
+        let work = async move {
+            let lies = tokio::task::spawn_blocking(move || Paste::write(&text)).await;
+            let Ok(Ok(paste)) = lies else { return Err(Problem::Io) };
+            let path = paste.folder.join(PASTE_NAME);
+            let file = FileToSend { to: whom, path, caption: None, idempotency_key: None };
+            client.send_file(file).await.map(drop).map_err(|f| file_problem(intake::problem(&f)))
+        };
+        self.then(work, move |result| match result {
+            Ok(()) => {
+                hands.transfers();
+                Msg::File(FileNews::Sent(to))
+            }
+            Err(problem) => {
+                let what = SafeText::line(&format!("Not sent to {to}"));
+                Msg::File(FileNews::Failed { id: None, what, problem })
+            }
+        });
+    }
+
     fn send_file(&self, to: Name, typed: &str, caption: Option<String>) {
         let path = expanded(typed, home().as_deref());
         let sent = self.client.send_file(FileToSend { to: to.to_string(), path, caption, idempotency_key: None });
@@ -91,10 +115,15 @@ impl Hands {
         });
     }
 
-    fn save_file(&self, id: MsgId, typed: Option<&str>) {
+    fn save_file(&self, id: MsgId, typed: Option<&str>, open: bool) {
         let path = typed.map(|typed| expanded(typed, home().as_deref()));
         let saved = self.client.download(FileToFetch { id: intake::message_id(id), path });
+        let hands = self.clone();
         self.then(saved, move |result| match result {
+            Ok(saved) if open => {
+                hands.open_file(saved.path.to_string_lossy().into_owned());
+                Msg::File(FileNews::Saved { id, path: SafeText::line(&saved.path.to_string_lossy()) })
+            }
             Ok(saved) => Msg::File(FileNews::Saved { id, path: SafeText::line(&saved.path.to_string_lossy()) }),
             Err(failure) => {
                 let (what, problem) = (SafeText::line("Not saved"), file_problem(intake::problem(&failure)));
@@ -115,6 +144,38 @@ impl Hands {
             what: SafeText::line("No program opens it"),
             result: if opened.unwrap_or(false) { Ok(()) } else { Err(Problem::NotFound) },
         });
+    }
+}
+
+/// What a pasted text is called as a file.
+const PASTE_NAME: &str = "paste.txt";
+
+/// A text on its way as a file; gone from the disk when it is dropped.
+struct Paste {
+    folder: PathBuf,
+}
+
+impl Paste {
+    fn write(text: &str) -> std::io::Result<Self> {
+        use std::io::Write as _;
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let folder = base.join(format!("chat-paste-{}-{}", std::process::id(), since.as_nanos()));
+        // Made anew or not at all: what lies there already is somebody else's.
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let paste = Self { folder };
+        let path = paste.folder.join(PASTE_NAME);
+        let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(text.as_bytes())?;
+        Ok(paste)
+    }
+}
+
+impl Drop for Paste {
+    fn drop(&mut self) {
+        // What can't be removed lies where only its owner reads.
+        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

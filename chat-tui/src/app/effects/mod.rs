@@ -2,6 +2,7 @@
 //! here and now, in order; the answer comes back as a message. Nothing here waits.
 
 mod account;
+mod diagnosis;
 mod files;
 mod messages;
 mod rooms;
@@ -84,6 +85,11 @@ impl Hands {
                 let saved = self.client.set_draft(chat.as_str(), text);
                 self.deed("The draft was not kept", async move { saved.await.map(|()| Reply::Done) });
             }
+            Request::Keep(text) => {
+                let kept = self.client.set_keepsake(text);
+                self.deed("The setting was not kept", async move { kept.await.map(|()| Reply::Done) });
+            }
+            Request::Diagnose => self.tell(Msg::Facts(diagnosis::facts(&self.client))),
             Request::Send { serial, to, text, reply_to, vanishes_ms } => {
                 let reply_to = reply_to.map(intake::message_id);
                 let send = Command::Send {
@@ -162,12 +168,14 @@ impl Hands {
         let (status, contacts) = (self.client.query(Query::Status), self.client.query(Query::Contacts));
         let (requests, chats) = (self.client.query(Query::Requests), self.client.conversations());
         let rooms = self.client.run(Command::Room(RoomCommand::List { joined: Some(true) }));
+        let keepsake = self.client.keepsake();
         let client = self.client.clone();
         self.then(
-            async move { ((status.await, contacts.await), (requests.await, chats.await, rooms.await)) },
-            move |((status, contacts), (requests, chats, rooms))| {
+            async move { ((status.await, contacts.await, keepsake.await), (requests.await, chats.await, rooms.await)) },
+            move |((status, contacts, keepsake), (requests, chats, rooms))| {
                 let relay = client.connection().relay.map(|r| SafeText::line(&r.to_string()));
-                let mut started = Started { relay, ..Started::default() };
+                let habits = keepsake.ok().map(Option::unwrap_or_default);
+                let mut started = Started { relay, habits, ..Started::default() };
                 if let Ok(Answer::Status(status)) = status {
                     started.enrolled = status.username.filter(|_| status.enrolled).map(|n| Name::new(n.as_str()));
                     started.online = status.online;
@@ -199,6 +207,7 @@ impl Hands {
             Page::Before(id) => HistoryPart::Before(intake::message_id(id)),
             Page::After(id) => HistoryPart::After(intake::message_id(id)),
             Page::Around(id) => HistoryPart::Around(intake::message_id(id)),
+            Page::At(ms) => HistoryPart::At(ms),
         };
         let loaded = self.client.history(HistoryPage { with: chat.to_string(), part, limit: PAGE });
         self.then(loaded, move |result| match result {
