@@ -55,7 +55,7 @@
 //! | 0 | [`secret`] [`time`] [`limits`] `labels` |
 //! | 1 | `crypto` [`store`] |
 //! | 2 | [`identity`] [`mod@file`] `ratchet` |
-//! | 3 | [`prekey`] |
+//! | 3 | [`prekey`] [`archive`] |
 //! | 4 | [`handshake`] |
 //! | 5 | [`session`] |
 //! | 6 | [`engine`] |
@@ -67,6 +67,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::arithmetic_side_effects))]
 
+pub mod archive;
 mod crypto;
 pub mod engine;
 pub mod file;

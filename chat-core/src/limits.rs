@@ -4,6 +4,15 @@
 /// Padmé (12 % at most), chunks and an initiation around it a packet stays under `PACKET_BYTES_MAX`.
 pub const CONTENT_BYTES_MAX: usize = 80 * 1024;
 
+/// Bytes of one text (contract: 64 KiB of UTF-8).
+pub const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of a reaction: the longest sequence that Unicode counts as one picture has 35.
+pub const SIGN_BYTES_MAX: usize = 64;
+
+/// Reactions in a row of an archive: one each of the devices that a room may have.
+pub const REACTIONS_PER_ROW_MAX: usize = 1_000;
+
 /// Chain steps that one packet may cost: a mangled body under a genuine header costs no more.
 pub const CHAIN_STEPS_MAX: u32 = 2_000;
 

@@ -31,6 +31,7 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::CertificateChanged => "CertificateChanged",
         FailureKind::RegistrationClosed => "RegistrationClosed",
         FailureKind::Cancelled => "Cancelled",
+        FailureKind::FileExists => "FileExists",
         FailureKind::Io => "Io",
         _ => "Internal",
     }
@@ -61,19 +62,20 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         FailureKind::Integrity => "The data does not fit together; it was left untouched.",
         FailureKind::KeyChanged => "This person's identity changed; nothing is sent until that is looked at.",
         FailureKind::ProfileInUse => "Another program has this profile open.",
-        FailureKind::StoreTooNew => "A newer version wrote this profile; use that version.",
+        FailureKind::StoreTooNew => "A newer version wrote this; use that version.",
         FailureKind::StoreLocked => "This profile is locked with a passphrase.",
         FailureKind::WrongPassphrase => "The passphrase is wrong.",
         FailureKind::CertificateChanged => "The relay shows another certificate than the one trusted before.",
         FailureKind::RegistrationClosed => "This relay takes no new accounts.",
         FailureKind::Cancelled => "It was cancelled.",
+        FailureKind::FileExists => "There is a file of that name already; it was left as it is.",
         FailureKind::Io => "Reading or writing failed.",
         _ => "Something went wrong inside the program.",
     }
 }
 
 /// Every kind that this version knows.
-pub const KINDS: [FailureKind; 27] = [
+pub const KINDS: [FailureKind; 28] = [
     FailureKind::InvalidParams,
     FailureKind::NotLoggedIn,
     FailureKind::BadCredentials,
@@ -99,6 +101,7 @@ pub const KINDS: [FailureKind; 27] = [
     FailureKind::CertificateChanged,
     FailureKind::RegistrationClosed,
     FailureKind::Cancelled,
+    FailureKind::FileExists,
     FailureKind::Io,
     FailureKind::Internal,
 ];

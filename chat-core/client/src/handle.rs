@@ -1,14 +1,15 @@
 //! The handle: what an embedder holds.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chat_core::engine::{Answer, Change, Command, Failure, Message, Query, Reply};
 use chat_core::identity::password::Assessment;
 use chat_wire::ids::{MessageId, RoomName, UserName};
 use tokio::sync::oneshot;
 
+use crate::archive;
 use crate::auth;
-use crate::config::{Config, Pin, RelayAddress};
+use crate::config::{Config, Passphrase, Pin, RelayAddress};
 use crate::driver::{self, Asked, Door, Mailbox, Running, Task};
 use crate::error::OpenError;
 use crate::event::Connection;
@@ -312,6 +313,36 @@ impl Client {
     /// `NotFound`.
     pub fn cancel_transfer(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
         self.transfers.cancel(id)
+    }
+
+    /// Writes the history to a new file under a passphrase; messages that are to expire stay out of it. Tells how many
+    /// messages it holds.
+    ///
+    /// # Errors
+    /// `WeakPassword` with what is unmet, `FileExists`, `NotFound` (there is no such directory), `Forbidden` (it may not
+    /// be written), `InvalidParams` (no file's name), `Io`, `NotLoggedIn` on a profile without an account. No file is
+    /// left then.
+    pub fn export_history(
+        &self,
+        path: PathBuf,
+        passphrase: Passphrase,
+    ) -> impl Future<Output = Result<u64, Failure>> + Send + use<> {
+        archive::export(self.mailbox.clone(), path, passphrase)
+    }
+
+    /// Takes the history of a file over, marked as imported; what is here already stays as it is. Tells how many
+    /// messages were new.
+    ///
+    /// # Errors
+    /// `BadCredentials` for a wrong passphrase, `Integrity` for a file that was damaged or is none, `StoreTooNew`,
+    /// `Forbidden` for somebody else's history, `NotFound`, `InvalidParams` (a folder, a pipe), `Io`, `NotLoggedIn` on a
+    /// profile without an account. Nothing is taken over then.
+    pub fn import_history(
+        &self,
+        path: PathBuf,
+        passphrase: Passphrase,
+    ) -> impl Future<Output = Result<u64, Failure>> + Send + use<> {
+        archive::import(self.mailbox.clone(), path, passphrase)
     }
 
     /// Saves everything and closes the profile; does not wait for the relay. When this returns, the

@@ -40,7 +40,7 @@
 //! | 2 | `transport` `store` | bytes to the relay; the encrypted file |
 //! | 3 | `link` | when to connect, and again |
 //! | 4 | `driver` | engine, store and connection on one thread |
-//! | 5 | `auth` `events` `transfer` | OPAQUE; the reader's end; files |
+//! | 5 | `auth` `archive` `events` `transfer` | OPAQUE; the history in a file; the reader's end; files |
 //! | 6 | `handle` | [`Client`] |
 //!
 //! What holds everywhere: nothing leaves for the relay or the reader before what it rests on is durable ·
@@ -48,10 +48,11 @@
 //! which they are made · a backlog waits on disk, never in memory · logs hold no name, text, address or key.
 //!
 //! Absent on purpose: terminal code, protocol decisions (the engine's), and any file outside the profile's
-//! directory.
+//! directory but those that a person names.
 
 #![deny(missing_docs)]
 
+mod archive;
 mod auth;
 mod clock;
 mod config;

@@ -7,7 +7,7 @@ const FLOORS: &[&[&str]] = &[
     &["transport", "store"],
     &["link"],
     &["driver"],
-    &["auth", "events", "transfer"],
+    &["auth", "events", "transfer", "archive"],
     &["handle"],
 ];
 
@@ -18,6 +18,7 @@ const STORE_FLOORS: &[&[&str]] = &[
     &["sqlite", "keyfile", "file"],
     &["migrate", "records", "history", "drafts", "settings", "transfers"],
     &["amend", "search", "notices"],
+    &["archive"],
 ];
 
 #[test]

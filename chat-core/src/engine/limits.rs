@@ -1,8 +1,8 @@
 //! Limits of the engine, with unit and reason. Those of the wire stand in `chat_wire::limits`, those
 //! of the protocol in `crate::limits`.
 
-/// Bytes of one text (contract: 64 KiB of UTF-8).
-pub(super) const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of one text.
+pub(super) const TEXT_BYTES_MAX: usize = crate::limits::TEXT_BYTES_MAX;
 
 /// Bytes of a file's name: 255 of a file system, and room for those that count characters.
 pub(super) const FILE_NAME_BYTES_MAX: usize = 1_024;
@@ -201,8 +201,8 @@ pub(super) const EARLY_CHANGES_MAX: usize = 32;
 /// Messages that expire in one step.
 pub(super) const EXPIRIES_AT_ONCE: usize = 64;
 
-/// Bytes of a reaction: the longest sequence that Unicode counts as one picture has 35.
-pub(super) const SIGN_BYTES_MAX: usize = 64;
+/// Bytes of a reaction.
+pub(super) const SIGN_BYTES_MAX: usize = crate::limits::SIGN_BYTES_MAX;
 
 /// Milliseconds after which a message may expire: a year. A longer life is none at all.
 pub(super) const EXPIRY_MS_MAX: u64 = 366 * 24 * 3_600_000;

@@ -39,6 +39,14 @@ pub fn assess(password: &str, own_words: &[&str]) -> Assessment {
     Assessment { unmet, strong: score == Score::Four }
 }
 
+/// What a passphrase lacks that no relay's limits protect: length and strength count, not what it is made of. Any of
+/// `length`, `common`.
+#[must_use]
+pub fn assess_passphrase(passphrase: &str, own_words: &[&str]) -> Vec<&'static str> {
+    let unmet = assess(passphrase, own_words).unmet;
+    unmet.into_iter().filter(|name| matches!(*name, "length" | "common")).collect()
+}
+
 /// As much as is looked at, cut between characters.
 fn head(password: &str) -> &str {
     let mut end = password.len().min(PASSWORD_BYTES_ASSESSED_MAX);
@@ -67,6 +75,13 @@ mod tests {
         let password = "Maximiliana_91";
         assert!(assess(password, &[]).acceptable());
         assert_eq!(assess(password, &["maximiliana_91"]).unmet, ["common"]);
+    }
+
+    #[test]
+    fn a_passphrase_of_words_is_strong_without_capitals_and_a_usual_one_is_not() {
+        assert!(assess_passphrase("tundra quarz lampe elf", &[]).is_empty());
+        assert_eq!(assess_passphrase("password", &[]), ["common"]);
+        assert_eq!(assess_passphrase("x", &[]), ["length", "common"]);
     }
 
     #[test]

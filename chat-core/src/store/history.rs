@@ -61,6 +61,8 @@ pub struct Message {
     pub deleted: bool,
     /// It came over a peer-to-peer link.
     pub direct: bool,
+    /// It came out of an archive or from another own device, not from its author.
+    pub imported: bool,
     /// What people think of it, by name.
     pub reactions: Vec<Reaction>,
 }

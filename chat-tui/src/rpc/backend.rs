@@ -5,7 +5,7 @@ use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::oneshot;
 
-use super::call::{Call, FileCall};
+use super::call::{ArchiveCall, Call, FileCall};
 use super::error::RpcError;
 use super::session::{Backend, Source};
 use super::shape::{Body, StatusShape};
@@ -49,6 +49,7 @@ impl Backend for Live {
             }
             Call::Amend(id, change) => answered(self.client.amend(id, change), Body::from),
             Call::File(call) => self.file(call),
+            Call::Archive(call) => self.archive(call),
             Call::Run(command) => answered(self.client.run(command), Body::from),
         }
     }
@@ -85,6 +86,14 @@ impl Live {
             FileCall::Resume(id) => answered(client.resume_transfer(id), |()| Body::Done {}),
             FileCall::Cancel(id) => answered(client.cancel_transfer(id), |()| Body::Done {}),
         }
+    }
+
+    fn archive(&self, call: ArchiveCall) -> Outcome {
+        let counted = |messages| Body::Counted { messages };
+        self.logged_in(match call {
+            ArchiveCall::Export(path, passphrase) => answered(self.client.export_history(path, passphrase), counted),
+            ArchiveCall::Import(path, passphrase) => answered(self.client.import_history(path, passphrase), counted),
+        })
     }
 
     /// Whoever logged out may have left the device to somebody else: what lies on it is shown to the

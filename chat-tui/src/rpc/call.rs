@@ -1,6 +1,7 @@
 //! The table of methods: name and parameters in, a typed call out.
 
 mod account;
+mod archive;
 mod file;
 mod room;
 
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::error::RpcError;
 use super::request::Request;
+pub(crate) use archive::ArchiveCall;
 pub(crate) use file::FileCall;
 
 /// What a request asks for, checked as far as that goes without a client.
@@ -50,6 +52,8 @@ pub(crate) enum Call {
     Amend(MessageId, Change),
     /// Something about files.
     File(FileCall),
+    /// The history in a file.
+    Archive(ArchiveCall),
     /// Whatever the engine does.
     Run(Command),
     /// The end.
@@ -80,7 +84,9 @@ impl Call {
             "edit" => params::<Edit>(raw)?.call(),
             "delete" => params::<Delete>(raw)?.call(),
             "react" => params::<React>(raw)?.call(),
-            _ => file::parse(request).unwrap_or_else(|| command(request).map(Self::Run)),
+            _ => file::parse(request)
+                .or_else(|| archive::parse(request))
+                .unwrap_or_else(|| command(request).map(Self::Run)),
         }
     }
 }

@@ -121,6 +121,7 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::StoreLocked => -32023,
         FailureKind::WrongPassphrase => -32024,
         FailureKind::Cancelled => -32025,
+        FailureKind::FileExists => -32026,
         _ => CODE_INTERNAL,
     }
 }

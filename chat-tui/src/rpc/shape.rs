@@ -56,6 +56,7 @@ pub(crate) enum Body {
     Conversations { conversations: Vec<ConversationShape> },
     Sent { id: String, timestamp: u64 },
     Messages { messages: Vec<MessageShape> },
+    Counted { messages: u64 },
     File(FileBody),
     Recovered { username: String, device: String, new_device: bool, recovery_code: String },
     PasswordChanged { recovery_code: String },
@@ -271,6 +272,9 @@ pub(crate) struct MessageShape {
     status: &'static str,
     timestamp: u64,
     direct: bool,
+    /// It came out of an archive or from another own device.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    imported: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reactions: Vec<ReactionShape>,
 }
@@ -304,6 +308,7 @@ impl From<Message> for MessageShape {
             status: status_word(of.status),
             timestamp: of.timestamp_ms,
             direct: of.direct,
+            imported: of.imported,
             reactions: of.reactions.into_iter().map(ReactionShape::from).collect(),
         }
     }

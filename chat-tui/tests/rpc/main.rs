@@ -11,6 +11,7 @@
 )]
 
 mod amend;
+mod archive;
 mod bad_input;
 mod conversation;
 mod devices;

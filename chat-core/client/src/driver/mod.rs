@@ -38,7 +38,7 @@ use run::Driver;
 
 pub(crate) use door::{Door, Ready};
 pub use mailbox::Asked;
-pub(crate) use mailbox::{Mailbox, Task, WeakMailbox};
+pub(crate) use mailbox::{Answer, Mailbox, Task, WeakMailbox};
 
 /// A driver at work.
 pub(crate) struct Running {

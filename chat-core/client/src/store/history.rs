@@ -31,20 +31,36 @@ pub(super) fn change(db: &Db, change: &HistoryChange) -> Result<Option<NewText>,
     Ok(None)
 }
 
-/// Stores a message unless the conversation already holds it.
+/// Stores a message, as the newest, unless the conversation already holds it.
 pub(super) fn insert(db: &Db, message: &Message) -> Result<Option<NewText>, StoreError> {
-    let conversation = match number(db, &message.conversation)? {
-        Some(number) => number,
-        None => {
-            let other = if message.outgoing { message.to.as_str() } else { message.from.as_str() };
-            set_name(db, &message.conversation, other)?;
-            db.last_insert()
-        }
-    };
+    let conversation = home(db, message)?;
+    let place = insert_at(db, conversation, message, None)?;
+    let text = message.text.as_ref().zip(place);
+    Ok(text.map(|(text, place)| NewText { place, text: text.clone() }))
+}
+
+/// The number of a message's conversation, which is made when there is none.
+pub(super) fn home(db: &Db, message: &Message) -> Result<i64, StoreError> {
+    if let Some(number) = number(db, &message.conversation)? {
+        return Ok(number);
+    }
+    let direct = matches!(message.conversation, Conversation::Direct(_));
+    let other = if message.outgoing || !direct { message.to.as_str() } else { message.from.as_str() };
+    set_name(db, &message.conversation, other)?;
+    Ok(db.last_insert())
+}
+
+/// Stores a message at a place, or behind all others; none when the conversation already holds it.
+pub(super) fn insert_at(
+    db: &Db,
+    conversation: i64,
+    message: &Message,
+    place: Option<i64>,
+) -> Result<Option<i64>, StoreError> {
     let added = db.change(
         "INSERT INTO messages (conversation, id, sender, recipient, text, unknown, reply_to, outgoing, status, time_ms,
-             edited, deleted, direct, file)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             edited, deleted, direct, file, imported, place)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          ON CONFLICT (conversation, id) DO NOTHING",
         params![
             conversation,
@@ -61,10 +77,11 @@ pub(super) fn insert(db: &Db, message: &Message) -> Result<Option<NewText>, Stor
             message.deleted,
             message.direct,
             message.file.as_ref().map(file::encode),
+            message.imported,
+            place,
         ],
     )?;
-    let text = message.text.as_ref().filter(|_| added > 0);
-    Ok(text.map(|text| NewText { place: db.last_insert(), text: text.clone() }))
+    Ok((added > 0).then(|| db.last_insert()))
 }
 
 /// Raises the status of an own message; a lower one changes nothing.
@@ -218,6 +235,26 @@ pub(super) fn conversations(db: &Db) -> Result<Vec<ConversationSummary>, StoreEr
     Ok(found.into_iter().map(|(summary, _)| summary).collect())
 }
 
+/// Up to `limit` messages of all conversations between two places, in their order.
+pub(super) fn stretch(db: &Db, (after, until): (i64, i64), limit: u32) -> Result<Vec<(i64, Message)>, StoreError> {
+    let places = db.rows(
+        "SELECT place FROM messages WHERE place > ?1 AND place <= ?2 ORDER BY place LIMIT ?3",
+        params![after, until, limit],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let Some(last) = places.last() else { return Ok(Vec::new()) };
+    let messages = messages(db, "place > ?1 AND place <= ?2 ORDER BY place", params![after, last])?;
+    Ok(places.into_iter().zip(messages).collect())
+}
+
+/// The lowest and the highest place in use.
+pub(super) fn ends(db: &Db) -> Result<Option<(i64, i64)>, StoreError> {
+    let ends = db.row("SELECT min(place), max(place) FROM messages", [], |row| {
+        Ok(row.get::<_, Option<i64>>(0)?.zip(row.get::<_, Option<i64>>(1)?))
+    })?;
+    Ok(ends.flatten())
+}
+
 /// The message of a conversation under an id.
 pub(super) fn message(db: &Db, conversation: i64, id: &[u8]) -> Result<Option<Message>, StoreError> {
     Ok(messages(db, "conversation = ?1 AND id = ?2", params![conversation, id])?.pop())
@@ -259,7 +296,7 @@ fn messages(db: &Db, condition: &'static str, params: impl Params) -> Result<Vec
 fn select(db: &Db, from: &str, params: impl Params) -> Result<Vec<Message>, StoreError> {
     let sql = format!(
         "SELECT id, kind, peer, sender, recipient, text, unknown, reply_to, outgoing, status, time_ms, edited, deleted,
-             direct, place <= read_to, file,
+             direct, place <= read_to, file, imported,
              (SELECT group_concat(line, char(10)) FROM
                  (SELECT reactor || ' ' || sign AS line FROM reactions WHERE message = place ORDER BY reactor))
          FROM {from}"
@@ -291,8 +328,9 @@ fn read_message(row: &Row<'_>) -> rusqlite::Result<Message> {
             .get::<_, Option<Vec<u8>>>(15)?
             .map(|stored| file::decode(&stored).ok_or_else(|| misfit(15)))
             .transpose()?,
-        reactions: reactions(row.get::<_, Option<String>>(16)?.as_deref().unwrap_or_default())
-            .ok_or_else(|| misfit(16))?,
+        reactions: reactions(row.get::<_, Option<String>>(17)?.as_deref().unwrap_or_default())
+            .ok_or_else(|| misfit(17))?,
+        imported: row.get(16)?,
     })
 }
 

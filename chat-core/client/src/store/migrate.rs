@@ -8,7 +8,7 @@ use super::sqlite::Db;
 use crate::error::OpenError;
 
 /// From version N (the position in the list) to version N + 1.
-const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 const VERSION_1: &str = "
     CREATE TABLE records (
@@ -103,6 +103,11 @@ const VERSION_3: &str = "
         PRIMARY KEY (message, reactor)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX messages_by_id_alone ON messages (id);
+";
+
+/// Messages that came out of an archive or from another device.
+const VERSION_4: &str = "
+    ALTER TABLE messages ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// The newest version.

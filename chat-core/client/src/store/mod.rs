@@ -11,6 +11,7 @@
 //! The parts beside this file don't know each other; they share [`sqlite::Db`] only.
 
 mod amend;
+mod archive;
 mod drafts;
 mod file;
 mod history;
@@ -92,6 +93,14 @@ impl From<StoreError> for OpenError {
             _ => Self::Corrupt,
         }
     }
+}
+
+/// Messages in the order of the store.
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    pub(crate) messages: Vec<Message>,
+    /// The place that it ends with; none when there was nothing.
+    pub(crate) end: Option<i64>,
 }
 
 /// An open profile. Dropping it closes the database and gives the lock back.
@@ -220,6 +229,47 @@ impl Store {
     /// A page of the conversation of that name.
     pub(crate) fn history(&self, with: &str, part: HistoryPart, limit: u32) -> Result<MessagePage, StoreError> {
         history::page(&self.db, with, part, limit)
+    }
+
+    /// Up to `limit` messages of all conversations between two places, in their order, without those that are to
+    /// expire (SPEC 14.2.1): an archive would outlive them.
+    pub(crate) fn stretch(&self, between: (i64, i64), limit: u32) -> Result<Stretch, StoreError> {
+        let messages = history::stretch(&self.db, between, limit)?;
+        let end = messages.last().map(|(place, _)| *place);
+        let transient = records::expiring(&self.db)?;
+        let lasting =
+            messages.into_iter().map(|(_, message)| message).filter(|message| !transient.contains(&message.id));
+        Ok(Stretch { messages: lasting.collect(), end })
+    }
+
+    /// The lowest and the highest place of a message.
+    pub(crate) fn ends(&self) -> Result<Option<(i64, i64)>, StoreError> {
+        history::ends(&self.db)
+    }
+
+    /// Takes over `count` messages of an archive, or none of them when one can't be had. Tells how many were new.
+    pub(crate) fn import<E>(
+        &self,
+        count: u64,
+        mut more: impl FnMut() -> Result<Option<Vec<Message>>, E>,
+    ) -> Result<Result<u64, E>, StoreError> {
+        self.db.execute("SAVEPOINT import")?;
+        let mut imported = || -> Result<Result<u64, E>, StoreError> {
+            let mut import = archive::Import::begin(&self.db, count)?;
+            loop {
+                match more() {
+                    Ok(Some(messages)) => messages.iter().try_for_each(|message| import.take(message))?,
+                    Ok(None) => return import.finish().map(Ok),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        };
+        let result = imported();
+        if !matches!(result, Ok(Ok(_))) {
+            self.db.execute("ROLLBACK TO import")?;
+        }
+        self.db.execute("RELEASE import")?;
+        result
     }
 
     /// Where a message lies.

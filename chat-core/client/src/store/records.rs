@@ -1,6 +1,9 @@
 //! The engine's records: what [`chat_core::store::Records`] reads and a batch writes.
 
+use std::collections::HashSet;
+
 use chat_core::store::{Table, Write};
+use chat_wire::ids::MessageId;
 use rusqlite::params;
 
 use super::StoreError;
@@ -30,6 +33,15 @@ pub(super) fn scan(
         params![table as u8, after.unwrap_or(prefix), after, end, limit],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )
+}
+
+/// Ids of the messages that are to expire: the last bytes of their keys.
+pub(super) fn expiring(db: &Db) -> Result<HashSet<MessageId>, StoreError> {
+    let keys = db.rows("SELECT key FROM records WHERE kind = ?1", params![Table::Expiries as u8], |row| {
+        row.get::<_, Vec<u8>>(0)
+    })?;
+    let id = |key: &Vec<u8>| key.last_chunk().map(|id| MessageId(*id)).ok_or(StoreError::Damaged);
+    keys.iter().map(id).collect()
 }
 
 /// The first key behind all that start with `prefix`; none when there is no such key.

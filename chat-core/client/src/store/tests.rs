@@ -43,6 +43,7 @@ fn incoming(number: u8, text: &str) -> Message {
         edited: false,
         deleted: false,
         direct: false,
+        imported: false,
         file: None,
         reactions: Vec::new(),
     }

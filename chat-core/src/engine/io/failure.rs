@@ -32,6 +32,7 @@ pub enum FailureKind {
     CertificateChanged,
     RegistrationClosed,
     Cancelled,
+    FileExists,
     Io,
     Internal,
 }

@@ -83,6 +83,7 @@ impl State {
             edited: false,
             deleted: false,
             direct: false,
+            imported: false,
             reactions: Vec::new(),
         };
         work.history(HistoryChange::Insert(message.clone()));

@@ -27,6 +27,7 @@ fn hello() -> Message {
         edited: false,
         deleted: false,
         direct: false,
+        imported: false,
         file: None,
         reactions: Vec::new(),
     }
