@@ -29,7 +29,13 @@ pub enum Command {
     Demo,
     /// Speaks JSON-RPC 2.0 on stdin and stdout, one object a line.
     Rpc(Rpc),
+    /// Estimates the password on stdin, for the program that started this one.
+    #[command(hide = true, name = ESTIMATE)]
+    Estimate,
 }
+
+/// What makes the program estimate a password and end.
+pub const ESTIMATE: &str = "estimate-password";
 
 /// Which relay, and where this device's data lies.
 #[derive(Debug, Default, Group)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chat_client::zeroize::Zeroizing;
-use chat_client::{Ack, Client, Config, Events, Kept, StoreKey, Trust};
-use chat_tui::args::{AckMode, Args, Command, Profile, Rpc};
+use chat_client::{Ack, Client, Config, Estimate, Events, Kept, StoreKey, Trust};
+use chat_tui::args::{AckMode, Args, Command, ESTIMATE, Profile, Rpc};
 use chat_tui::{app, failure, passphrase, rpc};
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Some(Command::Rpc(options)) => headless(options),
         #[cfg(feature = "demo")]
         Some(Command::Demo) => demo(),
+        Some(Command::Estimate) => estimate(),
         None => interface(args.profile),
     };
     done.unwrap_or_else(|error| {
@@ -46,6 +47,18 @@ fn keep_secrets_inside() {
     }
 }
 
+/// The word lists behind an estimate are gone with the process that made it.
+fn by_child() -> Estimate {
+    std::env::current_exe()
+        .map(|program| Estimate::Child { program, arguments: vec![ESTIMATE.into()] })
+        .unwrap_or_default()
+}
+
+fn estimate() -> anyhow::Result<ExitCode> {
+    chat_client::answer_estimate(io::stdin().lock(), io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(io::stderr).init();
@@ -57,6 +70,7 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
             AckMode::Manual => Ack::Manual,
         },
         store_key: StoreKey { kept: options.store_key.map(Kept::from), passphrase: passphrase::given() },
+        estimate: by_child(),
         ..Config::new(options.data)
     };
     let password = std::env::var(PASSWORD_VARIABLE).ok().map(Zeroizing::new);
@@ -70,8 +84,14 @@ fn interface(profile: Profile) -> anyhow::Result<ExitCode> {
     let data_dir = profile.data.map_or_else(usual_data_dir, Ok)?;
     let kept = profile.store_key.map(Kept::from);
     let store_key = StoreKey { kept, passphrase: passphrase::wanted(&data_dir, kept)? };
-    let config =
-        Config { relay: profile.relay, pin: profile.pin, trust: Trust::Ask, store_key, ..Config::new(data_dir) };
+    let config = Config {
+        relay: profile.relay,
+        pin: profile.pin,
+        trust: Trust::Ask,
+        store_key,
+        estimate: by_child(),
+        ..Config::new(data_dir)
+    };
     let plain = profile.plain;
     // One thread: drawing is all there is to do; the client has one of its own.
     on(Builder::new_current_thread().enable_all().build()?, async {
@@ -90,7 +110,7 @@ fn demo() -> anyhow::Result<ExitCode> {
         let mut options = app::Options::default();
         options.suggested.push(chat_tui::demo::BOT_NAME.to_owned());
         options.register = true;
-        let done = screen(demo.profile(), options).await;
+        let done = screen(Config { estimate: by_child(), ..demo.profile() }, options).await;
         demo.end().await;
         done
     })

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chat_core::engine::{
     Answer, Command, Enrollment, ExportKey, Failure, FailureKind, Query, Reply, Resumption, Status,
 };
-use chat_core::identity::password::{Assessment, assess};
+use chat_core::identity::password::Assessment;
 use chat_login::client::{LoginError, LoginStart, RegistrationStart};
 use chat_login::{Identities, Profile, Terms};
 use chat_wire::ids::{AccountId, UserName};
@@ -21,6 +21,7 @@ use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use crate::driver::{Door, Mailbox, Ready, Task};
+use crate::estimate::Estimator;
 use crate::request::{Credentials, LoggedIn, Password, Registered, Registration, RelayIdentity};
 
 pub(crate) use account::{change_password, delete_account, recover};
@@ -32,14 +33,14 @@ const ATTEMPTS_MAX: u32 = 3;
 pub(crate) async fn register(
     mailbox: Mailbox,
     mut door: Door,
+    estimator: Estimator,
     registration: Registration,
 ) -> Result<Registered, Failure> {
     let username = user_name(&registration.username)?;
     let password = normalised(&registration.password);
     let display_name = registration.display_name;
-    let own_words = [username.to_string(), display_name.clone().unwrap_or_default()];
-    let assessed = Zeroizing::clone(&password);
-    let assessment = blocking(move || assess(&assessed, &own_words.each_ref().map(String::as_str))).await?;
+    let own_words = vec![username.to_string(), display_name.clone().unwrap_or_default()];
+    let assessment = assessed(&estimator, &password, own_words).await?;
     if !assessment.acceptable() {
         return Err(Failure { unmet: assessment.unmet, ..Failure::of(FailureKind::WeakPassword) });
     }
@@ -154,8 +155,21 @@ pub(crate) async fn relay_identity(mut door: Door) -> Result<RelayIdentity, Fail
 }
 
 /// What a password lacks, and whether it is strong.
-pub(crate) fn assess_password(username: &str, password: &Password) -> Assessment {
-    assess(&normalised(password), &[username])
+pub(crate) async fn assess_password(
+    estimator: Estimator,
+    username: String,
+    password: Password,
+) -> Result<Assessment, Failure> {
+    assessed(&estimator, &normalised(&password), vec![username]).await
+}
+
+async fn assessed(
+    estimator: &Estimator,
+    password: &Zeroizing<String>,
+    own_words: Vec<String>,
+) -> Result<Assessment, Failure> {
+    let assessment = estimator.assess(Zeroizing::clone(password), own_words).await;
+    assessment.ok_or_else(|| Failure::of(FailureKind::Internal))
 }
 
 /// OPAQUE's two messages of a registration.

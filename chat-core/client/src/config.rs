@@ -1,5 +1,6 @@
 //! What an embedder chooses when it opens a profile.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -26,11 +27,13 @@ pub struct Config {
     pub trust: Trust,
     /// How the store's key is kept.
     pub store_key: StoreKey,
+    /// Where a new password is estimated.
+    pub estimate: Estimate,
 }
 
 impl Config {
     /// A profile directory with the defaults: last relay, no pin, automatic acknowledgement, silent
-    /// trust on first use, the key as it is.
+    /// trust on first use, the key as it is, passwords estimated in this process.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -40,6 +43,7 @@ impl Config {
             ack: Ack::Automatic,
             trust: Trust::FirstUse,
             store_key: StoreKey::default(),
+            estimate: Estimate::default(),
         }
     }
 }
@@ -61,6 +65,22 @@ pub enum Trust {
     /// Nothing is sent; [`crate::ClientEvent::UnknownCertificate`] asks, and
     /// [`crate::Client::trust_certificate`] answers.
     Ask,
+}
+
+/// Where a new password is estimated.
+#[derive(Debug, Clone, Default)]
+pub enum Estimate {
+    /// In this process, which keeps the word lists from then on: about six megabytes.
+    #[default]
+    Inside,
+    /// In a child that calls [`crate::answer_estimate`] on its stdin and stdout and ends: started for each
+    /// password. When it does not answer, the estimate is made in this process.
+    Child {
+        /// The program, usually the running one.
+        program: PathBuf,
+        /// What makes it answer.
+        arguments: Vec<OsString>,
+    },
 }
 
 /// How the store's key is kept.

@@ -12,6 +12,7 @@ use crate::auth;
 use crate::config::{Config, Passphrase, Pin, RelayAddress};
 use crate::driver::{self, Asked, Door, Mailbox, Running, Task};
 use crate::error::OpenError;
+use crate::estimate::Estimator;
 use crate::event::Connection;
 use crate::events::Events;
 use crate::request::{
@@ -33,6 +34,7 @@ pub struct Client {
     mailbox: Mailbox,
     door: Door,
     transfers: Transfers,
+    estimator: Estimator,
 }
 
 impl Client {
@@ -62,10 +64,11 @@ impl Client {
     }
 
     async fn open_over(config: Config, dialer: Dialer) -> Result<(Self, Events), OpenError> {
+        let estimator = Estimator::new(config.estimate.clone());
         let Running { mailbox, door, taken } = driver::start(config, dialer.clone()).await?;
         let events = Events::new(mailbox.clone(), taken);
         let transfers = Transfers::start(&mailbox, door.clone(), dialer)?;
-        Ok((Self { mailbox, door, transfers }, events))
+        Ok((Self { mailbox, door, transfers, estimator }, events))
     }
 
     /// Makes an account on the relay and logs in; keys are published when this answers.
@@ -78,7 +81,7 @@ impl Client {
         &self,
         registration: Registration,
     ) -> impl Future<Output = Result<Registered, Failure>> + Send + use<> {
-        auth::register(self.mailbox.clone(), self.door.clone(), registration)
+        auth::register(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), registration)
     }
 
     /// Logs in by password.
@@ -97,7 +100,7 @@ impl Client {
     /// `BadCredentials` for a wrong code and for an unknown name, `WeakPassword`, `CertificateChanged`,
     /// `Offline`, `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account.
     pub fn recover(&self, request: RecoveryRequest) -> impl Future<Output = Result<Recovered, Failure>> + Send + use<> {
-        auth::recover(self.mailbox.clone(), self.door.clone(), request)
+        auth::recover(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), request)
     }
 
     /// Replaces the password. The answer is the next recovery code; the old password and the old code
@@ -111,7 +114,7 @@ impl Client {
         old: Password,
         new: Password,
     ) -> impl Future<Output = Result<String, Failure>> + Send + use<> {
-        auth::change_password(self.mailbox.clone(), self.door.clone(), (old, new))
+        auth::change_password(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), (old, new))
     }
 
     /// Deletes the account and everything of it here.
@@ -217,17 +220,17 @@ impl Client {
         self.mailbox.work(move |store| store.acknowledge(seq))
     }
 
-    /// What a password lacks: `length`, `capital`, `digit`, `common`; empty when it may be used. Takes
-    /// up to a few milliseconds of computing.
-    #[must_use]
-    pub fn password_gaps(username: &str, password: &Password) -> Vec<&'static str> {
-        Self::assess_password(username, password).unmet
-    }
-
-    /// As [`Client::password_gaps`], and whether the password also withstands guessing without limits.
-    #[must_use]
-    pub fn assess_password(username: &str, password: &Password) -> Assessment {
-        auth::assess_password(username, password)
+    /// What a password lacks: `length`, `capital`, `digit`, `common`, and whether it also withstands
+    /// guessing without limits. It may be used when it lacks nothing.
+    ///
+    /// # Errors
+    /// `Internal` when the runtime is ending.
+    pub fn assess_password(
+        &self,
+        username: &str,
+        password: Password,
+    ) -> impl Future<Output = Result<Assessment, Failure>> + Send + use<> {
+        auth::assess_password(self.estimator.clone(), username.to_owned(), password)
     }
 
     /// How things stand with the relay.

@@ -36,7 +36,7 @@
 //! | floor | modules | own |
 //! |---|---|---|
 //! | 0 | `clock` `config` | the only clock; what an embedder chooses |
-//! | 1 | `error` `event` `request` | plain types |
+//! | 1 | `error` `estimate` `event` `request` | plain types; what a password lacks |
 //! | 2 | `transport` `store` | bytes to the relay; the encrypted file |
 //! | 3 | `link` | when to connect, and again |
 //! | 4 | `driver` | engine, store and connection on one thread |
@@ -58,6 +58,7 @@ mod clock;
 mod config;
 mod driver;
 mod error;
+mod estimate;
 mod event;
 mod events;
 mod handle;
@@ -78,10 +79,12 @@ pub use chat_core::time::Timestamp;
 pub use chat_wire::ids::{AccountId, DeviceId, MessageId, RoomName, UserName, UserNameError};
 pub use chat_wire::message::PresenceStatus;
 pub use config::{
-    Ack, Config, Kept, Passphrase, Pin, PinError, RELAY_PORT, RelayAddress, RelayAddressError, StoreKey, Trust,
+    Ack, Config, Estimate, Kept, Passphrase, Pin, PinError, RELAY_PORT, RelayAddress, RelayAddressError, StoreKey,
+    Trust,
 };
 pub use driver::Asked;
 pub use error::OpenError;
+pub use estimate::answer_estimate;
 pub use event::{ClientEvent, Connection, ConnectionState, Direction, OfflineReason};
 pub use events::Events;
 pub use handle::Client;

@@ -3,7 +3,7 @@
 /// Modules by floor, the lowest first.
 const FLOORS: &[&[&str]] = &[
     &["clock", "config"],
-    &["error", "event", "request"],
+    &["error", "estimate", "event", "request"],
     &["transport", "store"],
     &["link"],
     &["driver"],

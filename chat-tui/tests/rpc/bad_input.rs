@@ -138,6 +138,7 @@ fn an_unknown_person_and_an_unknown_message_are_told() {
     for id in ["x".to_owned(), "00".repeat(16)] {
         assert_eq!(client.refused("markRead", json!({ "with": "alice", "id": id })), "UnknownMessage");
         assert_eq!(client.refused("history", json!({ "with": "alice", "before": id })), "UnknownMessage");
+        assert_eq!(client.refused("send", json!({ "to": "alice", "text": "yes", "replyTo": id })), "UnknownMessage");
     }
 }
 

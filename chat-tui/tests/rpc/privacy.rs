@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::driver::{PASSWORD, Profile};
+use crate::driver::{PASSWORD, Profile, Rpc};
 use crate::world::{Proxy, World, befriend, files_under, holds};
 
 #[test]
@@ -82,3 +82,26 @@ fn the_password_may_come_from_the_environment_and_is_no_argument() {
 }
 
 const CANARIES: [&str; 4] = ["Zanzibarquokka", "Xylographpanda", "Quetzalcoatlus Q. Nominal", "Wombatlaptopium"];
+
+/// The word lists behind an estimate are megabytes that no allocator gives back; a child has them.
+#[test]
+#[cfg(target_os = "linux")]
+fn registering_leaves_no_word_lists_in_memory() {
+    let world = World::new();
+    let own_kib = |client: &Rpc| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", client.pid().as_raw_nonzero())).unwrap();
+        let row = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        row.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let mut alice = world.profile("alice").start();
+    alice.connected();
+    assert_eq!(alice.refused("register", json!({ "username": "alice", "password": "Password1" })), "WeakPassword");
+    alice.register("alice");
+    alice.quit().cleanly();
+    let mut alice = world.back("alice");
+    let before = own_kib(&alice);
+    let weak = json!({ "old": PASSWORD, "new": "Password1" });
+    assert_eq!(alice.refused("changePassword", weak), "WeakPassword");
+    let grown = own_kib(&alice).saturating_sub(before);
+    assert!(grown < 2_048, "{grown} KiB more after a look at a password");
+}

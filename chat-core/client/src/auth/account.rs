@@ -7,7 +7,6 @@ use chat_core::engine::{
     Recovery, Reply,
 };
 use chat_core::identity::RecoveryCode;
-use chat_core::identity::password::assess;
 use chat_login::client::RegistrationStart;
 use chat_login::{Identities, Profile};
 use chat_wire::ids::UserName;
@@ -17,17 +16,23 @@ use rand_core::UnwrapErr;
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
-use super::{ATTEMPTS_MAX, Proven, blocking, failure, lost, normalised, proven, refused, status, user_name};
+use super::{ATTEMPTS_MAX, Proven, assessed, blocking, failure, lost, normalised, proven, refused, status, user_name};
 use crate::driver::{Door, Mailbox, Ready, Task};
+use crate::estimate::Estimator;
 use crate::request::{Password, Recovered, RecoveryRequest};
 
 /// Sets a new password by the recovery code; on a fresh profile it enrols this device.
-pub(crate) async fn recover(mailbox: Mailbox, mut door: Door, request: RecoveryRequest) -> Result<Recovered, Failure> {
+pub(crate) async fn recover(
+    mailbox: Mailbox,
+    mut door: Door,
+    estimator: Estimator,
+    request: RecoveryRequest,
+) -> Result<Recovered, Failure> {
     let username = user_name(&request.username)?;
     let code = Zeroizing::new(request.recovery_code.expose().to_owned());
     // A code with a typing error is wrong, and nobody need be asked about it.
     RecoveryCode::parse(&code).map_err(|_| Failure::of(FailureKind::BadCredentials))?;
-    let password = acceptable(&username, &request.new_password).await?;
+    let password = acceptable(&estimator, &username, &request.new_password).await?;
     if status(&mailbox).await?.username.is_some_and(|own| own != username) {
         return Err(Failure::of(FailureKind::Forbidden));
     }
@@ -64,10 +69,11 @@ pub(crate) async fn recover(mailbox: Mailbox, mut door: Door, request: RecoveryR
 pub(crate) async fn change_password(
     mailbox: Mailbox,
     mut door: Door,
+    estimator: Estimator,
     (old, new): (Password, Password),
 ) -> Result<String, Failure> {
     let username = own_name(&mailbox).await?;
-    let password = acceptable(&username, &new).await?;
+    let password = acceptable(&estimator, &username, &new).await?;
     let (ready, proven) = proven(&mut door, &username, &normalised(&old)).await?;
     let new = new_password(&ready, &username, &password).await?;
     let change = PasswordChange { route: ready.route, old: old_password(proven), new };
@@ -99,10 +105,13 @@ async fn own_name(mailbox: &Mailbox) -> Result<UserName, Failure> {
 }
 
 /// A new password that is good enough, in its normal form.
-async fn acceptable(username: &UserName, password: &Password) -> Result<Zeroizing<String>, Failure> {
+async fn acceptable(
+    estimator: &Estimator,
+    username: &UserName,
+    password: &Password,
+) -> Result<Zeroizing<String>, Failure> {
     let password = normalised(password);
-    let (assessed, own_word) = (Zeroizing::clone(&password), username.to_string());
-    let assessment = blocking(move || assess(&assessed, &[own_word.as_str()])).await?;
+    let assessment = assessed(estimator, &password, vec![username.to_string()]).await?;
     if assessment.acceptable() {
         return Ok(password);
     }

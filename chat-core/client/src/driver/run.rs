@@ -25,6 +25,7 @@ use crate::clock;
 use crate::config::Pin;
 use crate::event::{ClientEvent, OfflineReason};
 use crate::link::LinkEvent;
+use crate::request::HistoryPart;
 use crate::store::Settings;
 
 /// Inputs of each kind in one transaction: bounds how long a reader waits behind a flood.
@@ -185,10 +186,26 @@ impl Driver {
             effects.push(held(answer, Err(Failure::of(self.fault))));
             return Ok(());
         }
+        if let Err(failure) = self.answered(&command) {
+            effects.push(held(answer, Err(failure)));
+            return Ok(());
+        }
         self.commands = self.commands.saturating_add(1);
         let number = CommandId(self.commands);
         self.pending.insert(number, answer);
         self.handle(Input::Command(number, command), effects)
+    }
+
+    /// What a message answers lies in its conversation, which only the history knows.
+    fn answered(&self, command: &Command) -> Result<(), Failure> {
+        match command {
+            Command::Send { to, reply_to: Some(id), .. } if self.core.status().logged_in => {
+                let with = to.to_ascii_lowercase();
+                let found = self.core.store.history(&with, HistoryPart::Before(*id), 0);
+                found.map(drop).map_err(|error| Failure::of(error.kind()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The history knows where a message lies, the engine what may become of it.

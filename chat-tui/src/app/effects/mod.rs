@@ -257,8 +257,11 @@ impl Hands {
 
     fn check_password(&self, password: Secret, name: Name, number: u64) {
         let long = password.chars() >= LONG_ENOUGH_CHARS;
-        let work = tokio::task::spawn_blocking(move || Client::password_gaps(name.as_str(), &secret(&password)));
-        self.then(work, move |unmet| Msg::Gaps { number, gaps: gaps(&unmet.unwrap_or_default(), long) });
+        let work = self.client.assess_password(name.as_str(), secret(&password));
+        self.then(work, move |made| {
+            let unmet = made.map(|assessment| assessment.unmet).unwrap_or_default();
+            Msg::Gaps { number, gaps: gaps(&unmet, long) }
+        });
     }
 
     fn check_relay(&self, server: String) {
