@@ -1,5 +1,6 @@
 //! The command line. Passwords have no place on it: other users of the machine can read it.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use chat_client::{Kept, Pin, RelayAddress};
@@ -32,6 +33,12 @@ pub enum Command {
     /// Estimates the password on stdin, for the program that started this one.
     #[command(hide = true, name = ESTIMATE)]
     Estimate,
+    /// Decodes one picture from stdin and ends: how this program keeps pictures of others out of itself.
+    #[command(hide = true)]
+    Picture {
+        /// What is asked.
+        words: Vec<OsString>,
+    },
 }
 
 /// What makes the program estimate a password and end.
@@ -95,6 +102,9 @@ pub struct Rpc {
     /// it is.
     #[arg(long, value_enum, value_name = "HOW")]
     pub store_key: Option<KeyPlace>,
+    /// Files of accepted people and of rooms up to this many bytes are fetched without being asked for.
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub auto_download: u64,
 }
 
 /// What acknowledges a notification that must not be missed.

@@ -2,6 +2,7 @@
 //! A mistake never keeps the program from starting; it is named and the default stands.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -17,6 +18,8 @@ pub struct Config {
     pub privacy: Privacy,
     /// What the terminal tells while nobody looks.
     pub notify: Notify,
+    /// What becomes of files.
+    pub files: Files,
     /// Key to action, over all scopes (each action knows its own).
     pub keys: BTreeMap<String, String>,
 }
@@ -109,6 +112,76 @@ pub struct Privacy {
     pub typing: bool,
 }
 
+/// What becomes of files.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "snake_case")]
+pub struct Files {
+    /// Where they go to; none for the desktop's directory of downloads.
+    pub download_dir: Option<Folder>,
+    /// Those up to this size come by themselves, from contacts and rooms; none do when it is 0.
+    pub auto_max: ByteCount,
+}
+
+/// A directory: an absolute path, or one that begins with `~/`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Folder(String);
+
+impl TryFrom<String> for Folder {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let whole = Path::new(&text).is_absolute() || text == "~" || text.starts_with("~/");
+        if whole { Ok(Self(text)) } else { Err("an absolute path, or one that begins with ~/") }
+    }
+}
+
+impl Folder {
+    /// Where that is; none when it lies at home and there is no home.
+    #[must_use]
+    pub fn path(&self, home: Option<&Path>) -> Option<PathBuf> {
+        match self.0.strip_prefix('~') {
+            Some(below) => home.map(|home| home.join(below.trim_start_matches('/'))),
+            None => Some(PathBuf::from(&self.0)),
+        }
+    }
+}
+
+/// A number of bytes: `0`, `300000`, `"5MiB"`, `"1 GB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct ByteCount(pub u64);
+
+/// Units of a number of bytes.
+const UNITS: [(&str, u64); 8] = [
+    ("", 1),
+    ("B", 1),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];
+
+impl TryFrom<toml::Value> for ByteCount {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        let count = match &value {
+            toml::Value::Integer(count) => u64::try_from(*count).ok(),
+            toml::Value::String(text) => {
+                let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+                let (number, unit) = text.split_at(digits);
+                let unit = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit.trim()));
+                number.parse::<u64>().ok().zip(unit).and_then(|(number, (_, unit))| number.checked_mul(*unit))
+            }
+            _ => None,
+        };
+        count.map(Self).ok_or("a number of bytes, like 0 or \"5MiB\"")
+    }
+}
+
 /// Light or dark ground.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -179,6 +252,15 @@ impl Default for Ui {
     }
 }
 
+/// Files that come by themselves: a picture or a document, not a film.
+const AUTO_BYTES: u64 = 5 << 20;
+
+impl Default for Files {
+    fn default() -> Self {
+        Self { download_dir: None, auto_max: ByteCount(AUTO_BYTES) }
+    }
+}
+
 impl Default for Privacy {
     fn default() -> Self {
         Self { typing: true }
@@ -187,7 +269,7 @@ impl Default for Privacy {
 
 impl Config {
     /// Names of every setting, for suggestions.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 16] = [
         "ui",
         "ui.theme",
         "ui.color",
@@ -200,6 +282,9 @@ impl Config {
         "notify",
         "notify.via",
         "notify.content",
+        "files",
+        "files.download_dir",
+        "files.auto_max",
         "keys",
     ];
 
@@ -221,8 +306,11 @@ impl Config {
                 ("ui", toml::Value::Table(ui)) => config.ui = section(ui, "ui", &mut problems),
                 ("privacy", toml::Value::Table(privacy)) => config.privacy = section(privacy, "privacy", &mut problems),
                 ("notify", toml::Value::Table(notify)) => config.notify = section(notify, "notify", &mut problems),
+                ("files", toml::Value::Table(files)) => config.files = section(files, "files", &mut problems),
                 ("keys", toml::Value::Table(keys)) => config.keys = bindings(keys, &mut problems),
-                ("ui" | "privacy" | "notify" | "keys", _) => problems.push(ConfigProblem::Value { name: name.clone() }),
+                ("ui" | "privacy" | "notify" | "files" | "keys", _) => {
+                    problems.push(ConfigProblem::Value { name: name.clone() })
+                }
                 _ => problems.push(ConfigProblem::Unknown { name: name.clone() }),
             }
         }
@@ -288,6 +376,26 @@ mod tests {
             problems,
             [ConfigProblem::Unknown { name: "ui.colour".into() }, ConfigProblem::Value { name: "ui.mouse".into() }]
         );
+    }
+
+    #[test]
+    fn sizes_and_folders_are_read_as_people_write_them_and_wrong_ones_are_named() {
+        let read = |line: &str| Config::read(&format!("[files]\n{line}\n"));
+        assert_eq!(Config::default().files.auto_max, ByteCount(5 * 1024 * 1024));
+        for (line, count) in
+            [("auto_max = 0", 0), ("auto_max = 300000", 300_000), ("auto_max = \"1 GB\"", 1_000_000_000)]
+        {
+            assert_eq!(read(line).0.files.auto_max, ByteCount(count), "{line}");
+        }
+        for line in ["auto_max = -1", "auto_max = \"5 miles\"", "auto_max = \"99999999999GiB\"", "auto_max = true"] {
+            let (config, problems) = read(line);
+            assert_eq!(config.files, Files::default());
+            assert_eq!(problems, [ConfigProblem::Value { name: "files.auto_max".into() }], "{line}");
+        }
+        let folder = |line: &str| read(line).0.files.download_dir.and_then(|f| f.path(Some(Path::new("/home/a"))));
+        assert_eq!(folder("download_dir = \"~/got\""), Some(PathBuf::from("/home/a/got")));
+        assert_eq!(folder("download_dir = \"/srv/got\""), Some(PathBuf::from("/srv/got")));
+        assert_eq!(folder("download_dir = \"got\""), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod hostile;
 pub mod keymap;
 pub mod model;
 pub mod passphrase;
+pub mod picture;
 pub mod rpc;
 pub mod signals;
 pub mod text;

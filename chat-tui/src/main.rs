@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chat_client::zeroize::Zeroizing;
-use chat_client::{Ack, Client, Config, Estimate, Events, Kept, StoreKey, Trust};
+use chat_client::{Ack, Client, Config, Downloads, Estimate, Events, FilesConfig, Kept, StoreKey, Trust};
 use chat_tui::args::{AckMode, Args, Command, ESTIMATE, Profile, Rpc};
-use chat_tui::{app, failure, passphrase, rpc};
+use chat_tui::{app, failure, passphrase, picture, rpc};
 use clap::Parser;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     keep_secrets_inside();
     let done = match args.command {
         Some(Command::Rpc(options)) => headless(options),
+        Some(Command::Picture { words }) => Ok(chat_picture::serve(&words)),
         #[cfg(feature = "demo")]
         Some(Command::Demo) => demo(),
         Some(Command::Estimate) => estimate(),
@@ -71,6 +72,10 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
         },
         store_key: StoreKey { kept: options.store_key.map(Kept::from), passphrase: passphrase::given() },
         estimate: by_child(),
+        files: FilesConfig {
+            decoder: picture::decoder(),
+            downloads: Downloads { dir: None, auto_bytes_max: options.auto_download },
+        },
         ..Config::new(options.data)
     };
     let password = std::env::var(PASSWORD_VARIABLE).ok().map(Zeroizing::new);
@@ -128,7 +133,8 @@ async fn lines(config: Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(config: Config) -> anyhow::Result<(Client, Events)> {
+async fn open(mut config: Config) -> anyhow::Result<(Client, Events)> {
+    config.files.decoder = picture::decoder();
     Client::open(config).await.map_err(|error| anyhow::anyhow!("{} ({error})", failure::sentence(error.kind())))
 }
 

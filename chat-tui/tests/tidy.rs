@@ -2,7 +2,7 @@
 
 /// Modules by floor, the lowest first.
 const FLOORS: &[&[&str]] = &[
-    &["config", "failure", "keymap", "passphrase", "signals", "theme", "text"],
+    &["config", "failure", "keymap", "passphrase", "picture", "signals", "theme", "text"],
     &["model"],
     &["update", "view"],
     &["app", "demo", "rpc"],

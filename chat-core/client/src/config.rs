@@ -9,6 +9,8 @@ use std::str::FromStr;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
+use crate::picture::Decoder;
+
 /// Port of a relay whose address names none.
 pub const RELAY_PORT: u16 = 7667;
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub store_key: StoreKey,
     /// Where a new password is estimated.
     pub estimate: Estimate,
+    /// What becomes of files.
+    pub files: FilesConfig,
 }
 
 impl Config {
@@ -44,6 +48,7 @@ impl Config {
             trust: Trust::FirstUse,
             store_key: StoreKey::default(),
             estimate: Estimate::default(),
+            files: FilesConfig::default(),
         }
     }
 }
@@ -81,6 +86,25 @@ pub enum Estimate {
         /// What makes it answer.
         arguments: Vec<OsString>,
     },
+}
+
+/// What becomes of files.
+#[derive(Debug, Clone, Default)]
+pub struct FilesConfig {
+    /// Makes the thumbnails of pictures that are sent; without one they have none.
+    pub decoder: Option<Decoder>,
+    /// What comes by itself, and where to.
+    pub downloads: Downloads,
+}
+
+/// What comes by itself, and where to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Downloads {
+    /// Where files go to that are fetched without a path; none for the desktop's directory of downloads.
+    pub dir: Option<PathBuf>,
+    /// Files of accepted people and of rooms up to this many bytes are fetched without being asked for;
+    /// none are when it is 0. What a stranger sends waits until the person is accepted.
+    pub auto_bytes_max: u64,
 }
 
 /// How the store's key is kept.

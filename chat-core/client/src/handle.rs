@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use chat_core::engine::{Answer, Change, Command, Failure, Message, Query, Reply};
+use chat_core::engine::{Answer, Change, Command, Failure, FailureKind, Message, Query, Reply};
 use chat_core::identity::password::Assessment;
 use chat_wire::ids::{MessageId, RoomName, UserName};
 use tokio::sync::oneshot;
 
 use crate::archive;
 use crate::auth;
-use crate::config::{Config, Passphrase, Pin, RelayAddress};
+use crate::config::{Config, Downloads, Passphrase, Pin, RelayAddress};
 use crate::driver::{self, Asked, Door, Mailbox, Running, Task};
 use crate::error::OpenError;
 use crate::estimate::Estimator;
@@ -65,9 +65,10 @@ impl Client {
 
     async fn open_over(config: Config, dialer: Dialer) -> Result<(Self, Events), OpenError> {
         let estimator = Estimator::new(config.estimate.clone());
-        let Running { mailbox, door, taken } = driver::start(config, dialer.clone()).await?;
+        let files = config.files.clone();
+        let Running { mailbox, door, taken, arrivals } = driver::start(config, dialer.clone()).await?;
         let events = Events::new(mailbox.clone(), taken);
-        let transfers = Transfers::start(&mailbox, door.clone(), dialer)?;
+        let transfers = Transfers::start(&mailbox, (door.clone(), dialer), arrivals, files)?;
         Ok((Self { mailbox, door, transfers, estimator }, events))
     }
 
@@ -346,6 +347,26 @@ impl Client {
         passphrase: Passphrase,
     ) -> impl Future<Output = Result<u64, Failure>> + Send + use<> {
         archive::import(self.mailbox.clone(), path, passphrase)
+    }
+
+    /// The small picture that the sender of a file made of it; none when there is none. It is as hostile as
+    /// any picture: only [`crate::picture::Decoder`] may look into it.
+    ///
+    /// # Errors
+    /// As [`Client::query`].
+    pub fn thumbnail(&self, id: MessageId) -> impl Future<Output = Result<Option<Vec<u8>>, Failure>> + Send + use<> {
+        let asked = self.query(Query::File(id));
+        async move {
+            match asked.await? {
+                Answer::File(file) => Ok(file.and_then(|file| file.pointer.thumbnail)),
+                _ => Err(Failure::of(FailureKind::Internal)),
+            }
+        }
+    }
+
+    /// From now on these files come by themselves, and those without a path go there.
+    pub fn set_downloads(&self, downloads: Downloads) {
+        self.transfers.obey(downloads);
     }
 
     /// Saves everything and closes the profile; does not wait for the relay. When this returns, the

@@ -35,13 +35,14 @@
 //!
 //! | floor | modules | own |
 //! |---|---|---|
-//! | 0 | `clock` `config` | the only clock; what an embedder chooses |
-//! | 1 | `error` `estimate` `event` `request` | plain types; what a password lacks |
-//! | 2 | `transport` `store` | bytes to the relay; the encrypted file |
-//! | 3 | `link` | when to connect, and again |
-//! | 4 | `driver` | engine, store and connection on one thread |
-//! | 5 | `auth` `archive` `events` `transfer` | OPAQUE; the history in a file; the reader's end; files |
-//! | 6 | `handle` | [`Client`] |
+//! | 0 | `clock` `picture` | the only clock; pictures, decoded elsewhere |
+//! | 1 | `config` | what an embedder chooses |
+//! | 2 | `error` `estimate` `event` `request` | plain types; what a password lacks |
+//! | 3 | `transport` `store` | bytes to the relay; the encrypted file |
+//! | 4 | `link` | when to connect, and again |
+//! | 5 | `driver` | engine, store and connection on one thread |
+//! | 6 | `auth` `archive` `events` `transfer` | OPAQUE; the history in a file; the reader's end; files |
+//! | 7 | `handle` | [`Client`] |
 //!
 //! What holds everywhere: nothing leaves for the relay or the reader before what it rests on is durable ·
 //! no call waits for the network unless only the relay knows the answer · calls are done in the order in
@@ -63,6 +64,7 @@ mod event;
 mod events;
 mod handle;
 mod link;
+pub mod picture;
 mod request;
 mod store;
 mod transfer;
@@ -79,8 +81,8 @@ pub use chat_core::time::Timestamp;
 pub use chat_wire::ids::{AccountId, DeviceId, MessageId, RoomName, UserName, UserNameError};
 pub use chat_wire::message::PresenceStatus;
 pub use config::{
-    Ack, Config, Estimate, Kept, Passphrase, Pin, PinError, RELAY_PORT, RelayAddress, RelayAddressError, StoreKey,
-    Trust,
+    Ack, Config, Downloads, Estimate, FilesConfig, Kept, Passphrase, Pin, PinError, RELAY_PORT, RelayAddress,
+    RelayAddressError, StoreKey, Trust,
 };
 pub use driver::Asked;
 pub use error::OpenError;

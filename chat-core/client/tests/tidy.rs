@@ -2,7 +2,8 @@
 
 /// Modules by floor, the lowest first.
 const FLOORS: &[&[&str]] = &[
-    &["clock", "config"],
+    &["clock", "picture"],
+    &["config"],
     &["error", "estimate", "event", "request"],
     &["transport", "store"],
     &["link"],

@@ -11,7 +11,7 @@ pub(super) const FILE_NAME_BYTES_MAX: usize = 1_024;
 pub(super) const MEDIA_TYPE_BYTES_MAX: usize = 255;
 
 /// Bytes of a thumbnail: with the longest caption and name a content stays under its limit.
-pub(super) const THUMBNAIL_BYTES_MAX: usize = 8 * 1024;
+pub const THUMBNAIL_BYTES_MAX: usize = 8 * 1024;
 
 /// Messages of one stranger that are held back (DESIGN §5).
 pub(super) const HELD_MESSAGES_MAX: u16 = 50;

@@ -69,6 +69,7 @@ mod step;
 pub use context::Context;
 pub use error::{Bug, EngineError};
 pub use io::*;
+pub use limits::THUMBNAIL_BYTES_MAX;
 pub use step::{Released, Step};
 
 use content::Content;

@@ -224,6 +224,7 @@ impl EventLoop {
             let config = &self.model.config;
             // A terminal that is gone is found out by the next frame.
             let _ = self.terminal.obey(config.ui.mouse && !self.model.bare, host::links(config));
+            self.hands.set_downloads(host::downloads(config));
         }
     }
 

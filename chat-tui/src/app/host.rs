@@ -4,6 +4,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use chat_client::Downloads;
+
 use crate::config::{
     ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, KeymapChoice, LinkChoice, NotifyChoice, ThemeChoice,
 };
@@ -90,6 +92,13 @@ pub(super) fn notes(choice: NotifyChoice) -> bool {
             is("TERM_PROGRAM", &["iTerm.app", "WezTerm", "ghostty"]) || std::env::var_os("KITTY_WINDOW_ID").is_some()
         }
     }
+}
+
+/// Which files come by themselves, and where to.
+pub(super) fn downloads(config: &Config) -> Downloads {
+    let home = std::env::home_dir();
+    let dir = config.files.download_dir.as_ref().and_then(|folder| folder.path(home.as_deref()));
+    Downloads { dir, auto_bytes_max: config.files.auto_max.0 }
 }
 
 fn config(given: Option<&str>) -> (Config, Vec<String>) {

@@ -57,6 +57,7 @@ pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Re
     model.home = Home { register: options.register, device: host::device_name() };
     model.suggested = options.suggested.iter().map(|n| Name::new(n)).collect();
     let (inbox, messages) = mpsc::unbounded_channel();
+    client.set_downloads(host::downloads(&model.config));
     let hands = Hands::new(client, inbox);
     hands.perform(Request::Start);
 

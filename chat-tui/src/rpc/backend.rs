@@ -85,6 +85,7 @@ impl Live {
             FileCall::Pause(id) => answered(client.pause_transfer(id), |()| Body::Done {}),
             FileCall::Resume(id) => answered(client.resume_transfer(id), |()| Body::Done {}),
             FileCall::Cancel(id) => answered(client.cancel_transfer(id), |()| Body::Done {}),
+            FileCall::Thumbnail(id) => self.logged_in(answered(client.thumbnail(id), Body::file)),
         }
     }
 

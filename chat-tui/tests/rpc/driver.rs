@@ -22,6 +22,8 @@ pub struct Profile {
     pub pin: Option<String>,
     pub manual_ack: bool,
     pub env: Vec<(String, String)>,
+    /// Further arguments.
+    pub args: Vec<String>,
 }
 
 impl Profile {
@@ -32,11 +34,17 @@ impl Profile {
             pin: Some(pin.to_owned()),
             manual_ack: false,
             env: Vec::new(),
+            args: Vec::new(),
         }
     }
 
     pub fn manual(mut self) -> Self {
         self.manual_ack = true;
+        self
+    }
+
+    pub fn with(mut self, args: &[&str]) -> Self {
+        self.args.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
     }
 
@@ -49,6 +57,7 @@ impl Profile {
         if self.manual_ack {
             command.args(["--ack", "manual"]);
         }
+        command.args(&self.args);
         // Everything the program could say, so that logs can be searched for what must not be there.
         command.env("CHAT_LOG", "trace").env_remove("CHAT_PASSWORD");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));

@@ -98,7 +98,16 @@ pub struct Relay {
 
 impl Relay {
     pub fn start(data: &Path, listen: &str) -> Self {
-        let mut child = Command::new(program("relay"))
+        Self::start_by(Command::new(program("relay")), data, listen)
+    }
+
+    /// A relay that can't write files of more than `blocks` (of 512 or 1024 bytes, as the shell counts).
+    pub fn cramped(data: &Path, listen: &str, blocks: u32) -> Self {
+        Self::start_by(cramped(&Command::new(program("relay")), blocks), data, listen)
+    }
+
+    fn start_by(mut command: Command, data: &Path, listen: &str) -> Self {
+        let mut child = command
             .arg(data)
             .arg(listen)
             .stdin(Stdio::null())
@@ -160,6 +169,22 @@ fn ready(stdout: &mut impl BufRead, log: &Mutex<Vec<u8>>) -> (String, String) {
             return (relay.to_owned(), pin.to_owned());
         }
     }
+}
+
+/// The same program where no file grows beyond so many blocks: what a full disk is to it.
+pub fn cramped(command: &Command, blocks: u32) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    // Ignored signals stay ignored: writing too much then fails instead of ending the process.
+    shell.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), "sh"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
 }
 
 /// A program of `tests/programs`, which cargo builds as an example whenever it builds all tests.

@@ -28,6 +28,10 @@ impl World {
     pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let folder = TempDir::new().unwrap();
+        // Files that come by themselves stay in this world.
+        std::fs::create_dir(folder.path().join("config")).unwrap();
+        let downloads = format!("XDG_DOWNLOAD_DIR=\"{}\"\n", folder.path().join("downloads").display());
+        std::fs::write(folder.path().join("config/user-dirs.dirs"), downloads).unwrap();
         let config = EmbedConfig { data_dir: Some(folder.path().join("relay")), ..EmbedConfig::default() };
         let relay = runtime.block_on(async { chat_server::embed(config).unwrap() });
         Self { runtime, folder, relay: Some(relay) }

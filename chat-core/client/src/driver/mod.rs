@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 
-use chat_core::engine::Output;
+use chat_core::engine::{Notice, NoticeKind, Output};
+use chat_wire::ids::MessageId;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -46,6 +47,31 @@ pub(crate) struct Running {
     pub(crate) door: Door,
     /// Where the reader of events notes what it is done with.
     pub(crate) taken: Option<Arc<AtomicU64>>,
+    /// Files that came.
+    pub(crate) arrivals: mpsc::UnboundedReceiver<Arrival>,
+}
+
+/// A message about a file came from somebody else, and is stored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    /// Number of its notice.
+    pub(crate) seq: u64,
+    /// The message.
+    pub(crate) id: MessageId,
+    /// Bytes of the file, as its sender says.
+    pub(crate) size: u64,
+}
+
+impl Arrival {
+    /// The file that a notice tells of.
+    pub(crate) fn of(notice: &Notice) -> Option<Self> {
+        match &notice.kind {
+            NoticeKind::Message(message) if !message.outgoing => {
+                message.file.as_ref().map(|file| Self { seq: notice.seq, id: message.id, size: file.size })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Opens the profile on a thread of its own and starts to connect there.
@@ -63,8 +89,9 @@ pub(crate) async fn start(config: Config, dialer: Dialer) -> Result<Running, Ope
     };
     let knocker = Knocker::new();
     let door = Door::new(shown, knocker.clone());
-    let running = Running { mailbox, door, taken: taken.clone() };
-    let opening = Opening { config, dialer, standing, knocker, taken };
+    let (arrived, arrivals) = mpsc::unbounded_channel();
+    let running = Running { mailbox, door, taken: taken.clone(), arrivals };
+    let opening = Opening { config, dialer, standing, knocker, taken, arrived };
     let (report, opened) = oneshot::channel();
     thread::Builder::new().name("chat-profile".to_owned()).spawn(move || opening.work(tasks, report))?;
     match opened.await {
@@ -81,6 +108,7 @@ struct Opening {
     standing: watch::Sender<Standing>,
     knocker: Knocker,
     taken: Option<Arc<AtomicU64>>,
+    arrived: mpsc::UnboundedSender<Arrival>,
 }
 
 impl Opening {
@@ -134,7 +162,7 @@ impl Opening {
             Link::start(self.dialer, target, &self.knocker)
         };
         let line = Line::new(link, self.standing, settings, (told, first_use));
-        Ok((Driver::new(core, line, self.taken), outputs))
+        Ok((Driver::new(core, line, (self.taken, self.arrived)), outputs))
     }
 }
 

@@ -16,6 +16,7 @@ use chat_wire::message::ClientMessage;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
+use super::Arrival;
 use super::alarm::Alarm;
 use super::core::{Core, Fault};
 use super::line::{Line, Noted};
@@ -66,6 +67,8 @@ pub(super) struct Driver {
     wake: Option<Timestamp>,
     /// Highest notice that the reader is done with; none when only `ack` says so.
     taken: Option<Arc<AtomicU64>>,
+    /// Where it is told that a file came.
+    arrived: mpsc::UnboundedSender<Arrival>,
     acknowledged: u64,
     ack_at: Option<Instant>,
     /// When a lost engine is tried again, and the pause after that.
@@ -76,7 +79,11 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(core: Core, line: Line, taken: Option<Arc<AtomicU64>>) -> Self {
+    pub(super) fn new(
+        core: Core,
+        line: Line,
+        (taken, arrived): (Option<Arc<AtomicU64>>, mpsc::UnboundedSender<Arrival>),
+    ) -> Self {
         let saved = line.settings.clone();
         Self {
             core,
@@ -87,6 +94,7 @@ impl Driver {
             commands: 0,
             wake: None,
             taken,
+            arrived,
             acknowledged: 0,
             ack_at: None,
             reopen: None,
@@ -378,6 +386,10 @@ impl Driver {
                 Output::Event(event) => self.event(event),
                 Output::Notice(notice) => {
                     login_changed |= matches!(notice.kind, NoticeKind::LoggedOut { .. });
+                    if let Some(arrival) = Arrival::of(&notice) {
+                        // Nobody fetches any more when the client closes; the next run looks at the notices.
+                        let _ = self.arrived.send(arrival);
+                    }
                     self.outlet.push_notice(notice);
                 }
                 Output::WakeAt(at) => self.wake = Some(at),

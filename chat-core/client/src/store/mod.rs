@@ -330,6 +330,16 @@ impl Store {
         transfers::all(&self.db)
     }
 
+    /// Up to which notice it was decided whether a file comes by itself.
+    pub(crate) fn files_decided(&self) -> Result<u64, StoreError> {
+        transfers::decided(&self.db)
+    }
+
+    /// It is decided up to this notice.
+    pub(crate) fn set_files_decided(&self, seq: u64) -> Result<(), StoreError> {
+        transfers::set_decided(&self.db, seq)
+    }
+
     /// Stores a transfer, replacing what was known of it.
     pub(crate) fn set_transfer(&self, id: &MessageId, direction: u8, body: &[u8]) -> Result<(), StoreError> {
         transfers::write(&self.db, id, direction, body)

@@ -52,6 +52,27 @@ pub(super) fn forget_chunks(db: &Db, id: &MessageId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Up to which notice it was decided whether a file comes by itself.
+pub(super) fn decided(db: &Db) -> Result<u64, StoreError> {
+    let stored: Vec<Vec<u8>> = db.rows("SELECT value FROM settings WHERE name = ?1", [DECIDED], |row| row.get(0))?;
+    match stored.first() {
+        Some(seq) => seq.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Damaged),
+        None => Ok(0),
+    }
+}
+
+pub(super) fn set_decided(db: &Db, seq: u64) -> Result<(), StoreError> {
+    db.change(
+        "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        params![DECIDED, seq.to_be_bytes()],
+    )?;
+    Ok(())
+}
+
+/// Notices begin anew with the next account.
 pub(super) fn erase(db: &Db) -> Result<(), StoreError> {
+    db.change("DELETE FROM settings WHERE name = ?1", [DECIDED])?;
     db.execute("DELETE FROM transfers; DELETE FROM transfer_chunks")
 }
+
+const DECIDED: &str = "files-decided";

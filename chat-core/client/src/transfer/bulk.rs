@@ -41,8 +41,8 @@ impl BulkError {
             Self::Lost => true,
             Self::Refused(refusal) => matches!(
                 refusal.kind,
-                // Not let in yet; a part before was not written; the relay's disk is full for now.
-                RefusalKind::OutOfPlace | RefusalKind::Conflict | RefusalKind::RateLimited | RefusalKind::Unavailable
+                // Not let in yet; a part before was not written.
+                RefusalKind::OutOfPlace | RefusalKind::Conflict | RefusalKind::RateLimited
             ),
         }
     }

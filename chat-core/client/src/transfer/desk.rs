@@ -2,17 +2,11 @@
 //! ends done, failed, or halted by an order; a closed client leaves it as it is stored.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_core::engine::{Answer as Told, Command, Failure, FailureKind, FileCommand, Query, Reply};
-use chat_core::file::FileKey;
-use chat_wire::ids::{BlobId, MessageId};
-use chat_wire::limits::FILE_BYTES_MAX;
-use chat_wire::message::BlobToken;
-use getrandom::SysRng;
-use rand_core::UnwrapErr;
+use chat_core::engine::{Failure, FailureKind};
+use chat_wire::ids::MessageId;
 use serde_bytes::ByteArray;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
@@ -20,13 +14,14 @@ use tokio::time::sleep;
 
 use super::bulk::Bulk;
 use super::ledger::{Ledger, Progress, closed};
-use super::row::{Outgoing, Row, Up, Way};
+use super::row::{Row, Way};
 use super::types::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, failed};
-use super::upload::{self, Broken, io_failure};
-use super::{download, names, place};
-use crate::clock;
-use crate::driver::Door;
+use super::upload::{self, Broken};
+use super::{begin, download};
+use crate::config::Downloads;
+use crate::driver::{Arrival, Door};
 use crate::event::Direction;
+use crate::picture::Decoder;
 use crate::transport::Dialer;
 
 /// Transfers whose bytes flow at once: more only share the line.
@@ -35,6 +30,9 @@ const RUNNING_MAX: usize = 3;
 /// Pause before a broken transfer is tried again, doubling up to the maximum.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Attempts in a row that a relay with a full disk refuses before a transfer fails: half a minute.
+const STUCK_MAX: u32 = 6;
 
 /// Transfers that are over and still shown; older ones are forgotten.
 const OVER_MAX: usize = 200;
@@ -50,6 +48,8 @@ pub(super) enum Order {
     Pause(MessageId, Answer<()>),
     Resume(MessageId, Answer<()>),
     Cancel(MessageId, Answer<()>),
+    /// From now on files come by themselves, or to another place.
+    Obey(Downloads),
     /// Everything stops as it is.
     Stop(oneshot::Sender<()>),
 }
@@ -60,6 +60,7 @@ pub(super) struct Means {
     pub(super) ledger: Ledger,
     pub(super) door: Door,
     pub(super) dialer: Dialer,
+    pub(super) decoder: Option<Decoder>,
 }
 
 /// What a transfer is known by.
@@ -107,6 +108,7 @@ struct Job {
 /// The task that takes orders.
 pub(super) struct Desk {
     means: Means,
+    downloads: Downloads,
     slots: Arc<Semaphore>,
     jobs: BTreeMap<Key, Job>,
     /// Sends under way to their first row, by idempotency key.
@@ -116,14 +118,18 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(means: Means) -> Self {
+    pub(super) fn new(means: Means, downloads: Downloads) -> Self {
         let (reports_in, reports) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(RUNNING_MAX));
-        Self { means, slots, jobs: BTreeMap::new(), beginning: HashMap::new(), reports_in, reports }
+        Self { means, downloads, slots, jobs: BTreeMap::new(), beginning: HashMap::new(), reports_in, reports }
     }
 
     /// Works until it is told to stop, or nobody can ask any more.
-    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+    pub(super) async fn run(
+        mut self,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+    ) {
         // What can't be read now is tried at the next start.
         for row in self.means.ledger.all().await.unwrap_or_default() {
             let wanted = row.is_wanted();
@@ -132,6 +138,7 @@ impl Desk {
                 self.start(key);
             }
         }
+        self.look_back().await;
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
@@ -145,6 +152,7 @@ impl Desk {
                     None => return,
                 },
                 Some(report) = self.reports.recv() => self.report(report).await,
+                Some(arrival) = arrivals.recv() => self.arrived(arrival).await,
             }
         }
     }
@@ -160,6 +168,7 @@ impl Desk {
                 let result = self.resume(id).await;
                 tell(answer, result);
             }
+            Order::Obey(downloads) => self.obey(downloads).await,
             Order::Stop(_) => {}
         }
     }
@@ -187,7 +196,7 @@ impl Desk {
         }
         let (ledger, reports) = (self.means.ledger.clone(), self.reports_in.clone());
         tokio::spawn(async move {
-            let begun = begin_upload(&ledger, file).await;
+            let begun = begin::upload(&ledger, file).await;
             // The desk is gone: so is who waits.
             let _ = reports.send(Report::Begun(begun, Waiter::Sent(answer), key));
         });
@@ -197,11 +206,49 @@ impl Desk {
         if let Some(job) = self.jobs.get_mut(&(file.id, Direction::Download)).filter(|job| job.stop.is_some()) {
             return job.waiters.push(Waiter::Saved(answer));
         }
+        let file = FileToFetch { path: file.path.or_else(|| self.downloads.dir.clone()), ..file };
         let (ledger, reports) = (self.means.ledger.clone(), self.reports_in.clone());
         tokio::spawn(async move {
-            let begun = begin_download(&ledger, file).await;
+            let begun = begin::download(&ledger, file).await;
             let _ = reports.send(Report::Begun(begun, Waiter::Saved(answer), None));
         });
+    }
+
+    async fn obey(&mut self, downloads: Downloads) {
+        let slept = self.downloads.auto_bytes_max == 0;
+        self.downloads = downloads;
+        if slept {
+            self.look_back().await;
+        }
+    }
+
+    /// Files that came while nobody looked, or just before a kill.
+    async fn look_back(&mut self) {
+        if self.downloads.auto_bytes_max > 0 {
+            for arrival in self.means.ledger.undecided().await.unwrap_or_default() {
+                self.arrived(arrival).await;
+            }
+        }
+    }
+
+    /// Fetches what comes by itself. Strangers' messages do not come here before they are accepted.
+    async fn arrived(&mut self, arrival: Arrival) {
+        let most = self.downloads.auto_bytes_max;
+        if most == 0 {
+            return;
+        }
+        if arrival.size <= most && !self.jobs.contains_key(&(arrival.id, Direction::Download)) {
+            let file = FileToFetch { id: arrival.id, path: self.downloads.dir.clone() };
+            match begin::download(&self.means.ledger, file).await {
+                Ok(row) => {
+                    let key = self.put(row);
+                    self.start(key);
+                }
+                Err(failure) => tracing::info!(kind = ?failure.kind, "a file does not come by itself"),
+            }
+        }
+        // What can't be stored is decided once more after a restart: the transfer is known by then.
+        let _ = self.means.ledger.decide(arrival.seq).await;
     }
 
     fn list(&self) -> Vec<Transfer> {
@@ -427,7 +474,7 @@ enum Ready {
 
 impl Task {
     async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Outcome {
-        let mut pause = RETRY_PAUSE_MIN;
+        let (mut pause, mut stuck) = (RETRY_PAUSE_MIN, 0_u32);
         loop {
             let before = self.progress.done();
             let ready = tokio::select! {
@@ -450,6 +497,10 @@ impl Task {
             if let Broken::Failed(failure) = broken {
                 return self.failed(failure).await;
             }
+            stuck = if matches!(broken, Broken::Stuck) { stuck.saturating_add(1) } else { 0 };
+            if stuck >= STUCK_MAX {
+                return self.failed(Failure::of(FailureKind::Io)).await;
+            }
             if self.progress.done() > before {
                 pause = RETRY_PAUSE_MIN;
             }
@@ -465,7 +516,10 @@ impl Task {
         let bulk = Bulk::open(&mut self.means.door, &self.means.dialer).await?;
         self.progress.set_running(true);
         match self.row.way {
-            Way::Up(_) => upload::attempt(bulk, &self.row, &self.means.ledger, &mut self.progress).await.map(Ready::Up),
+            Way::Up(_) => {
+                let with = (&self.means.ledger, self.means.decoder.as_ref());
+                upload::attempt(bulk, &self.row, with, &mut self.progress).await.map(Ready::Up)
+            }
             Way::Down(_) => download::attempt(bulk, &self.row, &mut self.progress).await.map(Ready::Down),
         }
     }
@@ -501,78 +555,6 @@ async fn clear(mut means: Means, row: Row) {
         tracing::warn!("a temporary file was not removed");
     }
 }
-
-/// Looks at a file, asks the engine for its message's name, and stores that it is to be sent.
-async fn begin_upload(ledger: &Ledger, file: FileToSend) -> Result<Row, Failure> {
-    let path = std::path::absolute(&file.path).map_err(|error| io_failure(&error))?;
-    let looking = path.clone();
-    let looked = spawn_blocking(move || upload::open(&looking).map(|(_, metadata)| metadata)).await;
-    let metadata = looked.map_err(|_| Failure::of(FailureKind::Internal))??;
-    if metadata.len() > FILE_BYTES_MAX || file.caption.as_ref().is_some_and(|text| text.len() > CAPTION_BYTES_MAX) {
-        return failed(FailureKind::TooLarge);
-    }
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let key = FileKey::generate(&mut UnwrapErr(SysRng));
-    let (blob, salt, token) = (BlobId(random()?), ByteArray::new(random()?), BlobToken(random()?));
-    let reserve = FileCommand::Reserve { to: file.to.clone(), blob, key: key.clone() };
-    let Reply::FileReserved { id, nonce } = ledger.run(Command::File(reserve)).await? else {
-        return failed(FailureKind::Internal);
-    };
-    let up = Up {
-        nonce,
-        salt,
-        token,
-        caption: file.caption,
-        idempotency_key: file.idempotency_key,
-        media_type: names::media_type(&name).map(str::to_owned),
-        written_ns: upload::written_ns(&metadata),
-    };
-    let outgoing = Outgoing { id, with: file.to, name, size: metadata.len(), path, key, blob, up };
-    let row = Row::upload(outgoing, clock::now().as_ms());
-    ledger.save(&row).await?;
-    Ok(row)
-}
-
-/// Finds out what a message's file is and where it goes, and stores that it is wanted.
-async fn begin_download(ledger: &Ledger, file: FileToFetch) -> Result<Row, Failure> {
-    let Told::File(shared) = ledger.query(Query::File(file.id)).await? else {
-        return failed(FailureKind::Internal);
-    };
-    let shared = shared.ok_or(Failure::of(FailureKind::UnknownMessage))?;
-    if shared.pointer.size > FILE_BYTES_MAX {
-        return failed(FailureKind::TooLarge);
-    }
-    let placed = spawn_blocking(move || target_of(file.path)).await;
-    let (target, exact) = placed.map_err(|_| Failure::of(FailureKind::Internal))??;
-    let with = shared.with;
-    let row = Row::download((file.id, with), &shared.pointer, (&target, exact), clock::now().as_ms());
-    ledger.save(&row).await?;
-    Ok(row)
-}
-
-/// The directory that a file goes to, or the file that it becomes.
-fn target_of(path: Option<PathBuf>) -> Result<(PathBuf, bool), Failure> {
-    let Some(path) = path else {
-        let downloads = place::downloads().ok_or(Failure::of(FailureKind::NotFound))?;
-        place::make_dir(&downloads).map_err(|error| io_failure(&error))?;
-        return Ok((downloads, false));
-    };
-    let path = std::path::absolute(&path).map_err(|error| io_failure(&error))?;
-    if path.is_dir() {
-        return Ok((path, false));
-    }
-    let parent = path.parent().is_some_and(Path::is_dir);
-    if parent && path.file_name().is_some() { Ok((path, true)) } else { failed(FailureKind::NotFound) }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Failure> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Failure::of(FailureKind::Io))?;
-    Ok(bytes)
-}
-
-/// Bytes of a caption: what a message's text may have.
-const CAPTION_BYTES_MAX: usize = 64 * 1024;
 
 fn tell<T>(answer: Answer<T>, result: Result<T, Failure>) {
     // Nobody waits any more: then nobody misses it.

@@ -10,12 +10,15 @@ use chat_core::file::ChunkHash;
 use chat_wire::ids::MessageId;
 
 use super::row::Row;
-use crate::driver::{Task, WeakMailbox};
+use crate::driver::{Arrival, Task, WeakMailbox};
 use crate::event::{ClientEvent, Direction};
 use crate::store::StoreError;
 
 /// Time between two events about one transfer: what an eye follows.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
+
+/// Notices read at once.
+const NOTICES_MAX: u32 = 64;
 
 /// The profile, as long as it is open.
 #[derive(Debug, Clone)]
@@ -57,6 +60,24 @@ impl Ledger {
 
     pub(super) async fn forget_chunks(&self, id: MessageId) -> Result<(), Failure> {
         self.work(move |store| store.forget_transfer_chunks(&id)).await
+    }
+
+    /// Files of notices that nobody has taken and about which nothing was decided.
+    pub(super) async fn undecided(&self) -> Result<Vec<Arrival>, Failure> {
+        self.work(|store| {
+            let (mut after, mut arrivals) = (store.files_decided()?, Vec::new());
+            loop {
+                let notices = store.notices(after, NOTICES_MAX)?;
+                let Some(last) = notices.last() else { return Ok(arrivals) };
+                after = last.seq;
+                arrivals.extend(notices.iter().filter_map(Arrival::of));
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn decide(&self, seq: u64) -> Result<(), Failure> {
+        self.work(move |store| store.set_files_decided(seq)).await
     }
 
     pub(super) async fn run(&self, command: Command) -> Result<Reply, Failure> {

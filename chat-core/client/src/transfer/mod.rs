@@ -9,6 +9,7 @@
 //!                                    └──▶ ledger: rows, engine, events
 //! ```
 
+mod begin;
 mod bulk;
 mod desk;
 mod download;
@@ -28,14 +29,16 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use types::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, TransferState};
 
-use crate::driver::{Door, Mailbox};
+use crate::config::{Downloads, FilesConfig};
+use crate::driver::{Arrival, Door, Mailbox};
 use crate::error::OpenError;
 use crate::transport::Dialer;
 use desk::{Desk, Means, Order};
 use ledger::{Ledger, closed};
 
-/// Threads that read, seal, open and write for transfers: one a running transfer, and one to spare.
-const THREADS_MAX: usize = 4;
+/// Threads that read, seal, open and write for transfers, or wait for a thumbnail: two a running transfer,
+/// and two for those that begin.
+const THREADS_MAX: usize = 8;
 
 /// The desk's door, cheap to clone. Orders are taken in the order in which they are given.
 #[derive(Debug, Clone)]
@@ -45,12 +48,17 @@ pub(crate) struct Transfers {
 
 impl Transfers {
     /// Goes on with what an earlier run left, and waits for orders, on a thread of its own.
-    pub(crate) fn start(mailbox: &Mailbox, door: Door, dialer: Dialer) -> Result<Self, OpenError> {
+    pub(crate) fn start(
+        mailbox: &Mailbox,
+        (door, dialer): (Door, Dialer),
+        arrivals: mpsc::UnboundedReceiver<Arrival>,
+        FilesConfig { decoder, downloads }: FilesConfig,
+    ) -> Result<Self, OpenError> {
         let (orders, inbox) = mpsc::unbounded_channel();
-        let means = Means { ledger: Ledger::new(mailbox.downgrade()), door, dialer };
+        let means = Means { ledger: Ledger::new(mailbox.downgrade()), door, dialer, decoder };
         let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(THREADS_MAX).build()?;
         thread::Builder::new().name("chat-files".to_owned()).spawn(move || {
-            runtime.block_on(Desk::new(means).run(inbox));
+            runtime.block_on(Desk::new(means, downloads).run(inbox, arrivals));
             // A thread that still reads or writes ends by itself; nothing waits for it.
             runtime.shutdown_background();
         })?;
@@ -79,6 +87,12 @@ impl Transfers {
 
     pub(crate) fn cancel(&self, id: MessageId) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
         settled(self.ask(move |answer| Order::Cancel(id, answer)))
+    }
+
+    /// From now on files come by themselves, or to another place.
+    pub(crate) fn obey(&self, downloads: Downloads) {
+        // When nobody takes it, nothing is fetched any more.
+        let _ = self.orders.send(Order::Obey(downloads));
     }
 
     /// Stops everything as it is stored.

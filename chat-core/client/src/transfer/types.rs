@@ -37,7 +37,7 @@ pub struct FileToFetch {
     /// Its message.
     pub id: MessageId,
     /// A directory to put it into under its own name, made safe, or the path of the file to be; none for
-    /// the downloads directory. What lies there already is never overwritten.
+    /// the directory of [`crate::Downloads`]. What lies there already is never overwritten.
     pub path: Option<PathBuf>,
 }
 

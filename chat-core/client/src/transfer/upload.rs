@@ -12,17 +12,21 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use chat_core::engine::{Command, Failure, FailureKind, FileCommand, FileOffer, FilePointer, Reply};
+use chat_core::engine::{
+    Command, Failure, FailureKind, FileCommand, FileOffer, FilePointer, Reply, THUMBNAIL_BYTES_MAX,
+};
 use chat_core::file::{ChunkHash, FileHashes, FileSealer, HEADER_BYTES, Layout};
+use chat_wire::error::RefusalKind;
 use chat_wire::ids::BlobId;
 use chat_wire::message::{BlobAnswer, BlobAsk};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::bulk::{Bulk, BulkError};
 use super::ledger::{Ledger, Progress};
 use super::row::{Row, Up, Way};
 use super::types::{SentFile, failed};
+use crate::picture::{self, Decoder, Source};
 
 /// Bytes of a part that is sent at once: one large chunk, or this many of small ones.
 const PART_BYTES: usize = 1024 * 1024;
@@ -67,13 +71,19 @@ pub(super) fn io_failure(error: &io::Error) -> Failure {
 pub(super) enum Broken {
     /// The connection, or the relay for now.
     Passing,
+    /// The relay is there, but its disk is full or fails.
+    Stuck,
     /// For good.
     Failed(Failure),
 }
 
 impl From<BulkError> for Broken {
     fn from(error: BulkError) -> Self {
-        if error.is_passing() { Self::Passing } else { Self::Failed(error.failure()) }
+        match &error {
+            BulkError::Refused(refusal) if refusal.kind == RefusalKind::Unavailable => Self::Stuck,
+            error if error.is_passing() => Self::Passing,
+            error => Self::Failed(error.failure()),
+        }
     }
 }
 
@@ -87,6 +97,7 @@ impl From<Failure> for Broken {
 pub(super) struct Uploaded {
     bulk: Bulk,
     hashes: FileHashes,
+    thumbnail: Option<Vec<u8>>,
 }
 
 /// A sealed part.
@@ -105,12 +116,13 @@ struct Part {
 pub(super) async fn attempt(
     mut bulk: Bulk,
     row: &Row,
-    ledger: &Ledger,
+    (ledger, decoder): (&Ledger, Option<&Decoder>),
     progress: &mut Progress,
 ) -> Result<Uploaded, Broken> {
     let (Way::Up(up), Some(layout)) = (&row.way, row.layout()) else { return Err(internal()) };
     let create = BlobAsk::Create { blob: row.blob, bytes: layout.blob_bytes(), token: up.token };
     let BlobAnswer::Held { bytes: held, .. } = bulk.ask(create).await? else { return Err(Broken::Passing) };
+    let drawing = decoder.and_then(|decoder| draw(row, up, decoder));
     let known = ledger.chunks(row.id).await?;
     let mut stored = u64::try_from(known.len()).unwrap_or(u64::MAX);
     let (parts_in, mut parts) = mpsc::channel(1);
@@ -126,7 +138,7 @@ pub(super) async fn attempt(
         }
         let end = part.at.saturating_add(u64::try_from(part.bytes.len()).unwrap_or(0));
         if end <= held {
-            progress.reached(part.reached);
+            progress.reached(part.reached.max(progress.done()));
             continue;
         }
         while bulk.under_way() >= PARTS_UNDER_WAY_MAX {
@@ -139,7 +151,24 @@ pub(super) async fn attempt(
     while bulk.under_way() > 0 {
         taken(&mut bulk, &mut reached, progress).await?;
     }
-    Ok(Uploaded { bulk, hashes })
+    let thumbnail = match drawing {
+        Some(drawing) => drawing.await.unwrap_or_default(),
+        None => None,
+    };
+    Ok(Uploaded { bulk, hashes, thumbnail })
+}
+
+/// Makes the thumbnail of a picture while it is sealed; a file without one is sent all the same.
+fn draw(row: &Row, up: &Up, decoder: &Decoder) -> Option<JoinHandle<Option<Vec<u8>>>> {
+    if !picture::is_picture(up.media_type.as_deref()) || row.size > picture::PICTURE_BYTES_MAX {
+        return None;
+    }
+    let (path, decoder) = (row.path().to_path_buf(), decoder.clone());
+    Some(spawn_blocking(move || {
+        let (file, _) = open(&path).ok()?;
+        let drawn = decoder.thumbnail(Source::File(file), THUMBNAIL_BYTES_MAX);
+        drawn.inspect_err(|error| tracing::debug!(%error, "a picture is sent without a thumbnail")).ok()
+    }))
 }
 
 /// Waits for the answer to the oldest part.
@@ -161,7 +190,7 @@ pub(super) async fn finish(mut uploaded: Uploaded, row: &Row, ledger: &Ledger) -
     let (Way::Up(up), Some(layout)) = (&row.way, row.layout()) else { return Err(internal()) };
     let finish = BlobAsk::Finish { blob: row.blob, token: up.token };
     let BlobAnswer::Finished { expires_ms } = uploaded.bulk.ask(finish).await? else { return Err(Broken::Passing) };
-    let hashes = uploaded.hashes;
+    let Uploaded { hashes, thumbnail, .. } = uploaded;
     let pointer = FilePointer {
         blob: row.blob,
         key: row.key().clone(),
@@ -171,7 +200,7 @@ pub(super) async fn finish(mut uploaded: Uploaded, row: &Row, ledger: &Ledger) -
         plain_hash: hashes.plain,
         name: row.name.clone(),
         media_type: up.media_type.clone(),
-        thumbnail: None,
+        thumbnail,
         expires_ms,
     };
     let offer = FileOffer { to: row.with.clone(), nonce: up.nonce, pointer, caption: up.caption.clone() };

@@ -11,7 +11,7 @@ use std::future::Future;
 
 use chat_client::zeroize::Zeroizing;
 use chat_client::{
-    Answer, Client, Command, Credentials, Failure, HistoryPage, HistoryPart, MessageSearch, Password, Pin,
+    Answer, Client, Command, Credentials, Downloads, Failure, HistoryPage, HistoryPart, MessageSearch, Password, Pin,
     PresenceStatus, Query, RecoveryRequest, Registration, RelayAddress, RelayTrust, Reply, RoomCommand, RoomReply,
     UserName,
 };
@@ -51,6 +51,11 @@ impl Hands {
     /// Sends a message to the loop; at the end there is none that takes it.
     pub(super) fn tell(&self, msg: Msg) {
         let _ = self.inbox.send(msg);
+    }
+
+    /// Which files come by themselves, and where to.
+    pub(super) fn set_downloads(&self, downloads: Downloads) {
+        self.client.set_downloads(downloads);
     }
 
     /// Ends the client; what was asked before is done first.

@@ -24,6 +24,8 @@ pub(crate) enum FileCall {
     Resume(MessageId),
     /// Gives one up.
     Cancel(MessageId),
+    /// The small picture beside a file.
+    Thumbnail(MessageId),
 }
 
 /// The call of a method about files; none for other methods.
@@ -37,6 +39,7 @@ pub(super) fn parse(request: &Request<'_>) -> Option<Result<Call, RpcError>> {
         "pauseTransfer" => id().map(FileCall::Pause),
         "resumeTransfer" => id().map(FileCall::Resume),
         "cancelTransfer" => id().map(FileCall::Cancel),
+        "thumbnail" => id().map(FileCall::Thumbnail),
         _ => return None,
     };
     Some(call.map(Call::File))

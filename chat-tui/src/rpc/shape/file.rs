@@ -1,5 +1,7 @@
 //! Files: what is told of them and of their transfers.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chat_client::{Direction, FileInfo, SavedFile, SentFile, Transfer, TransferState};
 use serde::Serialize;
 
@@ -13,6 +15,20 @@ pub(crate) enum FileBody {
     Sent { id: String, size: u64, sha256: String },
     Saved { path: String, size: u64, sha256: String },
     Transfers { transfers: Vec<TransferShape> },
+    Thumbnail(Thumbnail),
+}
+
+/// A JPEG in base64; hostile like any picture of others.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Thumbnail {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jpeg: Option<String>,
+}
+
+impl From<Option<Vec<u8>>> for FileBody {
+    fn from(jpeg: Option<Vec<u8>>) -> Self {
+        Self::Thumbnail(Thumbnail { jpeg: jpeg.map(|jpeg| STANDARD.encode(jpeg)) })
+    }
 }
 
 impl From<SentFile> for FileBody {
