@@ -60,7 +60,8 @@ pub struct Profile {
     /// Lines instead of a screen: for screen readers, dumb terminals and pipes.
     #[arg(long)]
     pub plain: bool,
-    /// Locks the profile with a passphrase, or unlocks it for good. Default: as it is.
+    /// Locks the profile with a passphrase or the system's keyring, or unlocks it for good. Default: as it
+    /// is.
     #[arg(long, value_enum, value_name = "HOW")]
     pub store_key: Option<KeyPlace>,
 }
@@ -72,6 +73,8 @@ pub enum KeyPlace {
     File,
     /// The same file, sealed under a passphrase: asked for, or taken from CHAT_STORE_PASSPHRASE.
     Passphrase,
+    /// The system's keyring, when the program is built with it.
+    Keyring,
 }
 
 impl From<KeyPlace> for Kept {
@@ -79,6 +82,7 @@ impl From<KeyPlace> for Kept {
         match place {
             KeyPlace::File => Self::Bare,
             KeyPlace::Passphrase => Self::Sealed,
+            KeyPlace::Keyring => Self::Keyring,
         }
     }
 }
@@ -98,8 +102,8 @@ pub struct Rpc {
     /// What acknowledges a notification that must not be missed.
     #[arg(long, value_enum, default_value = "auto")]
     pub ack: AckMode,
-    /// Locks the profile with the passphrase in CHAT_STORE_PASSPHRASE, or unlocks it for good. Default: as
-    /// it is.
+    /// Locks the profile with the passphrase in CHAT_STORE_PASSPHRASE or the system's keyring, or unlocks it
+    /// for good. Default: as it is.
     #[arg(long, value_enum, value_name = "HOW")]
     pub store_key: Option<KeyPlace>,
     /// Files of accepted people and of rooms up to this many bytes are fetched without being asked for.

@@ -63,7 +63,7 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         FailureKind::KeyChanged => "This person's identity changed; nothing is sent until that is looked at.",
         FailureKind::ProfileInUse => "Another program has this profile open.",
         FailureKind::StoreTooNew => "A newer version wrote this; use that version.",
-        FailureKind::StoreLocked => "This profile is locked with a passphrase.",
+        FailureKind::StoreLocked => "This profile is locked: its passphrase or the system's keyring opens it.",
         FailureKind::WrongPassphrase => "The passphrase is wrong.",
         FailureKind::CertificateChanged => "The relay shows another certificate than the one trusted before.",
         FailureKind::RegistrationClosed => "This relay takes no new accounts.",

@@ -117,7 +117,7 @@ pub struct StoreKey {
     pub passphrase: Option<Passphrase>,
 }
 
-/// What protects the file with the store's key, beside that only its owner reads it.
+/// What protects the store's key, beside that only its owner reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kept {
@@ -125,6 +125,8 @@ pub enum Kept {
     Bare,
     /// A passphrase. Sealing a key that lay bare does not take back copies made before.
     Sealed,
+    /// The system's keyring has the key, and the file its name there (feature `keyring`).
+    Keyring,
 }
 
 /// What opens a sealed key: wiped when dropped, never printed.

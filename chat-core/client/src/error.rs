@@ -28,6 +28,10 @@ pub enum OpenError {
     /// The store's key is sealed under another passphrase, or was changed.
     #[error("the passphrase is wrong")]
     WrongPassphrase,
+    /// The store's key lies in the system's keyring, which does not give it: it is locked, it has no such
+    /// entry, there is none, or this build has no way to it.
+    #[error("the system's keyring does not give the profile's key")]
+    Keyring,
     /// A file operation failed.
     #[error("the profile can't be read or written: {0}")]
     Io(#[from] io::Error),
@@ -44,7 +48,7 @@ impl OpenError {
             Self::InUse => FailureKind::ProfileInUse,
             Self::TooNew { .. } => FailureKind::StoreTooNew,
             Self::Corrupt | Self::Records => FailureKind::Integrity,
-            Self::Locked => FailureKind::StoreLocked,
+            Self::Locked | Self::Keyring => FailureKind::StoreLocked,
             Self::WrongPassphrase => FailureKind::WrongPassphrase,
             Self::Io(_) => FailureKind::Io,
         }

@@ -16,7 +16,8 @@ const FLOORS: &[&[&str]] = &[
 const STORE_FLOORS: &[&[&str]] = &[
     &["place"],
     &["seal"],
-    &["sqlite", "keyfile", "file"],
+    &["sqlite", "keyring", "file"],
+    &["keyfile"],
     &["migrate", "records", "history", "drafts", "settings", "transfers"],
     &["amend", "search", "notices"],
     &["archive"],

@@ -95,13 +95,14 @@ impl EventLoop {
 
     /// Takes in what the store holds and what the terminal answers, so that the first frame is right.
     /// What was typed meanwhile comes after it.
-    pub(super) async fn wait_for_start(&mut self, patience: Duration) {
-        let until = Instant::now() + patience;
+    pub(super) async fn wait_for_start(&mut self, store: Duration, terminal: Duration) {
+        let now = Instant::now();
+        let (stored_by, answered_by) = (now + store, now + terminal);
         let mut typed = Vec::new();
         let (mut started, mut answered) = (false, false);
         while !(started && answered) {
             tokio::select! {
-                () = sleep_until(until) => break,
+                () = sleep_until(if started { answered_by } else { stored_by }) => break,
                 Some(msg) = self.messages.recv() => {
                     started |= matches!(msg, Msg::Started(_));
                     self.take(msg);

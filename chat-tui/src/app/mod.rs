@@ -37,9 +37,13 @@ pub struct Options {
     pub config: Option<String>,
 }
 
-/// How long the first frame waits for the store and the terminal's answers: they come within this time
-/// unless something is slow, and a frame without them would only flash.
-const FIRST_FRAME: Duration = Duration::from_millis(40);
+/// How long the first frame waits for the store: it answers within this time unless something is slow, and
+/// a frame without it would only flash.
+const STORE_WAIT: Duration = Duration::from_millis(40);
+
+/// How long it waits for the terminal: one on the same machine answers in a few milliseconds, and a person
+/// waits for one that does not answer at every start.
+const TERMINAL_WAIT: Duration = Duration::from_millis(15);
 
 /// Runs the terminal interface until the person quits or the process is asked to end. The terminal is
 /// given back as it was, whatever happens.
@@ -65,7 +69,7 @@ pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Re
     if options.config.is_some() {
         run.configured_for_good();
     }
-    run.wait_for_start(FIRST_FRAME).await;
+    run.wait_for_start(STORE_WAIT, TERMINAL_WAIT).await;
     for complaint in complaints {
         run.say(&complaint);
     }

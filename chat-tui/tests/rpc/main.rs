@@ -18,6 +18,7 @@ mod devices;
 mod driver;
 mod durability;
 mod files;
+mod hostile;
 mod lifecycle;
 mod presence;
 mod privacy;

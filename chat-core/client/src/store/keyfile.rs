@@ -1,9 +1,11 @@
 //! Where the store's key lies: bare, or sealed under a passphrase (Argon2id), in one file that only its
-//! owner reads. Bare it protects a copied database, not a copied directory; sealed it protects both.
+//! owner reads, or in the system's keyring, whose entry the file names. Bare it protects a copied database,
+//! not a copied directory; the others protect both.
 //!
 //! ```text
-//! bare   key 32
-//! sealed "chat-key" | 1 | Argon2id profile u8 | salt 16 | CSeal(stretched, head, key) 112
+//! bare    key 32
+//! sealed  "chat-key" | 1 | Argon2id profile u8 | salt 16 | CSeal(stretched, head, key) 112
+//! keyring "chat-key" | 2 | entry 16
 //! ```
 //!
 //! The file is replaced whole: a crash leaves the old one or the new one.
@@ -18,16 +20,19 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use zeroize::Zeroizing;
 
+use super::keyring::{self, ENTRY_BYTES, Entry};
 use super::place::open_private;
 use super::seal::{KEY_BYTES, StoreKey};
 use crate::config::{Kept, Passphrase};
 use crate::error::OpenError;
 
 const MAGIC: &[u8; 8] = b"chat-key";
-const VERSION: u8 = 1;
+const SEALED: u8 = 1;
+const KEYRING: u8 = 2;
 const HEAD_BYTES: usize = MAGIC.len() + 2 + SALT_BYTES;
 /// A sealed file: what `CSeal` adds is its salt, commitment and tag.
 const SEALED_BYTES: usize = HEAD_BYTES + KEY_BYTES + 32 + 32 + 16;
+const KEYRING_BYTES: usize = MAGIC.len() + 1 + ENTRY_BYTES;
 
 /// What a key file holds.
 #[derive(Debug)]
@@ -36,6 +41,16 @@ pub(super) enum KeyFile {
     Bare(StoreKey),
     /// The key in a box.
     Sealed(SealedKey),
+    /// The key is elsewhere.
+    Keyring(Entry),
+}
+
+/// How a key is to be kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keeping<'a> {
+    Bare,
+    Under(&'a Passphrase),
+    InKeyring,
 }
 
 /// A key under a passphrase.
@@ -58,7 +73,16 @@ pub(super) fn read(path: &Path) -> Result<Option<KeyFile>, OpenError> {
     if let Some(key) = StoreKey::from_slice(&bytes) {
         return Ok(Some(KeyFile::Bare(key)));
     }
+    if let Some(entry) = entry(&bytes) {
+        return Ok(Some(KeyFile::Keyring(entry)));
+    }
     SealedKey::parse(&bytes).map(|sealed| Some(KeyFile::Sealed(sealed)))
+}
+
+/// The entry that a file names; none when it is another sort of file.
+fn entry(bytes: &[u8]) -> Option<Entry> {
+    let rest = bytes.strip_prefix(MAGIC)?.strip_prefix(&[KEYRING])?;
+    rest.try_into().ok().map(Entry)
 }
 
 impl KeyFile {
@@ -67,6 +91,7 @@ impl KeyFile {
         match self {
             Self::Bare(_) => Kept::Bare,
             Self::Sealed(_) => Kept::Sealed,
+            Self::Keyring(_) => Kept::Keyring,
         }
     }
 
@@ -75,6 +100,7 @@ impl KeyFile {
         match self {
             Self::Bare(key) => Ok(key),
             Self::Sealed(sealed) => sealed.open(passphrase.ok_or(OpenError::Locked)?),
+            Self::Keyring(entry) => keyring::get(entry),
         }
     }
 }
@@ -87,7 +113,7 @@ impl SealedKey {
         let (magic, rest) = bytes.split_first_chunk::<8>().ok_or(OpenError::Corrupt)?;
         let ([version, profile], rest) = rest.split_first_chunk::<2>().ok_or(OpenError::Corrupt)?;
         let (salt, _) = rest.split_first_chunk().ok_or(OpenError::Corrupt)?;
-        if (magic, *version) != (MAGIC, VERSION) {
+        if (magic, *version) != (MAGIC, SEALED) {
             return Err(OpenError::Corrupt);
         }
         let profile = Profile::try_from(*profile).map_err(|_| OpenError::Corrupt)?;
@@ -102,12 +128,14 @@ impl SealedKey {
     }
 }
 
-/// Writes the key, sealed when there is a passphrase, in place of whatever the file held.
-pub(super) fn write(path: &Path, key: &StoreKey, passphrase: Option<&Passphrase>) -> Result<(), OpenError> {
-    let bytes = match passphrase {
-        None => Zeroizing::new(key.expose().to_vec()),
-        Some(passphrase) => Zeroizing::new(sealed(key, passphrase)?),
+/// Keeps the key as told, in place of whatever the file held.
+pub(super) fn write(path: &Path, key: &StoreKey, keeping: Keeping<'_>) -> Result<(), OpenError> {
+    let bytes = match keeping {
+        Keeping::Bare => Zeroizing::new(key.expose().to_vec()),
+        Keeping::Under(passphrase) => Zeroizing::new(sealed(key, passphrase)?),
+        Keeping::InKeyring => Zeroizing::new(handed_over(key)?),
     };
+    let before = fs::read(path).map(Zeroizing::new);
     let fresh = path.with_file_name("key.new");
     let mut file = open_private(&fresh, OpenOptions::new().write(true).create(true).truncate(true))?;
     file.write_all(&bytes)?;
@@ -116,7 +144,23 @@ pub(super) fn write(path: &Path, key: &StoreKey, passphrase: Option<&Passphrase>
     if let Some(dir) = path.parent() {
         File::open(dir)?.sync_all()?;
     }
+    // Nothing names the old entry any more.
+    if let Some(entry) = before.ok().and_then(|bytes| entry(&bytes)) {
+        keyring::remove(entry);
+    }
     Ok(())
+}
+
+/// Puts the key into the keyring; what is left to write is where.
+fn handed_over(key: &StoreKey) -> Result<Vec<u8>, OpenError> {
+    let mut name = [0; ENTRY_BYTES];
+    getrandom::fill(&mut name).map_err(|_| io::Error::from(io::ErrorKind::Other))?;
+    keyring::put(Entry(name), key)?;
+    let mut bytes = Vec::with_capacity(KEYRING_BYTES);
+    bytes.extend_from_slice(MAGIC);
+    bytes.push(KEYRING);
+    bytes.extend_from_slice(&name);
+    Ok(bytes)
 }
 
 fn sealed(key: &StoreKey, passphrase: &Passphrase) -> Result<Vec<u8>, OpenError> {
@@ -125,7 +169,7 @@ fn sealed(key: &StoreKey, passphrase: &Passphrase) -> Result<Vec<u8>, OpenError>
     getrandom::fill(&mut salt).map_err(|_| io::Error::from(io::ErrorKind::Other))?;
     let mut bytes = Vec::with_capacity(SEALED_BYTES);
     bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&[VERSION, profile.number()]);
+    bytes.extend_from_slice(&[SEALED, profile.number()]);
     bytes.extend_from_slice(&salt);
     let stretched = stretched(profile, passphrase, &salt)?;
     let box_ = seal(&stretched, Purpose::StoreKey, &bytes, key.expose(), &mut UnwrapErr(SysRng));
@@ -157,7 +201,7 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("store.key");
         let key = StoreKey::random().unwrap();
-        write(&path, &key, Some(&phrase("s\u{e9}same"))).unwrap();
+        write(&path, &key, Keeping::Under(&phrase("s\u{e9}same"))).unwrap();
         let opened = |text| read(&path).unwrap().unwrap().open(Some(&phrase(text)));
         assert_eq!(opened("se\u{301}same").unwrap().expose(), key.expose());
         assert!(matches!(opened("sesame"), Err(OpenError::WrongPassphrase)));
@@ -171,7 +215,7 @@ mod tests {
     fn a_sealed_file_that_was_changed_or_cut_opens_under_nothing() {
         let dir = TempDir::new().unwrap();
         let path = dir.path().join("store.key");
-        write(&path, &StoreKey::random().unwrap(), Some(&phrase("open"))).unwrap();
+        write(&path, &StoreKey::random().unwrap(), Keeping::Under(&phrase("open"))).unwrap();
         let good = fs::read(&path).unwrap();
         for at in [0, 8, 9, 12, HEAD_BYTES, SEALED_BYTES - 1] {
             let mut bad = good.clone();
@@ -184,5 +228,50 @@ mod tests {
             fs::write(&path, &good[..length]).unwrap();
             assert!(matches!(read(&path), Err(OpenError::Corrupt)), "{length} bytes");
         }
+    }
+
+    #[test]
+    #[cfg(feature = "keyring")]
+    fn a_key_in_the_keyring_is_in_no_file_and_leaves_no_entry_behind() {
+        let ring = keyring_core::mock::Store::new().unwrap();
+        keyring_core::set_default_store(ring.clone());
+        let entries = || -> Vec<usize> {
+            let all = ring.inner.lock().unwrap();
+            all.borrow().iter().filter_map(|c| c.inner.lock().unwrap().borrow().secret.as_ref().map(Vec::len)).collect()
+        };
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("store.key");
+        let key = StoreKey::random().unwrap();
+        write(&path, &key, Keeping::Bare).unwrap();
+        write(&path, &key, Keeping::InKeyring).unwrap();
+        let opened = || read(&path).unwrap().unwrap().open(None);
+        assert_eq!(opened().unwrap().expose(), key.expose());
+        assert_eq!(read(&path).unwrap().unwrap().kept(), Kept::Keyring);
+        let stored = fs::read(&path).unwrap();
+        assert!(stored.len() == KEYRING_BYTES && !stored.windows(8).any(|part| key.expose().starts_with(part)));
+        assert_eq!(entries(), [KEY_BYTES]);
+
+        // The keyring of another login has no such entry.
+        keyring_core::set_default_store(keyring_core::mock::Store::new().unwrap());
+        assert!(matches!(opened(), Err(OpenError::Keyring)));
+        keyring_core::set_default_store(ring.clone());
+        write(&path, &key, Keeping::InKeyring).unwrap();
+        assert_eq!(entries(), [KEY_BYTES], "the entry before is gone");
+        write(&path, &key, Keeping::Under(&phrase("open"))).unwrap();
+        assert_eq!(entries(), [0; 0]);
+        assert!(matches!(opened(), Err(OpenError::Locked)));
+    }
+
+    #[test]
+    #[cfg(not(feature = "keyring"))]
+    fn a_build_without_the_keyring_says_that_it_needs_it_and_writes_nothing() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("store.key");
+        let key = StoreKey::random().unwrap();
+        write(&path, &key, Keeping::Bare).unwrap();
+        assert!(matches!(write(&path, &key, Keeping::InKeyring), Err(OpenError::Keyring)));
+        assert_eq!(fs::read(&path).unwrap(), key.expose());
+        fs::write(&path, [MAGIC.as_slice(), &[KEYRING], &[7; ENTRY_BYTES]].concat()).unwrap();
+        assert!(matches!(read(&path).unwrap().unwrap().open(None), Err(OpenError::Keyring)));
     }
 }

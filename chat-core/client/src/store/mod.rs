@@ -4,7 +4,7 @@
 //! ```text
 //! DIR/            0700
 //! ├── lock        held as long as the profile is open
-//! ├── store.key   0600, 32 random bytes, or those sealed under a passphrase
+//! ├── store.key   0600, 32 random bytes, or those sealed under a passphrase, or where in the keyring they are
 //! └── store.db    0600, SQLCipher; store.db-wal and store.db-shm beside it while open
 //! ```
 //!
@@ -16,6 +16,7 @@ mod drafts;
 mod file;
 mod history;
 mod keyfile;
+mod keyring;
 mod migrate;
 mod notices;
 mod place;
@@ -34,7 +35,7 @@ use chat_core::engine::{Conversation, FailureKind, Message, Notice};
 use chat_core::store::{HistoryChange, Records, Table, WriteBatch};
 use chat_wire::ids::MessageId;
 
-use crate::config::{Kept, Passphrase, StoreKey};
+use crate::config::{Kept, StoreKey};
 use crate::error::OpenError;
 use crate::request::{ConversationSummary, HistoryPart, MessagePage};
 
@@ -127,14 +128,14 @@ impl Store {
             migrate::check(version)?;
             // Only now is it sure that this is the database's key.
             if let Some(wanted) = keeping.kept.filter(|wanted| *wanted != kept) {
-                keyfile::write(&place.key(), &key, seal_under(wanted, keeping)?)?;
+                keyfile::write(&place.key(), &key, kept_as(wanted, keeping)?)?;
             }
             key
         } else {
             let wanted = keeping.passphrase.as_ref().map_or(Kept::Bare, |_| Kept::Sealed);
             let key = seal::StoreKey::random()?;
             // Durable before anything is sealed with it. What a cut-off attempt left sealed nothing.
-            keyfile::write(&place.key(), &key, seal_under(keeping.kept.unwrap_or(wanted), keeping)?)?;
+            keyfile::write(&place.key(), &key, kept_as(keeping.kept.unwrap_or(wanted), keeping)?)?;
             let fresh = place.fresh_database()?;
             migrate::create(&fresh, &key)?;
             place.publish(&fresh)?;
@@ -377,10 +378,11 @@ impl Store {
 }
 
 /// The passphrase under which a key is to be kept; none when it is to be bare.
-fn seal_under(kept: Kept, keeping: &StoreKey) -> Result<Option<&Passphrase>, OpenError> {
+fn kept_as(kept: Kept, keeping: &StoreKey) -> Result<keyfile::Keeping<'_>, OpenError> {
     match kept {
-        Kept::Bare => Ok(None),
-        Kept::Sealed => keeping.passphrase.as_ref().map(Some).ok_or(OpenError::Locked),
+        Kept::Bare => Ok(keyfile::Keeping::Bare),
+        Kept::Sealed => keeping.passphrase.as_ref().map(keyfile::Keeping::Under).ok_or(OpenError::Locked),
+        Kept::Keyring => Ok(keyfile::Keeping::InKeyring),
     }
 }
 
