@@ -16,7 +16,7 @@ const WRONG: (i32, Option<&str>) = (-32602, Some("InvalidParams"));
 
 #[test]
 fn methods_of_later_steps_and_foreign_ones_are_not_found() {
-    for method in ["exportHistory", "importHistory", "connectDirect", "disconnectDirect", "Send", "", "rpc.discover"] {
+    for method in ["connectDirect", "disconnectDirect", "Send", "", "rpc.discover"] {
         assert_eq!(call(method, "{}").unwrap_err(), (-32601, None), "{method}");
     }
 }
