@@ -40,6 +40,8 @@ pub struct Ui {
     pub keymap: KeymapChoice,
     /// Addresses are marked as links for the terminal.
     pub links: LinkChoice,
+    /// How pictures are drawn.
+    pub images: ImagesChoice,
 }
 
 /// What the terminal tells while nobody looks at it.
@@ -110,6 +112,38 @@ pub enum LinkChoice {
 pub struct Privacy {
     /// People learn that an answer is being written.
     pub typing: bool,
+    /// Whose pictures are decoded and shown.
+    pub images_from: ImagesFrom,
+}
+
+/// Whose pictures are decoded and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagesFrom {
+    /// One's own and those of people one has accepted.
+    #[default]
+    Contacts,
+    /// Those of everybody in a room too.
+    Everybody,
+    /// None.
+    Nobody,
+}
+
+/// How pictures are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImagesChoice {
+    /// As well as the terminal can.
+    #[default]
+    Auto,
+    /// By half blocks.
+    Blocks,
+    /// By the kitty protocol.
+    Kitty,
+    /// By sixels.
+    Sixel,
+    /// Not at all.
+    Off,
 }
 
 /// What becomes of files.
@@ -248,6 +282,7 @@ impl Default for Ui {
             mouse: true,
             keymap: KeymapChoice::default(),
             links: LinkChoice::default(),
+            images: ImagesChoice::default(),
         }
     }
 }
@@ -263,13 +298,13 @@ impl Default for Files {
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { typing: true }
+        Self { typing: true, images_from: ImagesFrom::default() }
     }
 }
 
 impl Config {
     /// Names of every setting, for suggestions.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "ui",
         "ui.theme",
         "ui.color",
@@ -277,8 +312,10 @@ impl Config {
         "ui.mouse",
         "ui.keymap",
         "ui.links",
+        "ui.images",
         "privacy",
         "privacy.typing",
+        "privacy.images_from",
         "notify",
         "notify.via",
         "notify.content",

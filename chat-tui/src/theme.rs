@@ -161,6 +161,22 @@ impl Theme {
         }
     }
 
+    /// A colour of a picture, as near as the terminal can draw it.
+    #[must_use]
+    pub fn exact(self, r: u8, g: u8, b: u8) -> Color {
+        match self.depth {
+            Depth::True => Color::Rgb(r, g, b),
+            Depth::Indexed => Color::Indexed(cube(r, g, b)),
+            Depth::Mono | Depth::Sixteen => Color::Reset,
+        }
+    }
+
+    /// Whether the ground is light.
+    #[must_use]
+    pub const fn is_light(self) -> bool {
+        matches!(self.tone, Tone::Light)
+    }
+
     /// Black on white, for codes that cameras read; without colour as the terminal has it.
     #[must_use]
     pub fn code(self) -> Style {

@@ -15,7 +15,7 @@ const RPC: &[&[&str]] =
 
 /// Inside `app`: what the machine and the client tell, then the terminal and the hands, then the loop.
 const APP: &[&[&str]] = &[
-    &["host", "input", "intake", "stage", "widths"],
+    &["graphics", "host", "input", "intake", "stage", "widths"],
     &["painter"],
     &["effects", "plain", "terminal"],
     &["event_loop"],
@@ -37,6 +37,7 @@ const UPDATE: &[&[&str]] = &[
 /// Inside `view`: cells and lines, then the parts of the screen, then what lies on top.
 const VIEW: &[&[&str]] = &[
     &["canvas", "layout"],
+    &["picture"],
     &["composer", "members", "roster", "timeline"],
     &["statusline"],
     &["overlay"],

@@ -46,6 +46,8 @@ pub(super) struct EventLoop {
     tone: Option<Tone>,
     /// Columns that it answered behind the samples.
     columns: Vec<u16>,
+    /// Protocols for pictures that it answered to know.
+    able: host::Able,
 }
 
 /// What happened.
@@ -86,10 +88,12 @@ impl EventLoop {
             written: host::written(),
             tone: None,
             columns: Vec::new(),
+            able: host::Able::default(),
         };
         let (columns, rows) = run.model.size;
         run.take(Msg::Resize(columns, rows));
         run.take(Msg::Timer(Timer::Midnight));
+        run.choose_graphics();
         Ok(run)
     }
 
@@ -108,9 +112,15 @@ impl EventLoop {
                     self.take(msg);
                 }
                 Some(heard) = self.input.recv() => {
-                    answered |= heard == Some(Heard::Identity);
+                    answered |= matches!(heard, Some(Heard::Identity { .. }));
                     match heard {
-                        Some(Heard::Background(_) | Heard::TellsKeysApart | Heard::Column(_) | Heard::Identity) => self.on_heard(heard),
+                        Some(
+                            Heard::Background(_)
+                            | Heard::TellsKeysApart
+                            | Heard::Column(_)
+                            | Heard::ShowsPictures
+                            | Heard::Identity { .. },
+                        ) => self.on_heard(heard),
                         other => typed.push(other),
                     }
                 }
@@ -222,10 +232,20 @@ impl EventLoop {
             }
         }
         if configured {
+            self.choose_graphics();
             let config = &self.model.config;
             // A terminal that is gone is found out by the next frame.
             let _ = self.terminal.obey(config.ui.mouse && !self.model.bare, host::links(config));
             self.hands.set_downloads(host::downloads(config));
+        }
+    }
+
+    /// Pictures are drawn as well as the terminal can, or as was chosen.
+    fn choose_graphics(&mut self) {
+        let wanted = host::graphics(&self.model.config, self.model.theme.depth(), self.able);
+        if self.model.graphics != wanted {
+            self.model.graphics = wanted;
+            self.model.redraw = true;
         }
     }
 
@@ -272,7 +292,12 @@ impl EventLoop {
                 self.model.redraw = true;
             }
             // The last of its answers.
-            Some(Heard::Identity) => self.terminal.measured(&std::mem::take(&mut self.columns)),
+            Some(Heard::Identity { sixels }) => {
+                self.able.sixels = sixels && self.terminal.cell_pixels().is_some();
+                self.choose_graphics();
+                self.terminal.measured(&std::mem::take(&mut self.columns));
+            }
+            Some(Heard::ShowsPictures) => self.able.kitty = true,
             // The terminal is gone.
             None => self.take(Msg::End),
         }

@@ -7,9 +7,11 @@ use std::time::SystemTime;
 use chat_client::Downloads;
 
 use crate::config::{
-    ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, KeymapChoice, LinkChoice, NotifyChoice, ThemeChoice,
+    ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, ImagesChoice, KeymapChoice, LinkChoice, NotifyChoice,
+    ThemeChoice,
 };
 use crate::keymap::{BindingProblem, Keymap, Profile, TABLE};
+use crate::model::Graphics;
 use crate::text::nearest;
 use crate::theme::{Depth, Tone};
 
@@ -80,6 +82,31 @@ pub(super) fn facts() -> Vec<(&'static str, String)> {
 pub(super) fn links(config: &Config) -> bool {
     let term = std::env::var("TERM").unwrap_or_default();
     config.ui.links == LinkChoice::Auto && !matches!(term.as_str(), "" | "dumb" | "linux")
+}
+
+/// Protocols for pictures that the terminal told to know.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Able {
+    pub(super) kitty: bool,
+    pub(super) sixels: bool,
+}
+
+/// How pictures are drawn.
+pub(super) fn graphics(config: &Config, depth: Depth, able: Able) -> Graphics {
+    let blocks = if depth >= Depth::Indexed { Graphics::Blocks } else { Graphics::Off };
+    match config.ui.images {
+        ImagesChoice::Off => Graphics::Off,
+        ImagesChoice::Blocks => blocks,
+        ImagesChoice::Kitty => Graphics::Kitty,
+        // Without the size of a cell in pixels nothing could be kept inside of it.
+        ImagesChoice::Sixel if able.sixels => Graphics::Sixel,
+        ImagesChoice::Sixel => blocks,
+        // Who wants no colours wants no pictures in colours.
+        ImagesChoice::Auto if depth == Depth::Mono => Graphics::Off,
+        ImagesChoice::Auto if able.kitty => Graphics::Kitty,
+        ImagesChoice::Auto if able.sixels => Graphics::Sixel,
+        ImagesChoice::Auto => blocks,
+    }
 }
 
 /// Whether a note of the terminal (OSC 9) is shown: only some terminals do, others would ignore it.
@@ -219,6 +246,18 @@ mod tests {
         assert_eq!(depth_of(&[("TERM", "tmux-256color")]), Depth::Indexed);
         assert_eq!(depth_of(&[("TERM", "linux")]), Depth::Sixteen);
         assert_eq!(depth_of(&[("TERM", "dumb")]), Depth::Mono);
+    }
+
+    #[test]
+    fn pictures_are_drawn_as_well_as_the_terminal_can_unless_something_else_was_chosen() {
+        let (mut config, both) = (Config::default(), Able { kitty: true, sixels: true });
+        assert_eq!(graphics(&config, Depth::True, both), Graphics::Kitty);
+        assert_eq!(graphics(&config, Depth::True, Able { kitty: false, ..both }), Graphics::Sixel);
+        assert_eq!(graphics(&config, Depth::Indexed, Able::default()), Graphics::Blocks);
+        assert_eq!(graphics(&config, Depth::Sixteen, Able::default()), Graphics::Off);
+        assert_eq!(graphics(&config, Depth::Mono, both), Graphics::Off);
+        config.ui.images = ImagesChoice::Off;
+        assert_eq!(graphics(&config, Depth::True, both), Graphics::Off);
     }
 
     #[test]

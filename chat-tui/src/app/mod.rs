@@ -3,6 +3,7 @@
 
 mod effects;
 mod event_loop;
+mod graphics;
 mod host;
 mod input;
 mod intake;
@@ -55,7 +56,8 @@ pub async fn run(client: Client, events: Events, options: Options) -> anyhow::Re
     let mut terminal =
         Terminal::open(config.ui.mouse).context("chat-tui needs a terminal; `chat-tui rpc` works without one")?;
     terminal.obey(config.ui.mouse, host::links(&config))?;
-    terminal.ask()?;
+    // Where links are not marked, the question about pictures would be printed as well.
+    terminal.ask(host::links(&config))?;
 
     let mut model = Model::new(config, keymap, Theme::new(look.tone, look.depth));
     model.home = Home { register: options.register, device: host::device_name() };
@@ -86,7 +88,11 @@ pub fn hear(bytes: &[u8]) -> Vec<Msg> {
             Heard::Paste(text) => Some(Msg::Paste(text)),
             Heard::Pointer(pointer) => Some(Msg::Pointer(pointer)),
             Heard::Focus(focused) => Some(Msg::Focus(focused)),
-            Heard::Background(_) | Heard::TellsKeysApart | Heard::Column(_) | Heard::Identity => None,
+            Heard::Background(_)
+            | Heard::TellsKeysApart
+            | Heard::Column(_)
+            | Heard::ShowsPictures
+            | Heard::Identity { .. } => None,
         })
         .collect()
 }

@@ -21,6 +21,8 @@ pub(super) const END: &[u8] = b"\x1b[?2026l";
 #[derive(Debug)]
 pub(super) struct Painter {
     bytes: Vec<u8>,
+    /// What is drawn over the cells of the frame.
+    over: Vec<u8>,
     tty: File,
     /// Where the cursor was put last, so that a frame that leaves it there says nothing about it.
     cursor: Option<Option<Position>>,
@@ -34,7 +36,7 @@ pub(super) struct Painter {
 impl Painter {
     pub(super) fn new(tty: File) -> Self {
         let bytes = Vec::with_capacity(16 * 1024);
-        Self { bytes, tty, cursor: None, wanted: None, widths: Widths::default(), links: None }
+        Self { bytes, over: Vec::new(), tty, cursor: None, wanted: None, widths: Widths::default(), links: None }
     }
 
     /// The terminal told how wide it draws.
@@ -55,6 +57,20 @@ impl Painter {
         self.links = marked.then(HashMap::new);
     }
 
+    /// Puts bytes before the cells of the frame.
+    pub(super) fn before(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Puts bytes behind the cells of the frame, written from this cell on.
+    pub(super) fn after(&mut self, place: Position, bytes: &[u8]) {
+        let (row, column) = (place.y.saturating_add(1), place.x.saturating_add(1));
+        self.over.extend_from_slice(format!("\x1b[{row};{column}H").as_bytes());
+        self.over.extend_from_slice(bytes);
+        // Drawing moves the cursor.
+        self.cursor = self.cursor.map(|shown| shown.map(|_| NOWHERE));
+    }
+
     /// Writes bytes that are no part of a frame.
     pub(super) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.tty.write_all(bytes)
@@ -64,6 +80,7 @@ impl Painter {
     pub(super) fn forget(&mut self) {
         (self.cursor, self.wanted) = (None, None);
         self.bytes.clear();
+        self.over.clear();
     }
 
     /// The mark of the link that a cell is part of.
@@ -189,6 +206,7 @@ impl Backend for Painter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.bytes.append(&mut self.over);
         if self.cursor != Some(self.wanted) {
             let wanted = self.wanted;
             let mut queue = self.queue();

@@ -1,6 +1,7 @@
 //! The terminal: taken at the start, given back at every end (quit, error, panic, signal, suspend) by
 //! the same bytes and in the same state as it was.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -10,12 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use base64::Engine as _;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use ratatui::Terminal as Screen;
-use ratatui::layout::Size;
+use ratatui::layout::{Position, Size};
 use rustix::process::{Signal, kill_current_process_group};
 
+use super::graphics;
 use super::painter::{BEGIN, END, Painter};
 use super::widths::{self, Widths};
-use crate::model::{Model, Shown};
+use crate::model::{Graphics, Model, Placed, Shown};
 use crate::text::SafeText;
 use crate::view::{LayoutCache, view};
 
@@ -33,6 +35,9 @@ const KEYS_BACK: &[u8] = b"\x1b[<1u";
 /// answers, so nothing is waited for that will not come.
 const QUESTIONS: &[u8] = b"\x1b]11;?\x1b\\\x1b[?u\x1b[c";
 
+/// Pixels of a cell: beyond this a terminal is mistaken about itself.
+const CELL_PIXELS_MAX: u16 = 64;
+
 /// Bytes of a text that goes to the clipboard: some terminals drop longer sequences.
 const CLIPBOARD_BYTES_MAX: usize = 48 * 1024;
 
@@ -43,6 +48,8 @@ struct Held {
     taken: AtomicBool,
     /// The kitty protocol's level was pushed.
     keys: AtomicBool,
+    /// The terminal was told pictures.
+    pictures: AtomicBool,
 }
 
 impl Held {
@@ -55,6 +62,9 @@ impl Held {
         if self.keys.load(Ordering::SeqCst) {
             let _ = tty.write_all(KEYS_BACK);
         }
+        if self.pictures.load(Ordering::SeqCst) {
+            let _ = tty.write_all(graphics::FORGET);
+        }
         let _ = tty.write_all(LEAVE);
         let _ = disable_raw_mode();
     }
@@ -65,6 +75,10 @@ pub(super) struct Terminal {
     screen: Screen<Painter>,
     held: Arc<Held>,
     mouse: bool,
+    /// Pictures that the terminal was told, with the cells they were told for.
+    told: HashMap<u32, (u16, u16)>,
+    /// Pictures that were drawn over the cells.
+    drawn: Vec<Placed>,
     /// Told when some thread panicked.
     pub(super) panicked: Arc<tokio::sync::Notify>,
 }
@@ -80,11 +94,12 @@ impl Terminal {
         }
         // Own handles: a panic while another writer holds stdout's lock must not stop the giving back.
         let tty = || io::stdout().as_fd().try_clone_to_owned().map(File::from);
-        let held = Arc::new(Held { tty: tty()?, taken: AtomicBool::new(false), keys: AtomicBool::new(false) });
+        let no = || AtomicBool::new(false);
+        let held = Arc::new(Held { tty: tty()?, taken: no(), keys: no(), pictures: no() });
         let panicked = Arc::new(tokio::sync::Notify::new());
         give_back_on_panic(&held, &panicked);
         let screen = Screen::new(Painter::new(tty()?))?;
-        let mut terminal = Self { screen, held, mouse, panicked };
+        let mut terminal = Self { screen, held, mouse, panicked, told: HashMap::new(), drawn: Vec::new() };
         terminal.take()?;
         Ok(terminal)
     }
@@ -96,6 +111,8 @@ impl Terminal {
         enable_raw_mode()?;
         self.held.taken.store(true, Ordering::SeqCst);
         self.screen.backend_mut().forget();
+        self.told.clear();
+        self.drawn.clear();
         self.screen.backend_mut().raw(ENTER)?;
         if self.mouse {
             self.screen.backend_mut().raw(MOUSE)?;
@@ -107,10 +124,13 @@ impl Terminal {
     }
 
     /// Asks what the terminal is like; the answers come as input.
-    pub(super) fn ask(&mut self) -> io::Result<()> {
+    pub(super) fn ask(&mut self, pictures: bool) -> io::Result<()> {
         let mut questions = Vec::from(BEGIN);
         questions.extend_from_slice(widths::question().as_bytes());
         questions.extend_from_slice(END);
+        if pictures {
+            questions.extend_from_slice(graphics::QUESTION);
+        }
         questions.extend_from_slice(QUESTIONS);
         self.screen.backend_mut().raw(&questions)
     }
@@ -159,6 +179,8 @@ impl Terminal {
 
     /// Forgets what is on the screen, so that the next frame draws everything.
     pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.drawn.clear();
+        self.told.clear();
         self.screen.clear()
     }
 
@@ -174,9 +196,50 @@ impl Terminal {
             self.screen.autoresize()?;
             shown = view(model, cache, &mut self.screen.get_frame());
             self.screen.backend_mut().link(&shown.links);
+            match model.graphics {
+                Graphics::Kitty => self.tell_pictures(model, &shown.pictures),
+                Graphics::Sixel => self.draw_pictures(model, &shown.pictures)?,
+                Graphics::Off | Graphics::Blocks => {}
+            }
             self.screen.apply_buffer_with_cursor(shown.cursor)?;
         }
         Ok(shown)
+    }
+
+    /// Tells the terminal the pictures whose placeholders are in the frame, each once.
+    fn tell_pictures(&mut self, model: &Model, placed: &[Placed]) {
+        for one in placed {
+            let known = self.told.get(&one.number) == Some(&one.cells);
+            let Some(pixels) = model.pictures.of(one.id).filter(|_| !known) else { continue };
+            self.screen.backend_mut().before(graphics::kitty(one.number, pixels, one.cells).as_bytes());
+            self.told.insert(one.number, one.cells);
+            self.held.pictures.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Draws the pictures over the cells that are free for them. What was drawn goes only with everything
+    /// else, so all is drawn again when one comes, goes or moves.
+    fn draw_pictures(&mut self, model: &Model, placed: &[Placed]) -> io::Result<()> {
+        let whole: Vec<Placed> = placed.iter().filter(|one| one.area.is_some()).copied().collect();
+        let Some((wide, high)) = self.cell_pixels().filter(|_| whole != self.drawn) else { return Ok(()) };
+        if !self.drawn.is_empty() {
+            self.screen.clear()?;
+        }
+        for one in &whole {
+            let (Some(area), Some(pixels)) = (one.area, model.pictures.of(one.id)) else { continue };
+            let size = (area.width.saturating_mul(wide), area.height.saturating_mul(high));
+            let sixels = graphics::sixel(pixels, size);
+            self.screen.backend_mut().after(Position::new(area.x, area.y), sixels.as_bytes());
+        }
+        self.drawn = whole;
+        Ok(())
+    }
+
+    /// Pixels of a cell, where the terminal tells them.
+    pub(super) fn cell_pixels(&self) -> Option<(u16, u16)> {
+        let size = crossterm::terminal::window_size().ok()?;
+        let part = |pixels: u16, cells: u16| pixels.checked_div(cells).filter(|p| (1..=CELL_PIXELS_MAX).contains(p));
+        Some((part(size.width, size.columns)?, part(size.height, size.rows)?))
     }
 
     /// Puts a text on the clipboard (OSC 52), which works over ssh too.

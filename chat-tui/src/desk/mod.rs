@@ -5,6 +5,7 @@ mod acts;
 mod deeds;
 mod habits;
 mod pictures;
+mod pictures_inline;
 mod screens;
 mod storm;
 

@@ -325,7 +325,7 @@ fn commands_of_a_room_need_an_open_one_and_leaving_asks() {
     assert!(!desk.asked.contains(&Request::Room(RoomAsk::Leave(room()))));
     desk.keys("y");
     assert!(desk.asked.contains(&Request::Room(RoomAsk::Leave(room()))));
-    desk.tell(Msg::Room(RoomNews::Gone(room())));
+    desk.tell(Msg::Room(RoomNews::Gone { room: room(), ended: false }));
     assert!(desk.model.open_name().is_none() && desk.model.roster.row(&room()).is_none());
 }
 

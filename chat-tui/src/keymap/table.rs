@@ -224,6 +224,8 @@ pub enum Action {
     EditLast,
     OpenFolder,
     PasteAsFile,
+    Export,
+    Import,
 }
 
 /// A slash command.
@@ -330,6 +332,8 @@ pub const TABLE: &[Spec] = &[
     row(A::Bare, S::Global, "bare", &["alt-c"]).tells("", "only the messages, so that the terminal copies nothing else").or("/bare", ""),
     row(A::Theme, S::Global, "theme", &[]).tells("", "colours for a light or a dark ground, for this run").or("/theme", "dark, light or auto"),
     row(A::Doctor, S::Global, "doctor", &[]).tells("", "how program, terminal and connection are").or("/doctor", ""),
+    row(A::Export, S::Global, "export", &[]).tells("", "write the history to a file under a passphrase").or("/export", "[PATH]"),
+    row(A::Import, S::Global, "import", &[]).tells("", "take over the history of a file").or("/import", "[PATH]"),
     row(A::Reload, S::Global, "reload", &[]).tells("", "read the configuration again").or("/reload", ""),
     row(A::LogOut, S::Global, "logout", &[]).tells("", "log out; the history stays on this device").or("/logout", ""),
     row(A::Forget, S::Global, "forget", &[]).tells("", "log out, erase this device's data and take it off the account").or("/forget", ""),

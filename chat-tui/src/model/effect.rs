@@ -83,6 +83,10 @@ pub enum AccountAsk {
     EraseWhenRemoved(bool),
     /// The changed identity is taken as it is.
     AcceptIdentity(Name),
+    /// Writes the history to a file under a passphrase.
+    Export { path: String, passphrase: Secret },
+    /// Takes the history of a file over.
+    Import { path: String, passphrase: Secret },
     /// Logs out and erases this device's data.
     Forget,
 }
@@ -134,6 +138,8 @@ pub enum FileAsk {
     Save { id: MsgId, path: Option<String>, open: bool },
     /// Opens a saved file, a folder or an address with the program that the system has for it.
     Open(String),
+    /// The pixels of a message's picture, from the file where it lies, else from what came with the message.
+    Picture { id: MsgId, path: Option<String>, ground: u8 },
     /// Sends a text as a file.
     SendText { to: Name, text: String },
     /// Stops one for a while.

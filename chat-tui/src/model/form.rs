@@ -22,6 +22,18 @@ pub enum FormKind {
     Topic(Name),
     /// A file to somebody or into a room.
     SendFile(Name),
+    /// The history into a file.
+    Export,
+    /// The history out of a file.
+    Import,
+}
+
+impl FormKind {
+    /// Whether its first field is a path.
+    #[must_use]
+    pub fn begins_with_path(&self) -> bool {
+        matches!(self, Self::SendFile(_) | Self::Export | Self::Import)
+    }
 }
 
 /// What stands in a field.

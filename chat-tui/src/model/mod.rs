@@ -10,6 +10,7 @@ mod habit;
 mod input;
 mod msg;
 mod overlay;
+mod picture;
 mod problem;
 mod roster;
 mod sheet;
@@ -33,10 +34,11 @@ pub use msg::{
     Started,
 };
 pub use overlay::{Ask, AskKind, Certificate, Facts, Help, Item, ItemKind, Menu, MenuKind, Overlay, Paste, SearchHit};
+pub use picture::{Graphics, PIXELS_WANTED, Pictures, Pixels};
 pub use problem::Problem;
 pub use roster::{Availability, Preview, Roster, Row, Stranger};
 pub use sheet::{DeviceRow, Member, Role, RoomPage, RoomRow, Sheet, SheetKind};
-pub use shown::{Hit, Shown};
+pub use shown::{Hit, Placed, Shown};
 pub use timeline::{Anchor, Divider, Entry, FileCard, Mood, MsgId, Place, Reaction, Status, Timeline};
 pub use transfer::{Progress, Transfer, bytes, clock};
 pub use verify::{Qr, SafetyNumber, Verify};
@@ -44,7 +46,7 @@ pub use when::When;
 
 use std::collections::HashMap;
 
-use crate::config::Config;
+use crate::config::{Config, ImagesFrom};
 use crate::keymap::{Action, Keymap, Scope};
 use crate::text::SafeText;
 use crate::theme::Theme;
@@ -237,6 +239,10 @@ pub struct Model {
     pub home: Home,
     /// Names worth a first chat, for an empty list.
     pub suggested: Vec<Name>,
+    /// How the terminal can show pictures.
+    pub graphics: Graphics,
+    /// Pictures that were looked at lately.
+    pub pictures: Pictures,
     /// Files on their way or just there, the latest first.
     pub transfers: Vec<Transfer>,
     /// The configuration.
@@ -290,6 +296,8 @@ impl Model {
             early: HashMap::new(),
             home: Home::default(),
             suggested: Vec::new(),
+            graphics: Graphics::default(),
+            pictures: Pictures::default(),
             transfers: Vec::new(),
             config,
             keymap,
@@ -410,6 +418,21 @@ impl Model {
             Open::Chat(name) => self.chats.get_mut(name).map_or(&mut self.scratch, |chat| &mut chat.composer),
             _ => &mut self.scratch,
         }
+    }
+
+    /// Whether the picture of a message may be decoded and shown: never that of a stranger, unless that was
+    /// chosen.
+    #[must_use]
+    pub fn shows_picture(&self, entry: &Entry) -> bool {
+        let picture = entry.file.as_ref().is_some_and(FileCard::is_picture) && !entry.deleted;
+        let contact = || self.roster.row(&entry.author).is_some_and(|r| r.known && !r.blocked && !r.changed);
+        picture
+            && self.graphics != Graphics::Off
+            && match self.config.privacy.images_from {
+                ImagesFrom::Nobody => false,
+                ImagesFrom::Everybody => true,
+                ImagesFrom::Contacts => entry.own || contact(),
+            }
     }
 
     /// Whether this is the person signed in.

@@ -1,8 +1,11 @@
 //! What can happen: keys, the terminal, timers, and what the client says. Everything that changes the
 //! model comes in as one of these.
 
+use std::sync::Arc;
+
 use super::input::Secret;
 use super::overlay::SearchHit;
+use super::picture::Pixels;
 use super::sheet::{DeviceRow, RoomPage, RoomRow};
 use super::transfer::Transfer;
 use super::verify::SafetyNumber;
@@ -104,7 +107,12 @@ pub enum RoomNews {
     /// One is in a room now, and goes to it.
     Entered(Name),
     /// One is no longer in a room.
-    Gone(Name),
+    Gone {
+        /// Which.
+        room: Name,
+        /// For everybody.
+        ended: bool,
+    },
     /// Something happened in a room.
     Event {
         /// Where.
@@ -135,6 +143,8 @@ pub enum FileNews {
     Saved { id: MsgId, path: SafeText },
     /// One was not sent or saved.
     Failed { id: Option<MsgId>, what: SafeText, problem: Problem },
+    /// The pixels of a picture, or that there are none.
+    Picture { id: MsgId, pixels: Option<Arc<Pixels>> },
     /// Whether a pasted text is the path of a file.
     Probed { text: SafeText, is_file: bool },
     /// What a path may become: all that it begins, and their common beginning.
@@ -250,6 +260,8 @@ pub enum Msg {
     Room(RoomNews),
     /// About files.
     File(FileNews),
+    /// The history holds more than what is loaded.
+    HistoryChanged,
     /// What is known of something that was asked about.
     Facts(super::Facts),
 }

@@ -20,6 +20,19 @@ pub enum Hit {
     Field(usize),
 }
 
+/// A picture on the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placed {
+    /// Whose.
+    pub id: MsgId,
+    /// The number under which the terminal knows it.
+    pub number: u32,
+    /// Columns and rows of cells that it fills.
+    pub cells: (u16, u16),
+    /// Where it lies; none while a part of it is outside.
+    pub area: Option<Rect>,
+}
+
 /// What a frame showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -39,6 +52,10 @@ pub struct Shown {
     pub menu_lines: u16,
     /// Lines of the help page as it is filtered.
     pub help_lines: usize,
+    /// Pictures that are drawn.
+    pub pictures: Vec<Placed>,
+    /// Messages on the screen whose picture may be shown.
+    pub wanted: Vec<MsgId>,
     /// What lies where.
     pub hits: Vec<(Rect, Hit)>,
     /// Addresses on the screen, by the mark that their cells carry.

@@ -49,6 +49,14 @@ pub struct FileCard {
     pub kind: SafeText,
 }
 
+impl FileCard {
+    /// Whether it is of a kind that may be shown as a picture.
+    #[must_use]
+    pub fn is_picture(&self) -> bool {
+        matches!(self.kind.as_str(), "png" | "jpg" | "jpeg" | "gif" | "webp" | "image")
+    }
+}
+
 /// A reaction, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reaction {
@@ -85,6 +93,8 @@ pub struct Entry {
     pub edited: bool,
     /// It was taken back.
     pub deleted: bool,
+    /// It came out of a file or from another own device, not from its author.
+    pub imported: bool,
     /// Nobody wrote it: it tells what happened.
     pub notice: Option<Mood>,
     /// The file that it carries; the text is then its caption.
@@ -114,6 +124,7 @@ impl Entry {
             when,
             edited: false,
             deleted: false,
+            imported: false,
             notice: None,
             file: None,
             reactions: Vec::new(),

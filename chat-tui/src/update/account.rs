@@ -14,6 +14,8 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
     match action {
         Action::Devices => devices(model, out),
         Action::ChangePassword => forms::open(model, FormKind::ChangePassword),
+        Action::Export => forms::open(model, FormKind::Export),
+        Action::Import => forms::open(model, FormKind::Import),
         Action::DeleteAccount => forms::open(model, FormKind::DeleteAccount),
         Action::Verify => match whom(model) {
             Some(name) => compare(model, out, name),

@@ -123,6 +123,21 @@ pub(super) fn load_newer(model: &mut Model, out: &mut Effects, name: &Name) {
     load(model, out, name, newest.map_or(Page::Newest, Page::After));
 }
 
+/// The history holds more than what is loaded: all of it is loaded anew.
+pub(super) fn load_anew(model: &mut Model, out: &mut Effects) {
+    ask(out, Request::Start);
+    let open = model.open_name().cloned();
+    for (name, chat) in &mut model.chats {
+        if Some(name) != open.as_ref() {
+            // The next look at it begins from the store.
+            chat.opened_ms = 0;
+        }
+    }
+    if let Some(name) = open {
+        load(model, out, &name, Page::Newest);
+    }
+}
+
 /// On a narrow screen the list and the chat take turns.
 pub(super) fn hide_list_if_narrow(model: &mut Model) {
     if model.narrow() {

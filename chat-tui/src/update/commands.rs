@@ -1,10 +1,10 @@
 //! Slash commands. Each is a row of the table, so that help and completion tell the same.
 
 use super::chats::{self, ask, complain};
-use super::forms::is_name;
+use super::forms::{self, is_name};
 use super::{account, files, habits, messages, people, rooms};
 use crate::keymap::{self, Action, TABLE};
-use crate::model::{Availability, Effect, Effects, MessageAsk, Model, Name, Page, Request};
+use crate::model::{Availability, Effect, Effects, FormKind, MessageAsk, Model, Name, Page, Request};
 use crate::text::{nearest, sign};
 use crate::theme::{Theme, Tone};
 
@@ -32,6 +32,8 @@ pub(super) fn run(model: &mut Model, out: &mut Effects, line: &str) -> Next {
             rooms::command(model, out, spec.action, rest);
         }
         (Action::Timer, word) => timer(model, out, word),
+        (Action::Export, path) if !path.is_empty() => forms::open_with(model, FormKind::Export, path),
+        (Action::Import, path) if !path.is_empty() => forms::open_with(model, FormKind::Import, path),
         (Action::Theme, word) => theme(model, out, word),
         (Action::GoToDate, word) => go_to_date(model, out, word),
         (Action::Mute, word) if !word.is_empty() => mute(model, out, word),

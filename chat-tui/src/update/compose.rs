@@ -149,7 +149,7 @@ fn complete_sign(model: &mut Model, out: &mut Effects, word: &str, begun: &str) 
 /// The path behind a command that takes one.
 fn path_of(line: &str) -> Option<&str> {
     let (command, path) = line.split_once(' ')?;
-    ["/file", "/save"].contains(&command).then_some(path)
+    ["/file", "/save", "/export", "/import"].contains(&command).then_some(path)
 }
 
 /// What a path behind a command may become.

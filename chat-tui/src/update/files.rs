@@ -85,12 +85,29 @@ pub(super) fn act_on_list(model: &mut Model, out: &mut Effects, action: Action) 
     ask(out, Request::File(request));
 }
 
+/// Asks for the pictures of the messages on the screen that were not asked for yet.
+pub(super) fn ask_pictures(model: &mut Model, out: &mut Effects, wanted: &[MsgId]) {
+    for id in wanted {
+        if model.pictures.ask(*id) {
+            let path = model.transfers.iter().find(|t| t.id == *id).and_then(|t| t.path.as_ref());
+            let path = path.map(ToString::to_string);
+            let ground = if model.theme.is_light() { u8::MAX } else { 0 };
+            ask(out, Request::File(FileAsk::Picture { id: *id, path, ground }));
+        }
+    }
+}
+
 /// What the client says.
 pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
     match news {
         FileNews::List(list) => {
             for mut file in list {
-                if let Some(old) = model.transfers.iter().find(|t| t.id == file.id) {
+                let old = model.transfers.iter().find(|t| t.id == file.id);
+                if file.path.is_some() && old.is_none_or(|old| old.path.is_none()) {
+                    // Now there is more of it than the small picture that came with the message.
+                    model.pictures.forget(file.id);
+                }
+                if let Some(old) = old {
                     (file.rate, file.told_ms) = (old.rate, old.told_ms);
                     file.path = file.path.or_else(|| old.path.clone());
                     file.chat = file.chat.or_else(|| old.chat.clone());
@@ -105,12 +122,20 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
                 }
             }
         }
-        FileNews::Progress { id, outgoing, done, total } => progress(model, id, outgoing, (done, total)),
+        FileNews::Progress { id, outgoing, done, total } => {
+            progress(model, id, outgoing, (done, total));
+            if done >= total && !outgoing {
+                // It may have come by itself: where it lies is asked for.
+                ask(out, Request::File(FileAsk::List));
+            }
+        }
         FileNews::Sent(chat) => {
             chats::load_newer(model, out, &chat);
             ask(out, Request::Start);
         }
         FileNews::Saved { id, path } => {
+            // Now there is more of it than the small picture that came with the message.
+            model.pictures.forget(id);
             toast(model, out, &format!("Saved as {path}"));
             let known = model.transfers.iter_mut().find(|t| t.id == id);
             if let Some(file) = known {
@@ -126,6 +151,7 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
             }
             complain(model, out, &format!("{what}: {}", problem.sentence()));
         }
+        FileNews::Picture { id, pixels } => model.pictures.came(id, pixels),
         FileNews::Probed { .. } => {}
         FileNews::Paths { number: _, common, choices } => {
             let _ = forms::completed(model, &common);

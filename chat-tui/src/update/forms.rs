@@ -10,6 +10,9 @@ use crate::model::{
 /// Who may find a room and go in; in the order of the form's choice.
 const OPENNESS: [&str; 2] = ["public: everybody may join", "private: by invitation"];
 
+/// Where a history is written when nothing else is said.
+const EXPORT_PATH: &str = "~/chat-history";
+
 /// Puts a form on top.
 pub(super) fn open(model: &mut Model, kind: FormKind) {
     open_with(model, kind, "");
@@ -32,6 +35,12 @@ pub(super) fn open_with(model: &mut Model, kind: FormKind, text: &str) {
         FormKind::Invite(_) => vec![FormField::text("Name", text)],
         FormKind::Topic(_) => vec![FormField::text("Topic", text).optional()],
         FormKind::SendFile(_) => vec![FormField::text("File", text), FormField::text("Caption", "").optional()],
+        FormKind::Export => {
+            let path = if text.is_empty() { EXPORT_PATH } else { text };
+            let secret = |label| FormField::secret(label);
+            vec![FormField::text("File", path), secret("Passphrase"), secret("Again")]
+        }
+        FormKind::Import => vec![FormField::text("File", text), FormField::secret("Passphrase")],
     };
     model.overlays.push(Overlay::Form(Box::new(Form::new(kind, fields))));
 }
@@ -63,7 +72,7 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) {
 }
 
 fn is_path(form: &Form) -> bool {
-    matches!(form.kind, FormKind::SendFile(_)) && form.at == 0
+    form.kind.begins_with_path() && form.at == 0
 }
 
 fn clear(form: &mut Form) {
@@ -174,6 +183,14 @@ fn request(form: &Form) -> Result<Request, Problem> {
         }
         FormKind::Invite(room) => Request::Room(RoomAsk::Invite { room: room.clone(), who: name(0)? }),
         FormKind::Topic(room) => Request::Room(RoomAsk::SetTopic { room: room.clone(), topic: form.text(0) }),
+        FormKind::Export => {
+            let (passphrase, again) = (form.secret(1), form.secret(2));
+            if passphrase.expose() != again.expose() {
+                return Err(Problem::NotTheSame);
+            }
+            Request::Account(AccountAsk::Export { path: form.text(0), passphrase })
+        }
+        FormKind::Import => Request::Account(AccountAsk::Import { path: form.text(0), passphrase: form.secret(1) }),
         FormKind::SendFile(to) => {
             let caption = Some(form.text(1)).filter(|t| !t.is_empty());
             Request::File(FileAsk::Send { to: to.clone(), path: form.text(0), caption })

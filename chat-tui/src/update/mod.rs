@@ -125,6 +125,7 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::File(FileNews::Probed { text, is_file }) => compose::probed(model, out, &text, is_file),
         Msg::File(FileNews::Paths { common, .. }) if model.overlays.is_empty() => compose::completed(model, &common),
         Msg::File(news) => files::news(model, out, news),
+        Msg::HistoryChanged => chats::load_anew(model, out),
         Msg::Facts(facts) => model.overlays.push(Overlay::Facts(facts)),
         _ => {}
     }
@@ -398,11 +399,13 @@ fn timers(model: &mut Model, out: &mut Effects, timer: Timer) {
 }
 
 /// A frame was drawn: scrolling is done, and what lies just outside is loaded before it is needed.
-fn after_frame(model: &mut Model, out: &mut Effects, shown: Shown) {
+fn after_frame(model: &mut Model, out: &mut Effects, mut shown: Shown) {
     let pane = usize::from(shown.pane_lines);
     let name = shown.chat.clone();
     let (anchor, span) = (shown.anchor, shown.span);
+    let wanted = std::mem::take(&mut shown.wanted);
     model.shown = shown;
+    files::ask_pictures(model, out, &wanted);
     if let Some(chat) = name.as_ref().and_then(|n| model.chats.get_mut(n)) {
         let timeline = &mut chat.timeline;
         let badge = timeline.below;

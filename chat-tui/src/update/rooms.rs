@@ -199,10 +199,11 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: RoomNews) {
             chats::open(model, out, &room);
             ask(out, Request::Start);
         }
-        RoomNews::Gone(room) => {
+        RoomNews::Gone { room, ended } => {
             model.overlays.clear();
             chats::gone(model, out, &room);
-            toast(model, out, &format!("You left {room}."));
+            let words = if ended { format!("{room} is ended for everybody.") } else { format!("You left {room}.") };
+            toast(model, out, &words);
             ask(out, Request::Start);
         }
         RoomNews::Event { room, who, by, invited, text, when } => {

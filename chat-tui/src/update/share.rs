@@ -133,6 +133,9 @@ fn details(model: &mut Model, out: &mut Effects) {
     if entry.edited {
         rows.push(("Changed", line("yes: this is the newest text")));
     }
+    if entry.imported {
+        rows.push(("Came", line("out of a file, or from another device of yours")));
+    }
     if let Some(file) = &entry.file {
         rows.push(("File", file.name.clone()));
         rows.push(("Size", line(&format!("{} ({} bytes)", bytes(file.size), file.size))));

@@ -6,7 +6,7 @@ use ratatui::style::{Color, Style};
 use ratatui::symbols::line;
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::model::Hit;
+use crate::model::{Graphics, Hit};
 use crate::text::{elide, width};
 use crate::theme::{Role, Theme};
 
@@ -14,6 +14,8 @@ use crate::theme::{Role, Theme};
 pub(super) struct Canvas<'a> {
     pub(super) buffer: &'a mut Buffer,
     pub(super) theme: Theme,
+    /// How pictures are drawn.
+    pub(super) graphics: Graphics,
     /// Where the cursor stands.
     pub(super) cursor: Option<Position>,
     /// What lies where.
@@ -29,8 +31,8 @@ pub(super) struct Piece<'t> {
 }
 
 impl<'a> Canvas<'a> {
-    pub(super) fn new(buffer: &'a mut Buffer, theme: Theme) -> Self {
-        Self { buffer, theme, cursor: None, hits: Vec::new(), links: Vec::new() }
+    pub(super) fn new(buffer: &'a mut Buffer, theme: Theme, graphics: Graphics) -> Self {
+        Self { buffer, theme, graphics, cursor: None, hits: Vec::new(), links: Vec::new() }
     }
 
     /// The whole screen.
@@ -92,6 +94,17 @@ impl<'a> Canvas<'a> {
             used += self.styled(from(area, used), line, grapheme, style);
         }
         used
+    }
+
+    /// Puts a symbol of ours into the first cell of an area, as it is.
+    pub(super) fn cell(&mut self, area: Rect, symbol: &str, style: Style) {
+        let place = Position::new(area.x, area.y);
+        if area.width > 0
+            && self.area().contains(place)
+            && let Some(cell) = self.buffer.cell_mut(place)
+        {
+            cell.set_symbol(symbol).set_style(style);
+        }
     }
 
     /// Gives every cell of an area a style and leaves its text.

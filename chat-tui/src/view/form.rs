@@ -50,6 +50,8 @@ fn title(form: &Form) -> String {
         FormKind::Invite(room) => format!("Invite into {room}"),
         FormKind::Topic(room) => format!("Topic of {room}"),
         FormKind::SendFile(to) => format!("Send a file to {to}"),
+        FormKind::Export => "Write the history to a file".into(),
+        FormKind::Import => "Take over the history of a file".into(),
     }
 }
 
@@ -70,6 +72,10 @@ fn words(form: &Form) -> &'static str {
         }
         FormKind::RenameDevice(_) => "Only your own devices see it.",
         FormKind::SendFile(_) => "Tab completes the path. Name and contents are sealed; the relay sees only the size.",
+        FormKind::Export => {
+            "All messages, without those that vanish. Whoever has the file and the passphrase can read them; without the passphrase nobody can, you included."
+        }
+        FormKind::Import => "What is here already stays as it is; what is new is marked as imported.",
         FormKind::Invite(_) | FormKind::Topic(_) => "",
     }
 }

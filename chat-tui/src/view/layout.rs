@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::model::{Anchor, Entry, Place, Status, Timeline};
+use crate::model::{Anchor, Entry, Pictures, Place, Status, Timeline};
 use crate::text::{Wrapped, wrap};
 
 /// Lines of a long message that are shown before somebody opens it.
@@ -59,6 +59,8 @@ pub(super) struct Block {
     pub(super) quote: bool,
     /// The line with the file.
     pub(super) card: bool,
+    /// Columns and lines of its picture.
+    pub(super) picture: Option<(u16, u16)>,
     /// The text.
     pub(super) body: Rc<Wrapped>,
     /// The line "n more lines".
@@ -77,8 +79,12 @@ impl Block {
 
     /// What a line below the day and "n new" is.
     pub(super) fn part(&self, line: usize) -> Part {
+        let picture = self.picture_lines();
         match line.checked_sub(self.before_body()) {
-            None if self.card && line + 1 == self.before_body() => Part::Card,
+            None if line + picture >= self.before_body() => {
+                Part::Picture(u16::try_from(line + picture - self.before_body()).unwrap_or(u16::MAX))
+            }
+            None if self.card && line + picture + 1 == self.before_body() => Part::Card,
             None => Part::Quote,
             Some(n) if n < self.body.lines.len() => Part::Body(n),
             Some(n) => {
@@ -91,7 +97,12 @@ impl Block {
 
     /// Lines above the text.
     pub(super) fn before_body(&self) -> usize {
-        [self.day, self.new.is_some(), self.quote, self.card].into_iter().filter(|line| *line).count()
+        let lines = [self.day, self.new.is_some(), self.quote, self.card].into_iter().filter(|line| *line).count();
+        lines + self.picture_lines()
+    }
+
+    fn picture_lines(&self) -> usize {
+        self.picture.map_or(0, |(_, rows)| usize::from(rows))
     }
 }
 
@@ -102,6 +113,8 @@ pub(super) enum Part {
     Quote,
     /// The file that it carries.
     Card,
+    /// A line of its picture.
+    Picture(u16),
     /// A line of its text.
     Body(usize),
     /// How much is folded.
@@ -122,6 +135,8 @@ pub(super) struct Bottom {
 /// The messages of a chat, laid out at one width.
 pub(super) struct Layout<'a> {
     pub(super) timeline: &'a Timeline,
+    /// Pictures that are shown, where they can be.
+    pub(super) pictures: Option<&'a Pictures>,
     pub(super) cache: &'a mut LayoutCache,
     pub(super) width: usize,
 }
@@ -138,11 +153,17 @@ impl Layout<'_> {
             new: self.timeline.divider.filter(|d| d.before == entry.serial).map(|d| d.count),
             quote: entry.reply.is_some() && !entry.deleted,
             card: entry.file.is_some() && !entry.deleted,
+            picture: self.picture(entry),
             reactions: !entry.reactions.is_empty() && !entry.deleted,
             more: body.more > 0 || (entry.expanded && body.lines.len() > LINES_FOLDED),
             failed: matches!(entry.status, Status::Failed(_)),
             body,
         })
+    }
+
+    fn picture(&self, entry: &Entry) -> Option<(u16, u16)> {
+        let pixels = self.pictures?.of(entry.id?).filter(|_| !entry.deleted)?;
+        Some(pixels.cells(u16::try_from(self.width).unwrap_or(u16::MAX)))
     }
 
     fn height(&mut self, index: usize) -> usize {

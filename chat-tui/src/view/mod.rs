@@ -9,6 +9,7 @@ mod help;
 mod layout;
 mod members;
 mod overlay;
+mod picture;
 mod roster;
 mod sheet;
 mod statusline;
@@ -29,7 +30,7 @@ use canvas::{Canvas, from, lines};
 pub fn view(model: &Model, cache: &mut LayoutCache, frame: &mut Frame<'_>) -> Shown {
     cache.begin();
     let mut shown = Shown::default();
-    let mut canvas = Canvas::new(frame.buffer_mut(), model.theme);
+    let mut canvas = Canvas::new(frame.buffer_mut(), model.theme, model.graphics);
     let area = canvas.area();
     if area.width < USABLE.0 || area.height < USABLE.1 {
         let notice = elide("too small: 20×5 is the least", usize::from(area.width));
@@ -46,6 +47,8 @@ pub fn view(model: &Model, cache: &mut LayoutCache, frame: &mut Frame<'_>) -> Sh
     statusline::draw(&mut canvas, model, bar);
     if let Some(top) = model.overlays.last() {
         canvas.cursor = None;
+        // A box may lie on them.
+        shown.pictures.iter_mut().for_each(|placed| placed.area = None);
         if model.narrow() {
             // Beside a box there is no room for anything that makes sense.
             canvas.clear(body);

@@ -7,7 +7,8 @@ use ratatui::style::{Modifier, Style};
 
 use super::canvas::{Canvas, Piece, cells, from, lines, until};
 use super::layout::{Block, Layout, LayoutCache, Part};
-use crate::model::{Entry, Hit, Lookup, Model, Mood, Progress, Shown, Status, Timeline, bytes};
+use super::picture;
+use crate::model::{Entry, Graphics, Hit, Lookup, Model, Mood, Placed, Progress, Shown, Status, Timeline, bytes};
 use crate::text::{Span, SpanKind, elide, spans, width};
 use crate::theme::Role;
 
@@ -55,7 +56,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Mod
         return empty(canvas, model, area);
     }
     let columns = Columns::of(area.width, timeline);
-    let mut layout = Layout { timeline, cache, width: usize::from(columns.width) };
+    let pictures = (model.graphics != Graphics::Off).then_some(&model.pictures);
+    let mut layout = Layout { timeline, pictures, cache, width: usize::from(columns.width) };
     let Some((bottom, anchor)) = layout.bottom(usize::from(area.height)) else { return };
     shown.anchor = anchor;
     let (mut index, mut below) = (bottom.index, bottom.below);
@@ -73,6 +75,12 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Mod
             let Some(above) = row.checked_sub(1) else { break 'messages };
             row = above;
             message.draw_line(canvas, lines(area, row, 1), line);
+            if let Some(placed) = message.placed(lines(area, row, 1), line) {
+                place(shown, placed);
+            }
+        }
+        if let Some(id) = entry.id.filter(|_| model.shows_picture(entry)) {
+            shown.wanted.push(id);
         }
         let last = span.map_or(entry.serial, |(_, last)| last);
         span = Some((entry.serial, last));
@@ -83,6 +91,27 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Mod
         (index, below) = (previous, 0);
     }
     shown.span = span;
+    for placed in &mut shown.pictures {
+        let (_, rows) = placed.cells;
+        placed.area = placed.area.filter(|area| area.height == rows);
+    }
+}
+
+/// Puts the lines of a picture, which come from the lowest to the highest, together.
+fn place(shown: &mut Shown, line: (Placed, Rect, u16)) {
+    let (placed, area, row) = line;
+    if shown.pictures.last().is_none_or(|last| last.id != placed.id) {
+        shown.pictures.push(placed);
+    }
+    let (_, rows) = placed.cells;
+    if let Some(last) = shown.pictures.last_mut() {
+        last.area = match (row + 1 == rows, last.area) {
+            (true, _) => Some(area),
+            (false, Some(below)) => Some(Rect { y: area.y, height: below.height + 1, ..below }),
+            // Its lowest line is below the screen.
+            (false, None) => None,
+        };
+    }
 }
 
 /// Tells, on the line below the messages, that there is more.
@@ -143,7 +172,7 @@ impl Message<'_> {
         canvas.hit(area, Hit::Message(self.entry.serial));
         let selected = self.timeline.selected == Some(self.entry.serial);
         let chosen = self.timeline.chosen.contains(&self.entry.serial);
-        if selected || chosen {
+        if (selected || chosen) && !matches!(self.block.part(line), Part::Picture(_)) {
             canvas.fill(area, Role::Selected);
         }
         if line == above {
@@ -155,6 +184,12 @@ impl Message<'_> {
         match self.block.part(line) {
             Part::Quote => self.quote(canvas, text),
             Part::Card => self.card(canvas, text),
+            Part::Picture(row) => {
+                if selected || chosen {
+                    canvas.text(area, 0, if chosen { "◆" } else { "▌" }, Role::Marked);
+                }
+                return self.picture(canvas, text, row);
+            }
             Part::Body(n) => self.body_line(canvas, text, n),
             Part::More => self.more(canvas, text),
             Part::Reactions => self.reactions(canvas, text),
@@ -166,6 +201,25 @@ impl Message<'_> {
         if selected || chosen {
             canvas.text(area, 0, if chosen { "◆" } else { "▌" }, Role::Marked);
             canvas.fill(area, Role::Selected);
+        }
+    }
+
+    /// Where a line of its picture lies, and which line it is.
+    fn placed(&self, area: Rect, line: usize) -> Option<(Placed, Rect, u16)> {
+        let above = usize::from(self.block.day) + usize::from(self.block.new.is_some());
+        let (id, cells) = (self.entry.id?, self.block.picture?);
+        let Part::Picture(row) = self.block.part(line.max(above)) else { return None };
+        let left = from(area, self.columns.body);
+        let area = Rect { width: cells.0.min(left.width), ..left };
+        let placed = Placed { id, number: picture::number(id), cells, area: None };
+        (line >= above).then_some((placed, area, row))
+    }
+
+    /// A line of its picture.
+    fn picture(&self, canvas: &mut Canvas<'_>, area: Rect, row: u16) {
+        let pixels = self.entry.id.and_then(|id| Some((id, self.model.pictures.of(id)?)));
+        if let (Some((id, pixels)), Some(cells)) = (pixels, self.block.picture) {
+            picture::line(canvas, area, row, (id, pixels.as_ref(), cells));
         }
     }
 
@@ -235,9 +289,12 @@ impl Message<'_> {
             .into_iter()
             .map(|(text, span)| Piece { text, style: style(span) })
             .collect();
-        let used = canvas.pieces(area, 0, &pieces);
+        let mut used = canvas.pieces(area, 0, &pieces);
         if self.entry.edited && n + 1 == self.block.body.lines.len() {
-            canvas.text(from(area, used), 0, " (edited)", Role::Dim);
+            used += canvas.text(from(area, used), 0, " (edited)", Role::Dim);
+        }
+        if self.entry.imported && n + 1 == self.block.body.lines.len() {
+            canvas.text(from(area, used), 0, " (imported)", Role::Dim);
         }
     }
 

@@ -146,3 +146,38 @@ fn a_new_password_brings_a_new_code_and_the_code_brings_a_lost_account_back() {
     second.keys("\x11");
     assert_eq!(second.ended(), 0);
 }
+
+#[test]
+fn the_history_moves_to_another_device_in_a_file_under_a_passphrase() {
+    let world = World::new();
+    let mut bob = world.person("bob");
+    let mut first = Pty::start(world.program("alice"), 80, 24);
+    journey::register(&first, &world, (0, 0), "alice");
+    first.keys("/dm bob\rkeep this\r");
+    world.is_asked(&mut bob);
+    world.accepts(&bob, "alice");
+    world.gets(&mut bob, "keep this");
+    let file = world.folder.path().join("history");
+    first.keys(&format!("/export {}\r", file.display()));
+    first.wait_for("Write the history to a file");
+    first.keys("\r");
+    first.keys("seven grey lanterns sing\r");
+    first.keys("seven grey lanterns sing\r");
+    first.wait_for("1 message is in ");
+
+    let mut second = Pty::start(world.program("alice-2"), 80, 24);
+    sign_in(&second, "alice", PASSWORD);
+    second.wait_for("● online  alice");
+    second.keys("/dm bob\r");
+    second.wait_for("The beginning of your chat with bob");
+    second.keys(&format!("/import {}\r", file.display()));
+    second.wait_for("Take over the history of a file");
+    second.keys("\rnot these words\r");
+    second.wait_for("That is not the passphrase of this file.");
+    second.keys("\x15seven grey lanterns sing\r");
+    second.wait_for("keep this (imported)");
+    for pty in [&mut first, &mut second] {
+        pty.keys("\x11");
+        assert_eq!(pty.ended(), 0);
+    }
+}

@@ -80,3 +80,84 @@ fn a_file_goes_out_by_a_completed_path_and_by_a_pasted_one_and_one_comes_back_an
     pty.keys("\x11");
     assert_eq!(pty.ended(), 0);
 }
+
+/// A picture of one colour, as a file.
+fn picture(world: &World, name: &str) -> std::path::PathBuf {
+    let path = world.folder.path().join(name);
+    image::RgbImage::from_pixel(320, 160, image::Rgb([200, 40, 40])).save(&path).unwrap();
+    path
+}
+
+/// Alice in the interface and bob, a program, who may write to each other.
+fn friends(world: &World) -> (Pty, Person) {
+    let mut bob = world.person("bob");
+    let pty = Pty::start(world.program("alice"), 80, 24);
+    journey::register(&pty, world, (0, 0), "alice");
+    pty.keys("/dm bob\rhi\r");
+    world.is_asked(&mut bob);
+    world.accepts(&bob, "alice");
+    world.gets(&mut bob, "hi");
+    (pty, bob)
+}
+
+#[test]
+fn a_picture_of_a_contact_is_drawn_in_the_conversation_by_half_blocks() {
+    let world = World::new();
+    let (mut pty, bob) = friends(&world);
+    let send = FileToSend {
+        to: "alice".into(),
+        path: picture(&world, "harbour.png"),
+        caption: Some("the harbour".into()),
+        idempotency_key: None,
+    };
+    world.runtime.block_on(bob.client.send_file(send)).unwrap();
+    pty.wait_for("▣ harbour.png");
+    let whole = |s: &str| s.matches('▀').count() == 40 * 10 && s.contains("the harbour");
+    pty.wait_until("the picture is drawn whole", whole);
+    // Narrower, and it still is inside of its column.
+    pty.resize(60, 24);
+    pty.wait_until("it shrinks with the column", |s| (1..40 * 10).contains(&s.matches('▀').count()));
+    pty.keys("\x11");
+    assert_eq!(pty.ended(), 0);
+}
+
+#[test]
+fn where_the_terminal_knows_a_protocol_the_picture_is_told_once_and_forgotten_at_the_end() {
+    let world = World::new();
+    let config = world.folder.path().join("config/chat");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("config.toml"), "[ui]\nimages = \"kitty\"\n[files]\nauto_max = 0\n").unwrap();
+    let (mut pty, bob) = friends(&world);
+    let path = picture(&world, "harbour.png");
+    let send = FileToSend { to: "alice".into(), path, caption: None, idempotency_key: None };
+    world.runtime.block_on(bob.client.send_file(send)).unwrap();
+    pty.wait_for("▣ harbour.png");
+    let told = |pty: &Pty| pty.bytes().windows(6).filter(|w| *w == b"\x1b_Ga=T").count();
+    pty.wait_until("its cells are there", |s| s.contains('\u{10EEEE}'));
+    pty.keys("and on we write\r");
+    pty.settle();
+    assert_eq!(told(&pty), 1);
+    pty.keys("\x11");
+    assert_eq!(pty.ended(), 0);
+    assert!(pty.bytes().windows(6).any(|w| w == b"\x1b_Ga=d"));
+}
+
+#[test]
+fn a_file_on_its_way_is_paused_and_resumed_on_its_page() {
+    let world = World::new();
+    let (mut pty, mut bob) = friends(&world);
+    let film = world.folder.path().join("film.mkv");
+    std::fs::write(&film, bytes(48_000_000)).unwrap();
+    pty.keys(&format!("/file {}\r\x1bOS", film.display()));
+    pty.wait_until("it is on its way", |s| s.contains("film.mkv") && s.contains('%') && s.contains("█"));
+    pty.keys("p");
+    let paused = pty.wait_for("paused");
+    assert!(paused.contains(" of 48.0 MB"), "{paused}");
+    pty.keys("r");
+    pty.wait_for("sent 48.0 MB");
+    assert!(fetches(&world, &mut bob, "film") == bytes(48_000_000), "it arrives as it was sent");
+    pty.keys("\x1b");
+    pty.wait_for("Enter send");
+    pty.keys("\x11");
+    assert_eq!(pty.ended(), 0);
+}

@@ -55,6 +55,9 @@ fn a_room_is_made_filled_moderated_and_left() {
     pty.wait_for("The topic is changed.");
     pty.wait_until("the page shows it", |s| s.contains("│ release day"));
     pty.keys("\x1b[B");
+    pty.keys("p");
+    pty.wait_for("The role is changed.");
+    pty.wait_until("bob is an admin", |s| s.lines().any(|l| l.contains("bob") && l.contains("admin")));
     pty.keys("x");
     pty.wait_for("Put bob out of #ops?");
     pty.keys("y");
@@ -74,4 +77,40 @@ fn a_room_is_made_filled_moderated_and_left() {
     pty.keys("\x11");
     assert_eq!(pty.ended(), 0);
     assert_eq!(UserName::parse("bob").unwrap().as_str(), "bob");
+}
+
+#[test]
+fn what_is_said_in_a_room_is_changed_reacted_to_and_taken_back_and_the_room_is_ended_for_everybody() {
+    let world = World::new();
+    let mut bob = world.person("bob");
+    let mut pty = Pty::start(world.program("alice"), 120, 36);
+    journey::register(&pty, &world, (0, 0), "alice");
+    pty.keys("/create #ops\r");
+    pty.wait_for("Make a room");
+    pty.keys("\r\r\r");
+    pty.wait_for("the room was made by alice");
+    world.runtime.block_on(bob.client.run(Command::Room(RoomCommand::Join(ops())))).unwrap();
+    pty.wait_until("the members stand beside it", |s| s.contains("2 members") && s.contains("bob"));
+
+    pty.keys("fisrt\r");
+    world.gets(&mut bob, "fisrt");
+    pty.keys("\x1b[A");
+    pty.wait_for("changing your message");
+    pty.keys("\x17first\r");
+    pty.wait_for("first (edited)");
+    world.says(&bob, "#ops", "well done");
+    pty.wait_for("well done");
+    pty.keys("/react tada\r");
+    pty.wait_until("the reaction is shown", |s| s.contains("🎉") && s.contains(" 1"));
+    pty.keys("/delete\r");
+    pty.wait_for("Take this message back?");
+    pty.keys(ENTER);
+    pty.wait_until("it is gone", |s| !s.contains("first (edited)") && s.contains("deleted"));
+
+    pty.keys("/deleteroom\r");
+    pty.wait_for("End #ops for everybody?");
+    pty.keys("y");
+    pty.wait_for("#ops is ended for everybody.");
+    pty.keys("\x11");
+    assert_eq!(pty.ended(), 0);
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use chat_client::{Client, ClientEvent, Command, Config, Events, NoticeKind, Pin, Registration, UserName};
+use chat_client::picture::Decoder;
+use chat_client::{Client, ClientEvent, Command, Config, Events, FilesConfig, NoticeKind, Pin, Registration, UserName};
 use chat_server::{EmbedConfig, Embedded};
 use portable_pty::CommandBuilder;
 use tempfile::TempDir;
@@ -73,6 +74,10 @@ impl World {
         let config = Config {
             relay: Some(self.address().parse().unwrap()),
             pin: Some(Pin(self.pin())),
+            files: FilesConfig {
+                decoder: Some(Decoder::new(env!("CARGO_BIN_EXE_chat-tui").into(), vec!["picture".into()])),
+                ..FilesConfig::default()
+            },
             ..Config::new(self.profile(name))
         };
         self.runtime.block_on(async {

@@ -1,9 +1,11 @@
 //! One's own account, devices, and whether somebody is who one thinks.
 
-use chat_client::{AccountCommand, Answer, Command, DeviceId, Query, Reply, SafetyProof, UserName};
+use chat_client::{
+    AccountCommand, Answer, Command, DeviceId, Failure, FailureKind, Passphrase, Query, Reply, SafetyProof, UserName,
+};
 use zeroize::Zeroizing;
 
-use super::{Hands, secret};
+use super::{Hands, files, secret};
 use crate::app::intake::{self, account};
 use crate::model::{AccountAsk, AccountNews, FormDone, Msg, Name, Problem, Secret};
 use crate::text::SafeText;
@@ -31,7 +33,32 @@ impl Hands {
                 self.deed("Not set", self.run(AccountCommand::EraseWhenRemoved(erase)));
             }
             AccountAsk::Forget => self.forget(),
+            AccountAsk::Export { path, passphrase } => self.export(&path, &passphrase),
+            AccountAsk::Import { path, passphrase } => self.import(&path, &passphrase),
         }
+    }
+
+    fn export(&self, typed: &str, passphrase: &Secret) {
+        let path = files::expanded(typed, files::home().as_deref());
+        let (says, text) = (path.display().to_string(), Zeroizing::new(passphrase.expose().to_owned()));
+        self.then(self.client.export_history(path, Passphrase::from(text)), move |result| match result {
+            Ok(1) => form(Ok(()), &format!("1 message is in {says}.")),
+            Ok(count) => form(Ok(()), &format!("{count} messages are in {says}.")),
+            Err(failure) => form(Err(of_file(&failure)), ""),
+        });
+    }
+
+    fn import(&self, typed: &str, passphrase: &Secret) {
+        let path = files::expanded(typed, files::home().as_deref());
+        let text = Zeroizing::new(passphrase.expose().to_owned());
+        let hands = self.clone();
+        self.then(self.client.import_history(path, Passphrase::from(text)), move |result| match result {
+            Ok(count) => {
+                hands.tell(Msg::HistoryChanged);
+                form(Ok(()), &format!("{count} messages were new and are here now."))
+            }
+            Err(failure) => form(Err(of_file(&failure)), ""),
+        });
     }
 
     fn run(&self, command: AccountCommand) -> chat_client::Asked<Reply> {
@@ -119,6 +146,20 @@ impl Hands {
             Ok(()) => Msg::LoggedOut { reason: SafeText::line("Your account is deleted.") },
             Err(failure) => form(Err(intake::problem(&failure)), ""),
         });
+    }
+}
+
+/// What failed about a file with a history.
+fn of_file(failure: &Failure) -> Problem {
+    match failure.kind {
+        FailureKind::BadCredentials => Problem::NotTheirPassphrase,
+        FailureKind::WeakPassword => Problem::WeakPassphrase,
+        FailureKind::Integrity => Problem::NotThisFile,
+        FailureKind::StoreTooNew => Problem::TooNew,
+        FailureKind::FileExists => Problem::FileExists,
+        FailureKind::Forbidden => Problem::NotYourHistory,
+        FailureKind::NotFound | FailureKind::InvalidParams | FailureKind::Io => Problem::FileUnreadable,
+        _ => intake::problem(failure),
     }
 }
 

@@ -1,13 +1,17 @@
 //! Files: sending, saving, completing a path, opening.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
+use chat_client::picture::{Size, Source};
 use chat_client::{FileToFetch, FileToSend};
 
 use super::Hands;
 use crate::app::intake::{self, files};
-use crate::model::{FileAsk, FileNews, FormDone, Msg, MsgId, Name, Problem};
+use crate::model::{FileAsk, FileNews, FormDone, Msg, MsgId, Name, PIXELS_WANTED, Pixels, Problem};
+use crate::picture;
 use crate::text::SafeText;
 
 /// Names that a path may become which are read: a folder with more is completed by typing more.
@@ -34,6 +38,7 @@ impl Hands {
             FileAsk::Cancel(id) => {
                 self.on_transfer("Not cancelled", id, self.client.cancel_transfer(intake::message_id(id)));
             }
+            FileAsk::Picture { id, path, ground } => self.picture(id, path, ground),
             FileAsk::Probe(text) => {
                 let path = expanded(text.as_str(), home().as_deref());
                 let work = tokio::task::spawn_blocking(move || path.is_file());
@@ -72,6 +77,23 @@ impl Hands {
                 Msg::File(FileNews::Failed { id: Some(id), what, problem })
             }
         });
+    }
+
+    /// The pixels of a picture, decoded in a process apart; none when there is nothing that can be shown.
+    fn picture(&self, id: MsgId, path: Option<String>, ground: u8) {
+        let small = self.client.thumbnail(intake::message_id(id));
+        let work = async move {
+            let decoder = picture::decoder()?;
+            let source = match path {
+                Some(path) => tokio::task::spawn_blocking(|| File::open(path)).await.ok()?.ok().map(Source::File),
+                None => small.await.ok()?.map(Source::Bytes),
+            }?;
+            let (width, height) = PIXELS_WANTED;
+            let decoded = tokio::task::spawn_blocking(move || decoder.pixels(source, Size { width, height }));
+            let decoded = decoded.await.ok()?.ok()?;
+            Pixels::on_ground((decoded.width, decoded.height), &decoded.rgba, ground).map(Arc::new)
+        };
+        self.then(work, move |pixels| Msg::File(FileNews::Picture { id, pixels }));
     }
 
     /// Sends a text as a file. It lies in a folder of its own, closed to everybody else, while it is on its way.
@@ -166,7 +188,7 @@ impl Paste {
         std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
         let paste = Self { folder };
         let path = paste.folder.join(PASTE_NAME);
-        let mut file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(text.as_bytes())?;
         Ok(paste)
     }
@@ -188,12 +210,12 @@ fn file_problem(problem: Problem) -> Problem {
     }
 }
 
-fn home() -> Option<PathBuf> {
+pub(super) fn home() -> Option<PathBuf> {
     etcetera::home_dir().ok()
 }
 
 /// A path as people write or drag it: with `~`, in quotes, with escaped blanks, or as a `file:` address.
-fn expanded(typed: &str, home: Option<&Path>) -> PathBuf {
+pub(super) fn expanded(typed: &str, home: Option<&Path>) -> PathBuf {
     let bare = typed.trim();
     let quoted = |q: char| bare.strip_prefix(q).and_then(|rest| rest.strip_suffix(q));
     let text = match (quoted('\'').or_else(|| quoted('"')), bare.strip_prefix("file://")) {

@@ -43,9 +43,9 @@ impl Hands {
                 hands.tell(Msg::Form(Box::new(Ok(FormDone::default()))));
                 Msg::Room(RoomNews::Entered(room))
             }
-            (After::Leave(room), Ok(_)) => Msg::Room(RoomNews::Gone(room)),
+            (After::Leave { room, ended }, Ok(_)) => Msg::Room(RoomNews::Gone { room, ended }),
             (After::Enter(_), Err(failure)) => Msg::Form(Box::new(Err(intake::problem(&failure)))),
-            (After::Leave(_), Err(failure)) => {
+            (After::Leave { .. }, Err(failure)) => {
                 Msg::Done { what: SafeText::line(what), result: Err(intake::problem(&failure)) }
             }
         });
@@ -62,7 +62,10 @@ enum After {
         says: &'static str,
     },
     Enter(Name),
-    Leave(Name),
+    Leave {
+        room: Name,
+        ended: bool,
+    },
 }
 
 struct Planned {
@@ -91,8 +94,12 @@ fn command(asked: RoomAsk) -> Option<Planned> {
             after: After::Enter(name),
         },
         RoomAsk::Join(room) => Planned { command: RoomCommand::Join(of(&room)?), after: After::Enter(room) },
-        RoomAsk::Leave(room) => Planned { command: RoomCommand::Leave(of(&room)?), after: After::Leave(room) },
-        RoomAsk::Delete(room) => Planned { command: RoomCommand::Delete(of(&room)?), after: After::Leave(room) },
+        RoomAsk::Leave(room) => {
+            Planned { command: RoomCommand::Leave(of(&room)?), after: After::Leave { room, ended: false } }
+        }
+        RoomAsk::Delete(room) => {
+            Planned { command: RoomCommand::Delete(of(&room)?), after: After::Leave { room, ended: true } }
+        }
         RoomAsk::Invite { room, who } => Planned {
             command: RoomCommand::Invite { room: of(&room)?, username: user(&who)? },
             after: changes(room, "Invited."),

@@ -9,7 +9,7 @@ use crate::theme::Tone;
 pub(super) fn meaning(parameters: &[u8], last: u8) -> Option<Heard> {
     let text = std::str::from_utf8(parameters).ok()?;
     match (text.as_bytes().first(), last) {
-        (Some(b'?'), b'c') => Some(Heard::Identity),
+        (Some(b'?'), b'c') => Some(Heard::Identity { sixels: text.split(';').skip(1).any(|n| n == "4") }),
         (Some(b'?'), b'u') => Some(Heard::TellsKeysApart),
         (Some(b'<'), b'M') => pointer(text.get(1..)?).map(Heard::Pointer),
         (None, b'I') => Some(Heard::Focus(true)),

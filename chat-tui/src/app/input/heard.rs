@@ -21,6 +21,11 @@ pub(in crate::app) enum Heard {
     TellsKeysApart,
     /// Where the cursor stands behind a sample of its widths.
     Column(u16),
+    /// It knows kitty's protocol for pictures.
+    ShowsPictures,
     /// Who it is: the answer that every terminal gives, after all others.
-    Identity,
+    Identity {
+        /// It draws sixels.
+        sixels: bool,
+    },
 }

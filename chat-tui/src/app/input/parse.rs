@@ -156,8 +156,11 @@ fn string(bytes: &[u8], body: &[u8]) -> Piece {
         // An escape that ends nothing begins something new.
         _ => 0,
     };
-    let is_command = bytes.get(1) == Some(&b']');
-    let heard = if is_command { csi::background(text).map(Heard::Background) } else { None };
+    let heard = match bytes.get(1) {
+        Some(b']') => csi::background(text).map(Heard::Background),
+        Some(b'_') if text.starts_with(b"Gi=31") && text.ends_with(b";OK") => Some(Heard::ShowsPictures),
+        _ => None,
+    };
     Piece::Whole(2 + end + ends, heard)
 }
 
@@ -210,6 +213,19 @@ mod tests {
     }
 
     #[test]
+    fn only_a_yes_to_the_question_about_pictures_is_one_and_who_answers_tells_of_sixels() {
+        let heard = |bytes: &[u8]| Parser::default().feed(bytes);
+        assert_eq!(heard(b"\x1b_Gi=31;OK\x1b\\"), [Heard::ShowsPictures]);
+        assert_eq!(heard(b"\x1b_Gi=31;ENOTSUPPORTED:no\x1b\\"), []);
+        assert_eq!(heard(b"\x1b[?62;4;22c"), [Heard::Identity { sixels: true }]);
+        assert_eq!(
+            heard(b"\x1b[?4;22c"),
+            [Heard::Identity { sixels: false }],
+            "the first number is the terminal's kind"
+        );
+    }
+
+    #[test]
     fn keys_are_the_same_however_the_terminal_spells_them() {
         for (bytes, wanted) in [
             (&b"a\xc3\xa4\r\t\x7f\x0b"[..], &["a", "ä", "Enter", "Tab", "Backspace", "Ctrl-K"][..]),
@@ -243,7 +259,7 @@ mod tests {
     #[test]
     fn answers_are_heard_whenever_they_come_and_are_never_keys() {
         let bytes = b"h\x1b]11;rgb:ffff/ffff/ffff\x1b\\\x1b[?1u\x1b[?62;22c\x1b[?2026;2$y\x1bP1$r0m\x1b\\i";
-        let wanted = ["h", "Background(Light)", "TellsKeysApart", "Identity", "i"];
+        let wanted = ["h", "Background(Light)", "TellsKeysApart", "Identity { sixels: false }", "i"];
         assert_eq!(keys(bytes), wanted);
         for cut in 0..bytes.len() {
             let mut parser = Parser::default();

@@ -137,6 +137,7 @@ pub(super) fn entry(message: Message) -> Entry {
         status: status_of(message.status),
         edited: message.edited,
         deleted: message.deleted,
+        imported: message.imported,
         file: message.file.as_ref().map(files::card),
         reactions: reactions(&message.reactions),
         ..Entry::new(Name::new(message.from.as_str()), body(&message), when(message.timestamp_ms))
