@@ -241,6 +241,8 @@ pub enum Timer {
     TypingStops(Name),
     /// The other one no longer types.
     TypingEnds(Name, u64),
+    /// A file that came is to have its name by now.
+    Transfers,
     /// The date changes.
     Midnight,
 }

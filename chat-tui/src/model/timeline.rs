@@ -157,6 +157,15 @@ impl Entry {
         self.own && self.id.is_some() && plain
     }
 
+    /// What it says on one line; a file without a caption says its name.
+    #[must_use]
+    pub fn brief(&self) -> SafeText {
+        match &self.file {
+            Some(file) if self.text.is_empty() => SafeText::line(&format!("▣ {}", file.name)),
+            _ => self.text.one_line(),
+        }
+    }
+
     /// Whether it is only here: an own message that is not queued.
     #[must_use]
     pub fn is_unsent(&self) -> bool {

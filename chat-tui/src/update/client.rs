@@ -149,7 +149,7 @@ fn resolve_quotes(timeline: &mut crate::model::Timeline) {
         .filter_map(|e| e.reply.as_ref().filter(|q| q.known.is_none()).map(|q| (e.serial, q.id)))
         .collect();
     for (serial, id) in open {
-        let known = timeline.find(id).and_then(|s| timeline.entry(s)).map(|e| (e.author.clone(), e.text.one_line()));
+        let known = timeline.find(id).and_then(|s| timeline.entry(s)).map(|e| (e.author.clone(), e.brief()));
         if known.is_some()
             && let Some(quote) = timeline.change(serial).and_then(|e| e.reply.as_mut())
         {
@@ -167,13 +167,13 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     let muted = model.roster.habits.muted(&name, model.now.ms);
     // A room rings for whom it names only, and what is muted for nobody.
     if !entry.own && !muted && (named || !name.is_room()) {
-        notify(model, out, &entry.author, Some(&entry.text));
+        notify(model, out, &entry.author, Some(&entry.brief()));
     }
     let row = model.roster.row_mut(&name);
     row.known = true;
     // What was held back while one already wrote is not the last word.
     if row.last.as_ref().is_none_or(|last| last.when.ms <= entry.when.ms) {
-        row.last = Some(Preview { own: entry.own, text: entry.text.one_line(), when: entry.when });
+        row.last = Some(Preview { own: entry.own, text: entry.brief(), when: entry.when });
     }
     if !entry.own {
         row.unread += 1;

@@ -405,6 +405,6 @@ pub(super) fn queued(model: &mut Model, serial: u64, name: &Name, queued: (MsgId
 
 /// What a message looks like in an answer to it.
 pub(super) fn quote(entry: &Entry) -> Option<Quote> {
-    let known = Some((entry.author.clone(), entry.text.one_line()));
+    let known = Some((entry.author.clone(), entry.brief()));
     entry.id.map(|id| Quote { id, known })
 }

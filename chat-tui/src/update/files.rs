@@ -4,12 +4,16 @@ use super::chats::{self, ask, complain, toast};
 use super::forms;
 use crate::keymap::Action;
 use crate::model::{
-    Effects, FileAsk, FileNews, FormKind, Model, MsgId, Overlay, Progress, Request, Sheet, SheetKind, Transfer,
+    Effect, Effects, FileAsk, FileNews, FormKind, Model, MsgId, Overlay, Progress, Request, Sheet, SheetKind, Timer,
+    Transfer,
 };
 use crate::text::SafeText;
 
 /// Transfers that are kept for the page: those that ended are in the history.
 const TRANSFERS_MAX: usize = 200;
+
+/// How long a file that is complete may take to be checked and get its name.
+const NAMED_AFTER_MS: u64 = 400;
 
 /// Does an action on files; tells whether it was one.
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool {
@@ -114,6 +118,10 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
                 }
                 put(model, file);
             }
+            let unnamed = |t: &Transfer| t.total > 0 && t.done >= t.total && t.open() && !t.outgoing;
+            if model.transfers.iter().any(unnamed) {
+                out.push(Effect::After { ms: NAMED_AFTER_MS, timer: Timer::Transfers });
+            }
             for overlay in &mut model.overlays {
                 if let Overlay::Sheet(sheet) = overlay
                     && sheet.kind == SheetKind::Transfers
@@ -125,8 +133,8 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: FileNews) {
         FileNews::Progress { id, outgoing, done, total } => {
             progress(model, id, outgoing, (done, total));
             if done >= total && !outgoing {
-                // It may have come by itself: where it lies is asked for.
-                ask(out, Request::File(FileAsk::List));
+                // It may have come by itself: where it lies is known when it has its name.
+                out.push(Effect::After { ms: NAMED_AFTER_MS, timer: Timer::Transfers });
             }
         }
         FileNews::Sent(chat) => {

@@ -86,10 +86,7 @@ fn pin_message(model: &mut Model, out: &mut Effects) {
         return complain(model, out, "Mark a message first: Esc, then the arrows.");
     };
     let Some(id) = entry.id else { return complain(model, out, "This message is not sent yet.") };
-    let text = match (&entry.file, entry.text.is_empty()) {
-        (Some(file), true) => file.name.clone(),
-        _ => entry.text.clone(),
-    };
+    let text = entry.brief();
     let author = entry.author.clone();
     let pinned = change_habit(model, out, &name, |habit| habit.pin(id, &author, &text));
     let words = if pinned { "Pinned, on this device. /pins shows what you pinned here." } else { "No longer pinned." };

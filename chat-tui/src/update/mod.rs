@@ -24,8 +24,8 @@ mod sheets;
 
 use crate::keymap::{self, Action, Code, Key, Scope};
 use crate::model::{
-    AskKind, Change, Configured, Effect, Effects, FileNews, Focus, Hit, Link, Model, Msg, Name, Open, Overlay, Page,
-    Pointer, Request, Screen, Shown, Timer, When,
+    AskKind, Change, Configured, Effect, Effects, FileAsk, FileNews, Focus, Hit, Link, Model, Msg, Name, Open, Overlay,
+    Page, Pointer, Request, Screen, Shown, Timer, When,
 };
 
 /// What a change of somebody's identity means, in words.
@@ -386,6 +386,7 @@ fn timers(model: &mut Model, out: &mut Effects, timer: Timer) {
                 chats::mark_read(model, out, &dwell.chat, dwell.id);
             }
         }
+        Timer::Transfers => out.push(Effect::Client(Request::File(FileAsk::List))),
         Timer::Draft(name) => chats::save_draft(model, out, &name),
         Timer::TypingStops(name) => compose::typing_timer(model, out, name),
         Timer::TypingEnds(name, number) => {

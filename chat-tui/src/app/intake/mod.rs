@@ -236,8 +236,8 @@ pub(super) fn add_room(rows: &mut Vec<Row>, room: chat_client::RoomSummary) {
 fn row(chat: ConversationSummary) -> Row {
     let last = chat.last_message.map(|message| Preview {
         own: message.outgoing,
-        text: SafeText::line(&body(&message).as_str().chars().take(PREVIEW_CHARS).collect::<String>()),
         when: when(message.timestamp_ms),
+        text: SafeText::line(&entry(message).brief().as_str().chars().take(PREVIEW_CHARS).collect::<String>()),
     });
     Row {
         unread: chat.unread,
