@@ -397,6 +397,8 @@ impl Engine {
     /// The boot id stands: everything flows.
     fn online(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
         connect::online(&mut self.state, work)?;
+        account::handover::go_on(&mut self.state, work)?;
+        account::undertake::settle(&mut self.state, work)?;
         heal::errands::resume(&mut self.state, work)?;
         if self.state.renewal.is_some() {
             return Ok(());
@@ -497,10 +499,7 @@ impl Engine {
             return Ok(());
         }
         if state.me.as_ref().is_some_and(|me| me.account() == from) {
-            return match content {
-                Content::Sync(sync) => self.own_content(work, &received, sync),
-                _ => Ok(()),
-            };
+            return self.own_word(work, &received, content);
         }
         inbox::note_place(state, work, &received)?;
         let is_typing = matches!(content, Content::Typing(_));
@@ -521,7 +520,11 @@ impl Engine {
             }
             Content::Profile(profile) => presence::learned(state, work, from, profile),
             // Only own devices say these, and not here.
-            Content::OwnState(_) | Content::OwnRead(_) => Ok(()),
+            Content::OwnState(_)
+            | Content::OwnRead(_)
+            | Content::HistoryAsk(_)
+            | Content::HistoryPart(_)
+            | Content::HistoryRefusal(_) => Ok(()),
             Content::Gone => requests::gone(state, work, from),
             Content::Edit(_) | Content::Deletion(_) | Content::Reaction(_) => {
                 amend::heard(state, work, received.doer(), (from, content))?;

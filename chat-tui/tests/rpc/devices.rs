@@ -107,3 +107,30 @@ fn after_a_recovery_the_devices_that_were_there_go_on_as_before() {
     alice.ok("removeDevice", json!({ "id": recovered["device"] }));
     phone.expect("loggedOut", |notice| notice["reason"] == "removed");
 }
+
+#[test]
+fn with_approval_a_password_enrols_no_device_until_an_enrolled_one_or_the_recovery_code_lets_it_in() {
+    let world = World::new();
+    let mut alice = world.profile("alice").start();
+    let registered = alice.ok("register", json!({ "username": "alice", "password": PASSWORD }));
+    let wrong = json!({ "on": true, "password": "Wr0ng-but-long-enough" });
+    assert_eq!(alice.refused("setApproval", wrong), "BadCredentials");
+    alice.ok("setApproval", json!({ "on": true, "password": PASSWORD }));
+    let login = json!({ "username": "alice", "password": PASSWORD });
+    let mut phone = world.profile("phone").start();
+    assert_eq!(phone.refused("login", login), "Forbidden");
+    assert_eq!(alice.ok("devices", json!({}))["devices"].as_array().unwrap().len(), 1);
+    // The recovery code is enough.
+    let next = "Next-0ne-and-three-more";
+    let recover = json!({ "username": "alice", "recoveryCode": registered["recoveryCode"], "newPassword": next });
+    let mut tablet = world.profile("tablet").start();
+    assert_eq!(tablet.ok("recover", recover)["newDevice"], true);
+    let login = json!({ "username": "alice", "password": next });
+    assert_eq!(phone.refused("login", login.clone()), "Forbidden", "the setting stands");
+    // So is an enrolled device that says so; a device that is enrolled comes back without either.
+    alice.ok("setApproval", json!({ "on": false, "password": next }));
+    assert_eq!(phone.ok("login", login.clone())["newDevice"], true);
+    alice.ok("setApproval", json!({ "on": true, "password": next }));
+    phone.ok("logout", json!({}));
+    assert_eq!(phone.ok("login", login)["newDevice"], false);
+}

@@ -191,6 +191,9 @@ pub(in crate::engine) struct Profile {
     /// Everything here goes when another device removes this one.
     #[serde(rename = "e", default)]
     pub(in crate::engine) erase_when_removed: bool,
+    /// Own devices that ask for the history get it without a question.
+    #[serde(rename = "h", default)]
+    pub(in crate::engine) share_history: bool,
 }
 
 impl Default for Profile {
@@ -203,6 +206,7 @@ impl Default for Profile {
             version: 0,
             joined: false,
             erase_when_removed: false,
+            share_history: false,
         }
     }
 }
