@@ -170,6 +170,8 @@ impl Engine {
                 }
                 Ok(())
             }
+            // Off the account already: nobody need be asked.
+            Command::Logout { forget: true } if state.profile.dismissed => self.forgotten(work, id),
             Command::Logout { forget: true } => leave::forget(state, work, id),
             Command::SetProfile { display_name } => presence::set_profile(state, work, id, display_name),
             Command::SetPresence { status } => presence::set_status(state, work, id, status),

@@ -62,8 +62,8 @@ fn a_new_password_that_died_at_any_step_stands_or_not_and_its_code_is_never_lost
             world.connect("alice");
         }
         world.pass(5_000);
-        let told = match answered {
-            Ok(Reply::PasswordChanged { recovery_code }) => Some(recovery_code),
+        let told = match &answered {
+            Ok(Reply::PasswordChanged { recovery_code }) => Some(recovery_code.clone()),
             _ if world.status("alice").changing_password => {
                 let reply = world.account("alice", AccountCommand::PasswordStands).unwrap();
                 let Reply::PasswordChanged { recovery_code } = reply else { panic!("{reply:?}") };

@@ -16,6 +16,10 @@ pub(super) fn command(request: &Request<'_>) -> Option<Result<Command, RpcError>
         "removeDevice" => {
             params::<Removed>(raw).and_then(|removed| device(&removed.id)).map(AccountCommand::RemoveDevice)
         }
+        "renameDevice" => params::<Renamed>(raw).and_then(Renamed::command),
+        "eraseWhenRemoved" => params::<Shared>(raw).map(|shared| AccountCommand::EraseWhenRemoved(shared.on)),
+        "unverify" => person(raw).map(AccountCommand::Unverify),
+        "acceptIdentity" => person(raw).map(AccountCommand::AcceptIdentity),
         "askHistory" => params::<NoParams>(raw).map(|_| AccountCommand::AskHistory),
         "cancelHistory" => params::<NoParams>(raw).map(|_| AccountCommand::CancelHistory),
         "answerHistory" => params::<Answered>(raw).and_then(Answered::command),
@@ -105,6 +109,19 @@ impl Verify {
 #[serde(deny_unknown_fields)]
 struct Removed {
     id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renamed {
+    id: String,
+    name: Option<String>,
+}
+
+impl Renamed {
+    fn command(self) -> Result<AccountCommand, RpcError> {
+        Ok(AccountCommand::RenameDevice { device: device(&self.id)?, name: self.name })
+    }
 }
 
 #[derive(Deserialize)]
