@@ -23,4 +23,5 @@ mod lifecycle;
 mod presence;
 mod privacy;
 mod rooms;
+mod step;
 mod world;
