@@ -53,7 +53,6 @@ pub(super) struct EventLoop {
 /// What happened.
 enum Happened {
     Heard(Option<Heard>),
-    Msg(Msg),
     Msgs(Vec<Msg>),
     Stage(StageEvent),
     Panicked,
@@ -145,7 +144,6 @@ impl EventLoop {
             self.draw_if_due();
             match self.next().await {
                 Happened::Heard(heard) => self.on_heard(heard),
-                Happened::Msg(msg) => self.take(msg),
                 Happened::Msgs(all) => all.into_iter().for_each(|msg| self.take(msg)),
                 Happened::Stage(event) => self.on_stage(event)?,
                 Happened::FrameDue => {}
@@ -167,7 +165,7 @@ impl EventLoop {
             () = panicked.notified() => Happened::Panicked,
             event = self.stage.next() => Happened::Stage(event),
             Some(heard) = self.input.recv() => Happened::Heard(heard),
-            Some(msg) = self.messages.recv() => Happened::Msg(msg),
+            Some(msg) = self.messages.recv() => Happened::Msgs(vec![msg]),
             event = async { match events { Some(events) => events.next().await, None => std::future::pending().await } } => {
                 event.map_or(Happened::ClientGone, |event| Happened::Msgs(intake::message(event)))
             }

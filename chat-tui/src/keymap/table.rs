@@ -226,6 +226,8 @@ pub enum Action {
     PasteAsFile,
     Export,
     Import,
+    Approval,
+    AskHistory,
 }
 
 /// A slash command.
@@ -332,6 +334,8 @@ pub const TABLE: &[Spec] = &[
     row(A::Bare, S::Global, "bare", &["alt-c"]).tells("", "only the messages, so that the terminal copies nothing else").or("/bare", ""),
     row(A::Theme, S::Global, "theme", &[]).tells("", "colours for a light or a dark ground, for this run").or("/theme", "dark, light or auto"),
     row(A::Doctor, S::Global, "doctor", &[]).tells("", "how program, terminal and connection are").or("/doctor", ""),
+    row(A::Approval, S::Global, "approval", &[]).tells("", "whether a new device needs more than the password").or("/approval", ""),
+    row(A::AskHistory, S::Global, "ask-history", &[]).tells("", "ask your other devices for the history").or("/askhistory", ""),
     row(A::Export, S::Global, "export", &[]).tells("", "write the history to a file under a passphrase").or("/export", "[PATH]"),
     row(A::Import, S::Global, "import", &[]).tells("", "take over the history of a file").or("/import", "[PATH]"),
     row(A::Reload, S::Global, "reload", &[]).tells("", "read the configuration again").or("/reload", ""),

@@ -83,6 +83,12 @@ pub enum AccountAsk {
     EraseWhenRemoved(bool),
     /// The changed identity is taken as it is.
     AcceptIdentity(Name),
+    /// Whether a new device needs more than the password.
+    SetApproval { on: bool, password: Secret },
+    /// Asks one's other devices for the history.
+    AskHistory,
+    /// Gives the history to another own device, or does not.
+    AnswerHistory { device: u32, allow: bool },
     /// Writes the history to a file under a passphrase.
     Export { path: String, passphrase: Secret },
     /// Takes the history of a file over.

@@ -22,6 +22,8 @@ pub enum FormKind {
     Topic(Name),
     /// A file to somebody or into a room.
     SendFile(Name),
+    /// Whether a new device needs more than the password.
+    Approval,
     /// The history into a file.
     Export,
     /// The history out of a file.

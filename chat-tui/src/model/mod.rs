@@ -30,8 +30,8 @@ pub use form::{Form, FormField, FormKind, Value};
 pub use habit::{Habit, Habits, Pin};
 pub use input::{Input, Secret};
 pub use msg::{
-    AccountNews, Arrival, Change, Configured, FileNews, FormDone, Msg, Person, Pointer, Receipt, RoomNews, SignedIn,
-    Started,
+    AccountNews, Arrival, Change, Configured, FileNews, FormDone, HistoryNews, Msg, Person, Pointer, Receipt, RoomNews,
+    SignedIn, Started,
 };
 pub use overlay::{Ask, AskKind, Certificate, Facts, Help, Item, ItemKind, Menu, MenuKind, Overlay, Paste, SearchHit};
 pub use picture::{Graphics, PIXELS_WANTED, Pictures, Pixels};

@@ -86,6 +86,19 @@ pub enum Change {
     Alarm,
 }
 
+/// How far a history is that another own device gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryNews {
+    /// The others were asked.
+    Asked,
+    /// So many of so many messages are here.
+    Coming(u64, u64),
+    /// All of it is here.
+    Done(u64),
+    /// Nobody gives it.
+    Refused,
+}
+
 /// About one's own account and what is trusted.
 #[derive(Debug)]
 pub enum AccountNews {
@@ -93,6 +106,10 @@ pub enum AccountNews {
     Devices(Result<Vec<DeviceRow>, Problem>),
     /// A safety number.
     Number { name: Name, number: Result<SafetyNumber, Problem> },
+    /// Another own device asks for the history.
+    DeviceAsks { id: u32, name: SafeText },
+    /// How far the history is that another own device gives.
+    History(HistoryNews),
     /// A comparison, done.
     Verified { name: Name, result: Result<bool, Problem> },
 }

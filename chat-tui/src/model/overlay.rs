@@ -197,6 +197,8 @@ pub enum AskKind {
     DeleteRoom(Name),
     /// Puts somebody out of a room.
     Kick(Name, Name),
+    /// Gives the history to another own device.
+    GiveHistory(u32),
 }
 
 /// A question.

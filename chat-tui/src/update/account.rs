@@ -1,11 +1,11 @@
 //! One's own account: devices, password; and whether somebody is who one thinks.
 
-use super::chats::{ask, complain, toast};
+use super::chats::{self, ask, complain, toast};
 use super::forms;
 use crate::keymap::Action;
 use crate::model::{
-    AccountAsk, AccountNews, Ask, AskKind, Change, Effects, FormKind, Model, Name, Open, Overlay, Problem, Request,
-    SafetyNumber, Sheet, SheetKind, Verify,
+    AccountAsk, AccountNews, Ask, AskKind, Change, Effects, FormKind, HistoryNews, Model, Name, Open, Overlay, Problem,
+    Request, SafetyNumber, Sheet, SheetKind, Verify,
 };
 use crate::text::SafeText;
 
@@ -14,6 +14,8 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
     match action {
         Action::Devices => devices(model, out),
         Action::ChangePassword => forms::open(model, FormKind::ChangePassword),
+        Action::Approval => forms::open(model, FormKind::Approval),
+        Action::AskHistory => ask(out, Request::Account(AccountAsk::AskHistory)),
         Action::Export => forms::open(model, FormKind::Export),
         Action::Import => forms::open(model, FormKind::Import),
         Action::DeleteAccount => forms::open(model, FormKind::DeleteAccount),
@@ -143,6 +145,23 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: AccountNews) {
                 number_came(page, number);
             }
         }
+        AccountNews::DeviceAsks { id, name } => model.overlays.push(Overlay::Ask(Ask {
+            question: SafeText::line(&format!("Give the history to your device {name}?")),
+            kind: AskKind::GiveHistory(id),
+            detail: "It gets all messages that this device has. If you did not just ask for it there, say no and look at /devices.",
+        })),
+        AccountNews::History(HistoryNews::Asked) => toast(model, out, "Your other devices were asked; say yes there."),
+        AccountNews::History(HistoryNews::Coming(done, total)) => {
+            let (share, bar) = (done * 100 / total.max(1), 10);
+            let full = usize::try_from(share.min(100)).unwrap_or(100) * bar / 100;
+            let drawn = format!("{}{}", "█".repeat(full), "░".repeat(bar - full));
+            toast(model, out, &format!("History {drawn} {done} of {total}"));
+        }
+        AccountNews::History(HistoryNews::Done(count)) => {
+            chats::load_anew(model, out);
+            toast(model, out, &format!("The history is here: {count} messages."));
+        }
+        AccountNews::History(HistoryNews::Refused) => complain(model, out, "No device gives the history."),
         AccountNews::Verified { name, result } => verified(model, out, &name, result),
     }
 }

@@ -10,6 +10,9 @@ use crate::model::{
 /// Who may find a room and go in; in the order of the form's choice.
 const OPENNESS: [&str; 2] = ["public: everybody may join", "private: by invitation"];
 
+/// What a new device needs; in the order of the form's choice.
+const APPROVAL: [&str; 2] = ["the password is enough", "the recovery code too"];
+
 /// Where a history is written when nothing else is said.
 const EXPORT_PATH: &str = "~/chat-history";
 
@@ -35,6 +38,7 @@ pub(super) fn open_with(model: &mut Model, kind: FormKind, text: &str) {
         FormKind::Invite(_) => vec![FormField::text("Name", text)],
         FormKind::Topic(_) => vec![FormField::text("Topic", text).optional()],
         FormKind::SendFile(_) => vec![FormField::text("File", text), FormField::text("Caption", "").optional()],
+        FormKind::Approval => vec![FormField::choice("New devices", &APPROVAL), FormField::secret("Password")],
         FormKind::Export => {
             let path = if text.is_empty() { EXPORT_PATH } else { text };
             let secret = |label| FormField::secret(label);
@@ -183,6 +187,9 @@ fn request(form: &Form) -> Result<Request, Problem> {
         }
         FormKind::Invite(room) => Request::Room(RoomAsk::Invite { room: room.clone(), who: name(0)? }),
         FormKind::Topic(room) => Request::Room(RoomAsk::SetTopic { room: room.clone(), topic: form.text(0) }),
+        FormKind::Approval => {
+            Request::Account(AccountAsk::SetApproval { on: form.chosen(0) == 1, password: form.secret(1) })
+        }
         FormKind::Export => {
             let (passphrase, again) = (form.secret(1), form.secret(2));
             if passphrase.expose() != again.expose() {

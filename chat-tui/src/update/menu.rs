@@ -380,6 +380,8 @@ fn settings(model: &Model) -> Vec<Item> {
         row(Action::Devices, "Devices", "look at them, name them, remove them"),
         row(Action::WhenRemoved, "When it is removed", "what becomes of the data on this device"),
         row(Action::ChangePassword, "Password", "change it; the recovery code changes too"),
+        row(Action::Approval, "New devices", "whether they need more than the password"),
+        row(Action::AskHistory, "Fetch history", "from another device of yours"),
         row(Action::Export, "Export", "the history into a file under a passphrase"),
         row(Action::Import, "Import", "the history out of such a file"),
         row(Action::Transfers, "Files", "on their way, and where they were saved"),

@@ -24,8 +24,8 @@ mod sheets;
 
 use crate::keymap::{self, Action, Code, Key, Scope};
 use crate::model::{
-    AskKind, Change, Configured, Effect, Effects, FileAsk, FileNews, Focus, Hit, Link, Model, Msg, Name, Open, Overlay,
-    Page, Pointer, Request, Screen, Shown, Timer, When,
+    AccountAsk, AskKind, Change, Configured, Effect, Effects, FileAsk, FileNews, Focus, Hit, Link, Model, Msg, Name,
+    Open, Overlay, Page, Pointer, Request, Screen, Shown, Timer, When,
 };
 
 /// What a change of somebody's identity means, in words.
@@ -266,6 +266,9 @@ fn send(model: &mut Model, out: &mut Effects) {
 
 fn answer(model: &mut Model, out: &mut Effects, yes: bool) {
     let Some(Overlay::Ask(question)) = model.overlays.pop() else { return };
+    if let AskKind::GiveHistory(device) = question.kind {
+        return out.push(Effect::Client(Request::Account(AccountAsk::AnswerHistory { device, allow: yes })));
+    }
     if !yes {
         return;
     }

@@ -50,6 +50,7 @@ fn title(form: &Form) -> String {
         FormKind::Invite(room) => format!("Invite into {room}"),
         FormKind::Topic(room) => format!("Topic of {room}"),
         FormKind::SendFile(to) => format!("Send a file to {to}"),
+        FormKind::Approval => "What a new device needs".into(),
         FormKind::Export => "Write the history to a file".into(),
         FormKind::Import => "Take over the history of a file".into(),
     }
@@ -72,6 +73,9 @@ fn words(form: &Form) -> &'static str {
         }
         FormKind::RenameDevice(_) => "Only your own devices see it.",
         FormKind::SendFile(_) => "Tab completes the path. Name and contents are sealed; the relay sees only the size.",
+        FormKind::Approval => {
+            "With the recovery code too, a guessed password opens nothing. Keep the code: without it a new device waits until this is taken back here."
+        }
         FormKind::Export => {
             "All messages, without those that vanish. Whoever has the file and the passphrase can read them; without the passphrase nobody can, you included."
         }

@@ -33,6 +33,22 @@ impl Hands {
                 self.deed("Not set", self.run(AccountCommand::EraseWhenRemoved(erase)));
             }
             AccountAsk::Forget => self.forget(),
+            AccountAsk::SetApproval { on, password } => {
+                let says = if on { "New devices need the recovery code too." } else { "The password is enough again." };
+                self.then(self.client.set_approval(on, secret(&password)), move |result| {
+                    form(result.map_err(|f| intake::problem(&f)), says)
+                });
+            }
+            AccountAsk::AskHistory => self.then(self.run(AccountCommand::AskHistory), |result| Msg::Done {
+                what: SafeText::line("Not asked"),
+                result: result.map(drop).map_err(|f| match f.kind {
+                    FailureKind::NotFound => Problem::NoOtherDevice,
+                    _ => intake::problem(&f),
+                }),
+            }),
+            AccountAsk::AnswerHistory { device, allow } => {
+                self.deed("Not answered", self.run(AccountCommand::AnswerHistory { device: DeviceId(device), allow }));
+            }
             AccountAsk::Export { path, passphrase } => self.export(&path, &passphrase),
             AccountAsk::Import { path, passphrase } => self.import(&path, &passphrase),
         }

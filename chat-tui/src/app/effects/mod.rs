@@ -11,9 +11,9 @@ use std::future::Future;
 
 use chat_client::zeroize::Zeroizing;
 use chat_client::{
-    Answer, Client, Command, Credentials, Downloads, Failure, HistoryPage, HistoryPart, MessageSearch, Password, Pin,
-    PresenceStatus, Query, RecoveryRequest, Registration, RelayAddress, RelayTrust, Reply, RoomCommand, RoomReply,
-    UserName,
+    Answer, Client, Command, Credentials, Downloads, Failure, FailureKind, HistoryPage, HistoryPart, MessageSearch,
+    Password, Pin, PresenceStatus, Query, RecoveryRequest, Registration, RelayAddress, RelayTrust, Reply, RoomCommand,
+    RoomReply, UserName,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -317,7 +317,11 @@ impl Hands {
         let SignIn { name, password, device } = account;
         let credentials = Credentials { username: name.to_string(), password: secret(&password), device_name: device };
         self.then(self.client.login(credentials), move |result| {
-            let signed_in = result.map_err(|f| intake::problem(&f)).map(|done| {
+            let refused = |f: Failure| match f.kind {
+                FailureKind::Forbidden => Problem::NeedsApproval,
+                _ => intake::problem(&f),
+            };
+            let signed_in = result.map_err(refused).map(|done| {
                 let name = Name::new(done.username.as_str());
                 SignedIn { me: Me { name, display: None, availability: Availability::Online }, code: None }
             });

@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_client::{
     ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, Event, Failure, FailureKind,
-    IdentityChange, Message, MessageId, MessageStatus, NoticeKind, OfflineReason, PresenceStatus,
+    HistoryProgress, IdentityChange, Message, MessageId, MessageStatus, NoticeKind, OfflineReason, PresenceStatus,
 };
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::model::{
-    Arrival, Availability, Change, Entry, FileNews, Link, Msg, MsgId, Name, Preview, Problem, Quote, Reaction, Receipt,
-    Row, SearchHit, Status, Stranger, When,
+    AccountNews, Arrival, Availability, Change, Entry, FileNews, HistoryNews, Link, Msg, MsgId, Name, Preview, Problem,
+    Quote, Reaction, Receipt, Row, SearchHit, Status, Stranger, When,
 };
 use crate::text::SafeText;
 
@@ -77,6 +77,10 @@ fn notice_message(kind: NoticeKind) -> Option<Msg> {
             Msg::IdentityChanged { name: Name::new(alarm.subject.as_str()), change: Change::Alarm }
         }
         NoticeKind::Room(notice) => rooms::event(&notice, now()),
+        NoticeKind::DeviceAsks { device, name } => {
+            let name = SafeText::line(name.as_deref().unwrap_or("without a name"));
+            Msg::Account(AccountNews::DeviceAsks { id: device.0, name })
+        }
         NoticeKind::LoggedOut { reason } => {
             let words = match reason.as_str() {
                 "removed" => "This device was removed from the account.".to_owned(),
@@ -103,6 +107,12 @@ fn passing(event: Event) -> Option<Msg> {
         Event::Presence { username, online, status } => {
             Msg::Presence { name: Name::new(username.as_str()), availability: availability(online, status) }
         }
+        Event::HistoryProgress(progress) => Msg::Account(AccountNews::History(match progress {
+            HistoryProgress::Asked => HistoryNews::Asked,
+            HistoryProgress::Coming { done, total } => HistoryNews::Coming(done, total),
+            HistoryProgress::Done { messages } => HistoryNews::Done(messages),
+            _ => HistoryNews::Refused,
+        })),
         Event::Online(true) => Msg::Link(Link::Online),
         _ => return None,
     })
