@@ -25,6 +25,7 @@ mod net;
 mod server;
 pub mod storage;
 
+pub use crate::blobstore::BlobPlaceError;
 pub use crate::config::Config;
 pub use crate::data_dir::DataDirError;
 pub use crate::embed::{EmbedConfig, Embedded, embed};
