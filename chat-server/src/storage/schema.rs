@@ -1,6 +1,6 @@
 //! The database's layout, its version, and how it is opened.
 //!
-//! Rows that come and go with mail (`entries`, `answers`) lie in order of arrival with a narrow index:
+//! Rows that come and go with mail (`entries`, `answered`) lie in order of arrival with a narrow index:
 //! measured four times cheaper than rows clustered by recipient, and expiry is a range from the front.
 
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 /// Version of the layout that the steps below lead to.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Marks the file as ours (`PRAGMA application_id`): "CHRL".
 const APPLICATION_ID: i64 = 0x4348_524c;
@@ -191,8 +191,33 @@ CREATE TABLE runs (
 INSERT INTO runs VALUES (1, 0, 0);
 ";
 
+/// Answered sends in one row a device and group, found by their steps, and steps beside the devices: a
+/// device's row carries keys of 2 KiB, which no message should write anew.
+const ANSWERS: &str = "
+CREATE TABLE steps (
+    device INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL
+) STRICT;
+INSERT INTO steps SELECT no, step FROM devices WHERE step > 0;
+CREATE TABLE answered (
+    no INTEGER PRIMARY KEY,
+    device INTEGER NOT NULL,
+    first_step INTEGER NOT NULL,
+    last_step INTEGER NOT NULL,
+    accepted_ms INTEGER NOT NULL,
+    answers BLOB NOT NULL
+) STRICT;
+CREATE INDEX answered_by_step ON answered (device, first_step, last_step);
+INSERT INTO answered (device, first_step, last_step, accepted_ms, answers)
+    SELECT a.device, 0, d.step, max(a.accepted_ms),
+        unhex(group_concat(hex(a.key) || printf('%016X', a.accepted_ms), ''))
+    FROM answers a JOIN devices d ON d.no = a.device GROUP BY a.device ORDER BY max(a.accepted_ms);
+DROP TABLE answers;
+ALTER TABLE devices DROP COLUMN step;
+";
+
 /// Leads from each version to the next; what is released never changes here.
-const STEPS: [&str; 3] = [FIRST, ROOMS, RUNS];
+const STEPS: [&str; 4] = [FIRST, ROOMS, RUNS, ANSWERS];
 
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -276,7 +301,7 @@ fn settle(connection: &Connection) -> Result<(), OpenError> {
     // NORMAL alone loses acknowledged mail in a power cut (measured).
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(())
 }
 
