@@ -53,10 +53,11 @@ async fn write(mut user: User, tally: Arc<Tally>, bytes: usize, start: Instant) 
         tally.may_post.acquire().await.unwrap().forget();
         user.post(number, bytes, start);
         user.flush().await;
-        while !heard.contains(&Heard::Accepted) {
+        let mut accepted = false;
+        while !accepted {
             user.hear(&mut heard).await;
+            accepted = heard.drain(..).any(|one| one == Heard::Accepted);
         }
-        heard.clear();
     }
 }
 

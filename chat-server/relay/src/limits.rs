@@ -165,6 +165,10 @@ pub const MAILBOXES_CACHED_MAX: usize = 65_536;
 /// Entries that one sweep expires, so that it never holds the relay for long.
 pub const EXPIRED_PER_SWEEP_MAX: usize = 1_000;
 
+/// Milliseconds that a wall clock may be set ahead while the relay runs and still be believed when mail
+/// expires: an hour is a time zone or a leap of a virtual machine, a month is a mistake.
+pub const CLOCK_SET_MS_MAX: u64 = 60 * 60 * 1_000;
+
 /// Milliseconds between two sweeps for expired entries.
 pub const EXPIRY_SWEEP_MS: u64 = 60_000;
 

@@ -14,8 +14,8 @@ use crate::core::{Config, Core, Secrets};
 use crate::dispatch::{self, Kind};
 use crate::identity::{Greeter, Greeting};
 use crate::limits::{
-    ACKNOWLEDGED_WAIT_MS, ACKNOWLEDGEMENT_WAIT_MS, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS, STRIKES_BEFORE_LOGIN_MAX,
-    SWEEP_MS_MAX, SWEEP_MS_MIN, WAITING_BEFORE_LOGIN_MAX, WAITING_BYTES_MAX,
+    ACKNOWLEDGED_WAIT_MS, ACKNOWLEDGEMENT_WAIT_MS, CLOCK_SET_MS_MAX, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS,
+    STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN, WAITING_BEFORE_LOGIN_MAX, WAITING_BYTES_MAX,
 };
 use crate::meters;
 use crate::peer::{Connection, Origin, Peer, Stage};
@@ -60,6 +60,8 @@ pub struct Relay<S> {
     core: Core<S>,
     connections: BTreeMap<ConnectionId, Connection>,
     expired_at_ms: u64,
+    /// When the first sweep was: what a wall clock that jumps is held against.
+    began: Option<Now>,
     outside_changes: u64,
     job: Option<SyncJob>,
     /// Commits are pending for a while, so that there will be another group.
@@ -80,6 +82,7 @@ impl<S: Storage> Relay<S> {
             core,
             connections: BTreeMap::new(),
             expired_at_ms: 0,
+            began: None,
             outside_changes: 0,
             job: None,
             disk_takes_time: false,
@@ -541,7 +544,11 @@ impl<S: Storage> Relay<S> {
     }
 
     fn expire(&mut self, now: Now) -> Result<(), StorageError> {
-        let before_ms = now.wall_ms.saturating_sub(self.core.config.limits.retention_ms);
+        // A clock that jumps ahead makes nothing old: mail goes by time that has passed.
+        let began = *self.began.get_or_insert(now);
+        let passed_ms = now.uptime_ms.saturating_sub(began.uptime_ms);
+        let latest_ms = began.wall_ms.saturating_add(passed_ms).saturating_add(CLOCK_SET_MS_MAX);
+        let before_ms = now.wall_ms.min(latest_ms).saturating_sub(self.core.config.limits.retention_ms);
         self.core.gates.prune(now.uptime_ms);
         let acknowledged = self.core.rooms.take_acknowledged();
         self.core.apply(&acknowledged)?;

@@ -375,4 +375,35 @@ mod tests {
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
         assert!(matches!(open(&other, None), Err(OpenError::Foreign)));
     }
+
+    #[test]
+    fn steps_and_answers_of_the_layout_before_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("relay.db");
+        let old = Connection::open(&path).unwrap();
+        for step in &STEPS[..3] {
+            old.execute_batch(step).unwrap();
+        }
+        old.execute_batch(
+            "INSERT INTO devices (no, account, id, incarnation, sig_key, dh_key, step) VALUES (7, 1, 1, 1, x'', x'', 40);
+             INSERT INTO answers (device, key, accepted_ms) VALUES (7, x'000102030405060708090a0b0c0d0e0f', 258),
+                 (7, x'ffffffffffffffffffffffffffffffff', 3);",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 3).unwrap();
+        drop(old);
+        let new = open(&path, None).unwrap();
+        let step: i64 = new.query_row("SELECT step FROM steps WHERE device = 7", [], |row| row.get(0)).unwrap();
+        let sql = "SELECT first_step, last_step, accepted_ms, answers FROM answered WHERE device = 7";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?));
+        let (first, last, newest, answers): (i64, i64, i64, Vec<u8>) = new.query_row(sql, [], read).unwrap();
+        assert_eq!((step, first, last, newest), (40, 0, 40, 258));
+        let expected = [
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0, 0, 0, 0, 0, 1, 2][..],
+            &[255; 16],
+            &[0, 0, 0, 0, 0, 0, 0, 3],
+        ];
+        assert_eq!(answers, expected.concat());
+    }
 }
