@@ -11,7 +11,7 @@
 //! # }
 //! ```
 //!
-//! Floors (a module imports only lower ones): 0 [`config`] `metrics` · 1 `data_dir` [`logging`] · 2 [`storage`] ·
+//! Floors (a module imports only lower ones): 0 [`config`] `metrics` [`notify`] · 1 `data_dir` [`logging`] · 2 [`storage`] ·
 //! 3 `net` [`admin`] · 4 `server` · 5 `embed`, the program.
 
 pub mod admin;
@@ -22,6 +22,7 @@ mod embed;
 pub mod logging;
 mod metrics;
 mod net;
+pub mod notify;
 mod server;
 pub mod storage;
 
@@ -29,4 +30,4 @@ pub use crate::config::Config;
 pub use crate::data_dir::DataDirError;
 pub use crate::embed::{EmbedConfig, Embedded, embed};
 pub use crate::net::tls::{Pin, TlsError};
-pub use crate::server::{Died, Reload, Server, StartError};
+pub use crate::server::{Died, Pulse, Reload, Server, StartError};

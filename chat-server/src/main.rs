@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use chat_server::admin::{self, Access, Admin};
 use chat_server::logging::{self, LogLevel};
-use chat_server::{Config, Reload, Server};
+use chat_server::notify::{Manager, News};
+use chat_server::{Config, Pulse, Reload, Server};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -190,6 +191,9 @@ fn serve(config: Config, again: &dyn Fn() -> anyhow::Result<Config>) -> anyhow::
         let mut stdout = std::io::stdout();
         writeln!(stdout, "ready relay={} pin={}", server.address(), server.pin())?;
         stdout.flush()?;
+        let manager = Manager::of_this_process().context("the service manager's socket")?;
+        let tell = |news| manager.iter().for_each(|manager| manager.tell(news));
+        tell(News::Ready);
         if let Some(address) = server.websocket_address() {
             tracing::info!(%address, "accepting WebSockets");
         }
@@ -197,24 +201,41 @@ fn serve(config: Config, again: &dyn Fn() -> anyhow::Result<Config>) -> anyhow::
             tracing::info!(%address, "showing metrics and health");
         }
         tracing::info!("accepting connections");
-        let reload = server.reload();
+        let (reload, pulse) = (server.reload(), server.pulse());
+        let alive = manager.as_ref().and_then(Manager::alive_interval);
         let stop = async {
             loop {
                 tokio::select! {
                     _ = terminated.recv() => break,
                     _ = interrupted.recv() => break,
-                    _ = hung_up.recv() => match reread(again, &reload, &level).await {
-                        Ok(()) => tracing::info!("certificates and limits were read again"),
-                        Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
-                    },
+                    _ = hung_up.recv() => {
+                        tell(News::Reloading);
+                        match reread(again, &reload, &level).await {
+                            Ok(()) => tracing::info!("certificates and limits were read again"),
+                            Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
+                        }
+                        tell(News::Ready);
+                    }
+                    () = beat(alive, &pulse) => tell(News::Alive),
                 }
             }
+            tell(News::Stopping);
             tracing::info!("stopping");
         };
         server.run_until(stop).await?;
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Ends when a sign of life is due and there is one: the relay has taken an event and ended its round.
+async fn beat(interval: Option<std::time::Duration>, pulse: &Pulse) {
+    let Some(interval) = interval else { return std::future::pending().await };
+    tokio::time::sleep(interval).await;
+    if !pulse.beats().await {
+        // The manager's patience decides.
+        std::future::pending().await
+    }
 }
 
 /// Takes over what can change while the relay runs.

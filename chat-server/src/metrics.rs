@@ -18,6 +18,8 @@ pub(crate) enum Reason {
     Full,
     /// Too many connections of one address.
     Address,
+    /// Too many new connections of one address.
+    Arrivals,
     /// The TLS handshake failed: another protocol, another version, noise.
     Handshake,
     /// The TLS handshake took too long.
@@ -36,6 +38,7 @@ impl Reason {
         match self {
             Self::Full => "all places are taken",
             Self::Address => "too many connections of one address",
+            Self::Arrivals => "too many new connections of one address",
             Self::Handshake => "no TLS 1.3 handshake",
             Self::HandshakeTime => "the TLS handshake took too long",
             Self::Upgrade => "no WebSocket handshake",

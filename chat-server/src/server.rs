@@ -107,6 +107,20 @@ impl Reload {
     }
 }
 
+/// Shows whether the relay still works.
+#[derive(Clone)]
+pub struct Pulse {
+    inbox: Inbox,
+}
+
+impl Pulse {
+    /// True once the relay has taken an event and ended its round; false when it ended.
+    pub async fn beats(&self) -> bool {
+        let (beat, felt) = oneshot::channel();
+        self.inbox.send(Event::Pulse(beat)).await.is_ok() && felt.await.is_ok()
+    }
+}
+
 impl Server {
     /// Opens the data directory, the database and the sockets.
     ///
@@ -144,7 +158,8 @@ impl Server {
         let reload =
             Reload { acceptor: Arc::new(certificate), admission: Arc::clone(&admission), inbox: started.inbox.clone() };
         let notes = Notes::new(Arc::clone(&metrics), config.log.addresses);
-        let door = Door { acceptor, inbox: started.inbox.clone(), admission, notes, metrics, bulk };
+        let (inbox, greeter) = (started.inbox.clone(), started.greeter.clone());
+        let door = Door { acceptor, inbox, greeter, admission, notes, metrics, bulk };
         let readiness = Arc::new(Readiness::default());
         Ok(Self { frames, websocket, health, nudges, door, started, worker_ended, readiness, reload, address, pin })
     }
@@ -179,13 +194,19 @@ impl Server {
         self.reload.clone()
     }
 
+    /// Shows whether it still works.
+    #[must_use]
+    pub fn pulse(&self) -> Pulse {
+        Pulse { inbox: self.started.inbox.clone() }
+    }
+
     /// Serves until `stop`; then accepts no more, syncs, answers what was asked, closes.
     ///
     /// # Errors
     /// [`Died`] when the relay ended by itself.
     pub async fn run_until(self, stop: impl Future<Output = ()>) -> Result<(), Died> {
         let Self { frames, websocket, health, nudges, door, started, worker_ended, readiness, .. } = self;
-        let Started { inbox, next_sweep } = started;
+        let Started { inbox, next_sweep, .. } = started;
         let mut beside = JoinSet::new();
         beside.spawn(worker::tick(inbox.clone(), next_sweep));
         beside.spawn(sweep_blobs(door.bulk.clone()));

@@ -190,7 +190,12 @@ impl<'a> World<'a> {
                 let Some(connection) = self.network.connections.get_mut(&number).filter(|c| !c.broken) else { return };
                 connection.at_relay = true;
                 let (connection, origin) = (ConnectionId(number), Origin::Trusted);
-                self.at_relay(chat_relay::Input::Opened { connection, exporter: exporter(number), origin });
+                self.at_relay(chat_relay::Input::Opened {
+                    connection,
+                    exporter: exporter(number),
+                    origin,
+                    greeting: None,
+                });
             }
             Happening::ToRelay(number, frame) => {
                 let broken = self.network.connections.get(&number).is_none_or(|c| c.broken || !c.at_relay);

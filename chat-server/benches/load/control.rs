@@ -17,10 +17,14 @@ pub const ACCEPTED: u8 = 2;
 pub const DELIVER: u8 = 3;
 pub const DRAINED: u8 = 4;
 pub const ACK: u8 = 5;
+pub const JOIN: u8 = 6;
+pub const POST: u8 = 7;
 
 enum Said {
     Here(u32, mpsc::UnboundedSender<Bytes>),
     Send { from: u32, to: u32, body: Bytes },
+    Join(u32),
+    Post { from: u32, body: Bytes },
     Gone(u32),
 }
 
@@ -84,6 +88,8 @@ async fn attend(socket: tokio::net::TcpStream, said: mpsc::Sender<Said>) {
                     Said::Here(me, sender.clone())
                 }
                 SEND => Said::Send { from: me, to: number, body },
+                JOIN => Said::Join(me),
+                POST => Said::Post { from: me, body },
                 _ => continue,
             };
             if said.send(event).await.is_err() {
@@ -100,6 +106,7 @@ async fn attend(socket: tokio::net::TcpStream, said: mpsc::Sender<Said>) {
 fn pass(mut heard: mpsc::Receiver<Said>, mut log: File) {
     let mut here: HashMap<u32, mpsc::UnboundedSender<Bytes>> = HashMap::new();
     let mut waiting: HashMap<u32, Vec<Bytes>> = HashMap::new();
+    let mut members: Vec<u32> = Vec::new();
     while let Some(first) = heard.blocking_recv() {
         let mut next = Some(first);
         let mut stored = BytesMut::new();
@@ -117,6 +124,13 @@ fn pass(mut heard: mpsc::Receiver<Said>, mut log: File) {
                     here.insert(who, sender);
                 }
                 Said::Gone(who) => drop(here.remove(&who)),
+                Said::Join(who) => members.push(who),
+                Said::Post { from, body } => {
+                    for to in &members {
+                        frame(DELIVER, from, &body, out.entry(*to).or_default());
+                    }
+                    frame(ACCEPTED, 0, &[], out.entry(from).or_default());
+                }
                 Said::Send { from, to, body } => {
                     if here.contains_key(&to) {
                         frame(DELIVER, from, &body, out.entry(to).or_default());

@@ -28,6 +28,8 @@ mod client;
 mod kit;
 
 mod control;
+mod crowds;
+mod floods;
 mod machine;
 mod phases;
 mod server;
@@ -69,8 +71,22 @@ async fn main() {
             phases::idle(&Server::start(kind), size).await;
         }
     }
+    for kind in [Kind::Control, Kind::Plain, Kind::Tls] {
+        if wants("broadcast") {
+            crowds::broadcast(&Server::start(kind), size).await;
+        }
+    }
+    if wants("slow-reader") {
+        crowds::slow_reader(&Server::start(Kind::Tls), size).await;
+    }
     if wants("backlog") {
         phases::backlog(&Server::start(Kind::Plain), size).await;
+    }
+    if wants("floods") {
+        floods::floods(&Server::start(Kind::Guarded), size).await;
+    }
+    if wants("storm") {
+        crowds::storm(&Server::start(Kind::Tls), size).await;
     }
     if wants("login") {
         phases::login(&Server::start(Kind::Tls), size).await;

@@ -1,21 +1,30 @@
 //! A user as the generator needs one: as few allocations and system calls as it gets, the same for the
 //! relay and the control.
 
+use std::io;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use chat_wire::frame::{ClientFrame, Deframer, ServerFrame};
+use chat_wire::ids::{RequestKey, RoomId};
 use chat_wire::limits::FRAME_BYTES_MAX;
-use chat_wire::message::{ClientMessage, ServerMessage};
+use chat_wire::message::{ClientMessage, EntryKind, RoomAnswer, RoomAsk, RoomPush, ServerMessage};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use crate::client::{Place, tls_config};
 use crate::control;
 use crate::kit::{self, Person};
 use crate::server::Kind;
+
+/// Where honest people come from.
+const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// The room that everybody is in.
+const ROOM: RoomId = RoomId([4; 16]);
 
 /// Bytes of a message.
 pub const TEXT_BYTES: usize = 512;
@@ -29,6 +38,8 @@ pub enum Heard {
     Accepted,
     /// A message, with when it was sent.
     Delivered(u64),
+    /// A message of the room: when it was sent, and its number.
+    Posted(u64, u64),
     Drained,
     Other,
 }
@@ -41,6 +52,9 @@ pub struct User {
     next: u64,
     /// Place of the last delivery that was not acknowledged.
     unacknowledged: Option<u64>,
+    /// The same in the room.
+    unacknowledged_in_room: Option<u64>,
+    in_room: bool,
 }
 
 /// Who somebody is to a server.
@@ -53,13 +67,22 @@ pub enum Name {
 impl User {
     /// Connects without logging in.
     pub async fn connect(kind: Kind, place: Place) -> (Self, [u8; 32]) {
-        let socket = TcpStream::connect(place.addr).await.unwrap();
+        Self::connect_from(HERE, kind, place).await.unwrap()
+    }
+
+    /// The same from an address of this machine's own network; fails when the relay turns it away.
+    pub async fn connect_from(here: Ipv4Addr, kind: Kind, place: Place) -> io::Result<(Self, [u8; 32])> {
+        let socket = TcpSocket::new_v4()?;
+        if here != HERE {
+            socket.bind((here, 0).into())?;
+        }
+        let socket = socket.connect(place.addr).await?;
         socket.set_nodelay(true).unwrap();
         let mut exporter = [0; 32];
-        let stream: Box<dyn Stream> = if kind == Kind::Tls {
+        let stream: Box<dyn Stream> = if matches!(kind, Kind::Tls | Kind::Guarded) {
             let config = Arc::new(tls_config(place.pin, &[&rustls::version::TLS13]));
             let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
-            let stream = TlsConnector::from(config).connect(name, socket).await.unwrap();
+            let stream = TlsConnector::from(config).connect(name, socket).await?;
             let label = chat_wire::message::EXPORTER_LABEL;
             exporter = stream.get_ref().1.export_keying_material([0; 32], label, None).unwrap();
             Box::new(stream)
@@ -67,7 +90,17 @@ impl User {
             Box::new(socket)
         };
         let (deframer, out) = (Deframer::new(FRAME_BYTES_MAX), BytesMut::new());
-        (Self { kind, stream, deframer, out, next: 1, unacknowledged: None }, exporter)
+        let user = Self {
+            kind,
+            stream,
+            deframer,
+            out,
+            next: 1,
+            unacknowledged: None,
+            unacknowledged_in_room: None,
+            in_room: false,
+        };
+        Ok((user, exporter))
     }
 
     /// Connects and logs in; `first` is the number of the first message that it will send.
@@ -98,6 +131,16 @@ impl User {
         user.ask(person.prekeys(1, 1, 1)).await;
     }
 
+    /// Connects and logs in as a device that was here before, or says why not.
+    pub async fn come_back(kind: Kind, place: Place, person: &Person) -> Result<Self, ServerMessage> {
+        let (mut user, exporter) = Self::connect(kind, place).await;
+        let ready = user.hello().await;
+        match user.ask(person.proof(1, &kit::binding(&ready, exporter))).await {
+            ServerMessage::LoggedIn { .. } => Ok(user),
+            other => Err(other),
+        }
+    }
+
     pub async fn hello(&mut self) -> ServerMessage {
         self.ask(ClientMessage::Hello { versions: vec![1], features: vec![] }).await
     }
@@ -105,6 +148,10 @@ impl User {
     pub async fn ask(&mut self, message: ClientMessage) -> ServerMessage {
         self.put(9, message, Bytes::new());
         self.flush().await;
+        self.answer().await
+    }
+
+    async fn answer(&mut self) -> ServerMessage {
         loop {
             if let Some(bytes) = self.deframer.next_frame().unwrap() {
                 let frame = ServerFrame::decode(bytes).unwrap();
@@ -136,6 +183,61 @@ impl User {
         self.next += 1;
     }
 
+    /// Makes the room, and puts everybody into it.
+    pub async fn make_room(&mut self, members: &[Name]) {
+        let room = ROOM;
+        let name = chat_wire::ids::RoomName::parse("crowd").unwrap();
+        let (key, owned, topic) = (RequestKey([1; 16]), true, None);
+        self.ask_room(RoomAsk::Create { key, room, name, public: false, owned, topic: topic.clone() }, b"info").await;
+        let added = members.iter().filter_map(|m| if let Name::Person(p) = m { Some(p.address(1)) } else { None });
+        let commit = RoomAsk::Commit {
+            key: RequestKey([2; 16]),
+            room,
+            base: 0,
+            contest: false,
+            added: added.collect(),
+            removed: vec![],
+            topic,
+            owner: None,
+            commit_len: 6,
+            group_info_len: 4,
+            welcomes: vec![],
+        };
+        self.ask_room(commit, b"commitinfo").await;
+    }
+
+    async fn ask_room(&mut self, ask: RoomAsk, body: &'static [u8]) {
+        self.put(9, ClientMessage::Room(ask), Bytes::from_static(body));
+        self.flush().await;
+        let answer = self.answer().await;
+        assert!(matches!(answer, ServerMessage::Room(_)), "{answer:?}");
+    }
+
+    /// Reads the room from now on.
+    pub async fn join(&mut self) {
+        self.in_room = true;
+        match self.kind {
+            Kind::Control => {
+                control::frame(control::JOIN, 1, &[], &mut self.out);
+                self.flush().await;
+            }
+            _ => self.ask_room(RoomAsk::Open { room: ROOM, after: 1 }, b"").await,
+        }
+    }
+
+    /// Queues a message for the room: when it was due, its number, and as many bytes.
+    pub fn post(&mut self, number: u64, bytes: usize, start: Instant) {
+        let mut text = vec![7; bytes];
+        text[..8].copy_from_slice(&u64::try_from(start.elapsed().as_nanos()).unwrap().to_be_bytes());
+        text[8..16].copy_from_slice(&number.to_be_bytes());
+        if self.kind == Kind::Control {
+            return control::frame(control::POST, 1, &text, &mut self.out);
+        }
+        let mut key = RequestKey([3; 16]);
+        key.0[..8].copy_from_slice(&number.to_be_bytes());
+        self.put(1_000, ClientMessage::Room(RoomAsk::Post { key, room: ROOM, epoch: 1 }), Bytes::from(text));
+    }
+
     pub fn sent(&self) -> u64 {
         self.next
     }
@@ -147,6 +249,9 @@ impl User {
                 Kind::Control => control::frame(control::ACK, 0, &[], &mut self.out),
                 _ => self.put(0, ClientMessage::Ack { seq }, Bytes::new()),
             }
+        }
+        if let Some(seq) = self.unacknowledged_in_room.take() {
+            self.put(0, ClientMessage::Room(RoomAsk::Ack { room: ROOM, seq }), Bytes::new());
         }
         if !self.out.is_empty() {
             self.stream.write_all(&self.out).await.unwrap();
@@ -182,7 +287,7 @@ impl User {
                 control::ACCEPTED => Heard::Accepted,
                 control::DELIVER => {
                     self.unacknowledged = Some(0);
-                    Heard::Delivered(at(&body))
+                    if self.in_room { Heard::Posted(at(&body), at(&body[8..])) } else { Heard::Delivered(at(&body)) }
                 }
                 control::DRAINED => Heard::Drained,
                 _ => Heard::Other,
@@ -194,6 +299,11 @@ impl User {
             ServerMessage::Deliver { seq, .. } => {
                 self.unacknowledged = Some(seq);
                 Heard::Delivered(at(&frame.body))
+            }
+            ServerMessage::Room(RoomAnswer::Appended { .. }) => Heard::Accepted,
+            ServerMessage::RoomPush(RoomPush::Entry { seq, kind: EntryKind::Message, .. }) => {
+                self.unacknowledged_in_room = Some(seq);
+                Heard::Posted(at(&frame.body), at(&frame.body[8..]))
             }
             ServerMessage::Drained {} => Heard::Drained,
             ServerMessage::Refused(refusal) => panic!("{refusal:?}"),

@@ -1,6 +1,7 @@
 //! What the handlers work on: the storage, the services' memory, the limits and the round.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chat_login::server::ServerSecrets;
 use chat_wire::error::RefusalKind;
@@ -11,17 +12,18 @@ use rand_core::CryptoRng;
 
 use crate::clock::Now;
 use crate::identity::RelayIdentity;
-use crate::limits::{ACKNOWLEDGEMENT_WAIT_MS, BlobLimits, Limits};
-use crate::peer::{AddressKey, Origin};
+use crate::limits::{BlobLimits, Limits};
+use crate::peer::{AddressKey, Connection, Origin};
 use crate::rate::{Exhausted, Limiter};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::{ConnectionId, Output, Rests, Round};
 use crate::service::accounts::Registration;
 use crate::service::devices::Rosters;
 use crate::service::mailboxes::Mailboxes;
 use crate::service::presence::{News, Presence};
 use crate::service::rooms::Rooms;
-use crate::service::sends::{Receipt, Sends, Sent};
+use crate::service::sends::{Receipt, Sends};
 use crate::storage::{Batch, Storage, StorageError};
 
 /// What an operator decides.
@@ -51,11 +53,27 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
+/// The same, shared with who works beside the relay's thread.
+pub(crate) struct Keys {
+    pub(crate) identity: Arc<RelayIdentity>,
+    pub(crate) login: Arc<ServerSecrets>,
+    pub(crate) rng: Box<dyn CryptoRng + Send>,
+}
+
+/// What follows once a request's work is done. The world may have changed meanwhile: what it rests on is
+/// looked up anew.
+pub(crate) type Then<S> = Box<dyn FnOnce(&mut Core<S>, Here, &mut Connection) -> Result<Reply, Refuse> + Send>;
+
+/// Work of a request that needs nothing of the relay's state.
+pub(crate) type Work<S> = Box<dyn FnOnce(&mut dyn CryptoRng) -> Then<S> + Send>;
+
 /// Everything but the connections.
 pub(crate) struct Core<S> {
     pub(crate) store: S,
     pub(crate) config: Config,
-    pub(crate) secrets: Secrets,
+    pub(crate) secrets: Keys,
+    /// Work of the request at hand, if it has some.
+    pub(crate) work: Option<Work<S>>,
     pub(crate) rosters: Rosters,
     pub(crate) mailboxes: Mailboxes,
     pub(crate) sends: Sends,
@@ -169,10 +187,12 @@ impl Gates {
 impl<S: Storage> Core<S> {
     pub(crate) fn new(store: S, config: Config, secrets: Secrets) -> Self {
         let gates = Gates::new(&config.limits);
+        let Secrets { identity, login, rng } = secrets;
         Self {
             store,
             config,
-            secrets,
+            secrets: Keys { identity: Arc::new(identity), login: Arc::new(login), rng },
+            work: None,
             rosters: Rosters::default(),
             mailboxes: Mailboxes::default(),
             sends: Sends::default(),
@@ -182,6 +202,19 @@ impl<S: Storage> Core<S> {
             logins: BTreeMap::new(),
             round: Round::default(),
         }
+    }
+
+    /// Leaves the costly part of a request to who has time for it; `then` goes on with what came of it.
+    pub(crate) fn later<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut dyn CryptoRng) -> T + Send + 'static,
+        then: impl FnOnce(T, &mut Self, Here, &mut Connection) -> Result<Reply, Refuse> + Send + 'static,
+    ) -> Result<Reply, Refuse> {
+        self.work = Some(Box::new(move |rng| {
+            let done = work(rng);
+            Box::new(move |core, here, connection| then(done, core, here, connection))
+        }));
+        Ok(Reply::Later)
     }
 
     /// Applies one request's writes; they are durable after the round's sync.
@@ -201,18 +234,17 @@ impl<S: Storage> Core<S> {
 
     /// Writes the sends that the next group should hold.
     pub(crate) fn write_due(&mut self, now: Now) {
-        let logins = &self.logins;
-        let must = |sent: &Sent| {
-            sent.is_acknowledged()
-                || now.wall_ms.saturating_sub(sent.accepted_ms()) >= ACKNOWLEDGEMENT_WAIT_MS
-                || sent.recipients().any(|to| !logins.contains_key(to))
-        };
-        let count = self.sends.due(must);
+        let count = self.sends.due(now.uptime_ms);
         self.write_sends(count);
     }
 
+    /// Whether something is to be committed now.
+    pub(crate) fn has_due(&self, now: Now) -> bool {
+        self.round.dirty || self.sends.due(now.uptime_ms) > 0
+    }
+
     fn write_sends(&mut self, count: usize) {
-        if !self.sends.has_waiting() {
+        if count == 0 || !self.sends.has_waiting() {
             return;
         }
         self.round.dirty = true;

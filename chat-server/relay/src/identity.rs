@@ -2,10 +2,12 @@
 //! outside the database and its backups.
 
 use std::fmt;
+use std::sync::Arc;
 
 use chat_wire::domain::{BLOB_TICKET_KEY, RELAY_ID, SIG_READY, labelled, labelled_hash};
 use chat_wire::ids::RelayId;
 use chat_wire::keys::{Signature, VerifyKey};
+use chat_wire::limits::PROTOCOL_VERSION;
 use chat_wire::message::{ChannelBinding, ready_bytes};
 use ed25519_dalek::{Signer as _, SigningKey};
 
@@ -50,6 +52,26 @@ impl RelayIdentity {
     pub(crate) fn sign_ready(&self, binding: &ChannelBinding, version: u16) -> Signature {
         let bytes = labelled(SIG_READY, &[&ready_bytes(binding, version)]);
         Signature(self.signing.sign(&bytes).to_bytes())
+    }
+}
+
+/// A challenge for one connection, signed by the relay (SPEC 7.1.2).
+#[derive(Debug)]
+pub struct Greeting {
+    pub(crate) challenge: [u8; 32],
+    pub(crate) signature: Box<Signature>,
+}
+
+/// Signs greetings wherever the shell has time for it.
+#[derive(Debug, Clone)]
+pub struct Greeter(pub(crate) Arc<RelayIdentity>);
+
+impl Greeter {
+    /// The greeting of a connection: `challenge` is fresh chance, `exporter` the connection's.
+    #[must_use]
+    pub fn greet(&self, exporter: [u8; 32], challenge: [u8; 32]) -> Greeting {
+        let signature = self.0.sign_ready(&ChannelBinding { challenge, exporter }, PROTOCOL_VERSION);
+        Greeting { challenge, signature: Box::new(signature) }
     }
 }
 

@@ -118,13 +118,20 @@ pub const LIMITER_KEYS_MAX: usize = 65_536;
 /// that takes its time holds in memory, beside the count in `chat_wire::limits`.
 pub const DELIVERY_BYTES_UNDER_WAY_MAX: usize = 2 * 1024 * 1024;
 
-/// Acknowledged entries that are deleted together with the next group; fewer wait for a sweep. A crash
-/// before that repeats as many deliveries, which costs less than a deletion for each.
-pub const ACKNOWLEDGED_TOGETHER: u64 = 256;
+/// Acknowledged entries that are deleted together with the next group; fewer wait for a sweep, which comes
+/// within half a second. A crash before that repeats as many deliveries, which costs less than a deletion
+/// for each.
+pub const ACKNOWLEDGED_TOGETHER: u64 = 8_192;
 
-/// Milliseconds that a send whose readers are all connected is left out of a group in favour of others:
-/// while so much goes on that a sync is always under way, most are acknowledged by then and need no row.
+/// Milliseconds that a send whose readers are all connected is left out of a group while many wait: most are
+/// acknowledged by then and need no row.
 pub const ACKNOWLEDGEMENT_WAIT_MS: u64 = 50;
+
+/// Sends that wait before any is held back: with fewer the disk has nothing better to do.
+pub const HELD_BACK_MIN: usize = 64;
+
+/// Bytes of packets held back at most: a quarter of what the shell stops at.
+pub const HELD_BACK_BYTES_MAX: usize = WAITING_BYTES_MAX / 4;
 
 /// Milliseconds after which acknowledgements are written at the latest.
 pub const ACKNOWLEDGED_WAIT_MS: u64 = 500;
@@ -138,6 +145,10 @@ pub const SWEEP_MS_MIN: u64 = 250;
 /// Bytes of packets that wait to be written above which the shell should take nothing more in: the
 /// disk stalls, and memory is not to grow with its patience.
 pub const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Frames that wait on a connection that is not logged in, while its signature or password is checked: an
+/// honest client waits for the answer and beats meanwhile.
+pub const WAITING_BEFORE_LOGIN_MAX: usize = 8;
 
 /// Accounts that the packets of one send may name: the recipient's and the own.
 pub const ACCOUNTS_PER_SEND_MAX: usize = 2;
@@ -153,6 +164,10 @@ pub const MAILBOXES_CACHED_MAX: usize = 65_536;
 
 /// Entries that one sweep expires, so that it never holds the relay for long.
 pub const EXPIRED_PER_SWEEP_MAX: usize = 1_000;
+
+/// Milliseconds that a wall clock may be set ahead while the relay runs and still be believed when mail
+/// expires: an hour is a time zone or a leap of a virtual machine, a month is a mistake.
+pub const CLOCK_SET_MS_MAX: u64 = 60 * 60 * 1_000;
 
 /// Milliseconds between two sweeps for expired entries.
 pub const EXPIRY_SWEEP_MS: u64 = 60_000;

@@ -11,9 +11,14 @@
 //! `Recover1` and `Recover2` lead to `PasswordProven` by way of `Recovering`, as `Ke1` and `Ke3` do; from
 //! there `Enroll`, `NewPassword2` with a new device, or `Proof` log in. A logged-in device may check the account's password by the way; its state does not change.
 
+use std::collections::VecDeque;
+
+use chat_wire::frame::ClientFrame;
 use chat_wire::ids::{DeviceAddress, UserName};
+use chat_wire::keys::Signature;
 use chat_wire::message::ChannelBinding;
 
+use crate::identity::Greeting;
 use crate::service::accounts::{PasswordLogin, Proven, Recovery};
 use crate::storage::InviteHash;
 use crate::window::Window;
@@ -124,11 +129,24 @@ pub(crate) struct Connection {
     pub(crate) opened_ms: u64,
     pub(crate) heard_ms: u64,
     pub(crate) strikes: u32,
+    /// The relay's signature over the challenge, when it was made before anybody asked.
+    pub(crate) greeting: Option<Box<Signature>>,
+    /// While work for a request of it is under way: what was said since, in order.
+    pub(crate) waiting: Option<VecDeque<ClientFrame>>,
 }
 
 impl Connection {
-    pub(crate) fn new(exporter: [u8; 32], origin: Origin, uptime_ms: u64) -> Self {
-        let binding = ChannelBinding { challenge: [0; 32], exporter };
-        Self { peer: Peer::Fresh, binding, origin, opened_ms: uptime_ms, heard_ms: uptime_ms, strikes: 0 }
+    pub(crate) fn new(exporter: [u8; 32], origin: Origin, greeting: Option<Greeting>, uptime_ms: u64) -> Self {
+        let (challenge, greeting) = greeting.map_or(([0; 32], None), |g| (g.challenge, Some(g.signature)));
+        Self {
+            peer: Peer::Fresh,
+            binding: ChannelBinding { challenge, exporter },
+            origin,
+            opened_ms: uptime_ms,
+            heard_ms: uptime_ms,
+            strikes: 0,
+            greeting,
+            waiting: None,
+        }
     }
 }

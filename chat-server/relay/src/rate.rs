@@ -8,30 +8,36 @@ use crate::limits::{Allowance, LIMITER_KEYS_MAX};
 
 /// A bucket for each key; a full bucket takes no memory.
 #[derive(Debug)]
-pub(crate) struct Limiter<K> {
+pub struct Limiter<K> {
     allowance: Allowance,
     full_at: HashMap<K, u64>,
 }
 
 /// Too much; come back after this many milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exhausted {
-    pub(crate) retry_ms: u64,
+pub struct Exhausted {
+    /// Milliseconds.
+    pub retry_ms: u64,
 }
 
 impl<K: Hash + Eq> Limiter<K> {
-    pub(crate) fn new(allowance: Allowance) -> Self {
+    /// With full buckets.
+    #[must_use]
+    pub fn new(allowance: Allowance) -> Self {
         Self { allowance, full_at: HashMap::new() }
     }
 
     /// Counts by another allowance from now on.
-    pub(crate) fn set(&mut self, allowance: Allowance) {
+    pub fn set(&mut self, allowance: Allowance) {
         self.allowance = allowance;
     }
 
     /// Takes one token. Fails closed: when the table is full of keys that still owe tokens, a new key
     /// is refused as well.
-    pub(crate) fn take(&mut self, key: K, uptime_ms: u64) -> Result<(), Exhausted> {
+    ///
+    /// # Errors
+    /// [`Exhausted`].
+    pub fn take(&mut self, key: K, uptime_ms: u64) -> Result<(), Exhausted> {
         let refill = self.allowance.refill_ms;
         let depth = refill.saturating_mul(u64::from(self.allowance.burst));
         let full_at = self.full_at.get(&key).copied().unwrap_or(0).max(uptime_ms);
@@ -73,7 +79,7 @@ impl<K: Hash + Eq> Limiter<K> {
     }
 
     /// Forgets the keys whose buckets are full.
-    pub(crate) fn prune(&mut self, uptime_ms: u64) {
+    pub fn prune(&mut self, uptime_ms: u64) {
         self.full_at.retain(|_, full_at| *full_at > uptime_ms);
         if self.full_at.capacity() > self.full_at.len().saturating_mul(4).saturating_add(1_024) {
             self.full_at.shrink_to_fit();

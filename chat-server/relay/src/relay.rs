@@ -1,6 +1,7 @@
 //! The relay as one value: inputs in, one sync a round, outputs out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use chat_wire::error::RefusalKind;
 use chat_wire::frame::{ClientFrame, Frame, FrameError};
@@ -10,16 +11,19 @@ use chat_wire::message::ServerMessage;
 
 use crate::clock::Now;
 use crate::core::{Config, Core, Secrets};
-use crate::dispatch::{self, Here, Kind, Reply};
+use crate::dispatch::{self, Kind};
+use crate::identity::{Greeter, Greeting};
 use crate::limits::{
-    ACKNOWLEDGED_WAIT_MS, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS, STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN,
-    WAITING_BYTES_MAX,
+    ACKNOWLEDGED_WAIT_MS, ACKNOWLEDGEMENT_WAIT_MS, CLOCK_SET_MS_MAX, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS,
+    STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN, WAITING_BEFORE_LOGIN_MAX, WAITING_BYTES_MAX,
 };
 use crate::meters;
 use crate::peer::{Connection, Origin, Peer, Stage};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::{ConnectionId, Farewell, Output, Rests};
 use crate::storage::{Commit, Log, Storage, StorageError, SyncJob};
+use crate::task::{Asked, Done, Task};
 
 /// What goes into the relay core.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub enum Input {
         exporter: [u8; 32],
         /// Where it comes from.
         origin: Origin,
+        /// Its greeting, when the shell had it signed; else that is done when it is asked for.
+        greeting: Option<Greeting>,
     },
     /// A client said something.
     Frame(ConnectionId, ClientFrame),
@@ -54,12 +60,18 @@ pub struct Relay<S> {
     core: Core<S>,
     connections: BTreeMap<ConnectionId, Connection>,
     expired_at_ms: u64,
+    /// When the first sweep was: what a wall clock that jumps is held against.
+    began: Option<Now>,
     outside_changes: u64,
     job: Option<SyncJob>,
     /// Commits are pending for a while, so that there will be another group.
     disk_takes_time: bool,
     /// A sync failed: nothing that was read is sure to be durable before a commit went well.
     suspect: bool,
+    /// Work for the shell.
+    tasks: Vec<Task<S>>,
+    /// The shell takes it; else it is done at once.
+    defers: bool,
 }
 
 impl<S: Storage> Relay<S> {
@@ -70,18 +82,66 @@ impl<S: Storage> Relay<S> {
             core,
             connections: BTreeMap::new(),
             expired_at_ms: 0,
+            began: None,
             outside_changes: 0,
             job: None,
             disk_takes_time: false,
             suspect: false,
+            tasks: Vec::new(),
+            defers: false,
+        }
+    }
+
+    /// From now on the shell does what [`Relay::take_tasks`] gives, and hands it to [`Relay::finish`].
+    pub fn defer_tasks(&mut self) {
+        self.defers = true;
+    }
+
+    /// Work that came up; at most one a connection is under way.
+    pub fn take_tasks(&mut self) -> Vec<Task<S>> {
+        std::mem::take(&mut self.tasks)
+    }
+
+    /// Whether work for a connection is under way: what it says waits.
+    #[must_use]
+    pub fn is_busy(&self, connection: ConnectionId) -> bool {
+        self.connections.get(&connection).is_some_and(|c| c.waiting.is_some())
+    }
+
+    /// Signs greetings, for [`Input::Opened`].
+    #[must_use]
+    pub fn greeter(&self) -> Greeter {
+        Greeter(Arc::clone(&self.core.secrets.identity))
+    }
+
+    /// Goes on with a request whose work is done, and then with what its connection said meanwhile.
+    pub fn finish(&mut self, now: Now, done: Done<S>) {
+        let Done { asked, then } = done;
+        let here = Here { now, connection: asked.connection };
+        let Some(connection) = self.connections.get_mut(&asked.connection) else { return };
+        let mut waiting = connection.waiting.take().unwrap_or_default();
+        if connection.peer.stage() == Stage::Closing {
+            return;
+        }
+        // Reads of what follows see every send.
+        self.core.settle();
+        let result = then(&mut self.core, here, connection);
+        self.conclude(here, (asked.request, asked.rests), result);
+        while let Some(frame) = waiting.pop_front() {
+            self.serve(here, frame);
+            let Some(connection) = self.connections.get_mut(&asked.connection) else { return };
+            if connection.waiting.is_some() {
+                connection.waiting = Some(waiting);
+                return;
+            }
         }
     }
 
     /// Takes one input. What it causes leaves with [`Relay::flush`].
     pub fn handle(&mut self, now: Now, input: Input) {
         match input {
-            Input::Opened { connection, exporter, origin } => {
-                self.connections.insert(connection, Connection::new(exporter, origin, now.uptime_ms));
+            Input::Opened { connection, exporter, origin, greeting } => {
+                self.connections.insert(connection, Connection::new(exporter, origin, greeting, now.uptime_ms));
             }
             Input::Frame(connection, frame) => self.frame(Here { now, connection }, frame),
             Input::Unreadable(connection, error) => self.unreadable(Here { now, connection }, error),
@@ -111,7 +171,7 @@ impl<S: Storage> Relay<S> {
             self.pump_all();
             self.leave(&mut outputs);
             // Reading for one window may have written what waited: that is committed as well.
-            let unwritten = self.core.round.dirty || self.core.sends.has_waiting();
+            let unwritten = self.core.has_due(now);
             if !unwritten || self.core.round.is_syncing() {
                 return outputs;
             }
@@ -147,6 +207,13 @@ impl<S: Storage> Relay<S> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.core.sends.bytes() > WAITING_BYTES_MAX
+    }
+
+    /// Milliseconds after which a round is due even if nothing comes in: sends are held back for their readers.
+    #[must_use]
+    pub fn next_round_ms(&self) -> Option<u64> {
+        let held = self.core.sends.has_waiting() && !self.core.round.is_syncing();
+        held.then_some(ACKNOWLEDGEMENT_WAIT_MS)
     }
 
     /// Ends in order: everything is written and durable.
@@ -228,7 +295,7 @@ impl<S: Storage> Relay<S> {
     }
 
     fn end_group(&mut self, now: Now) {
-        let written = self.core.round.dirty || self.core.sends.has_waiting() || self.suspect;
+        let written = self.core.has_due(now) || self.suspect;
         if !written {
             return self.core.round.nothing_written();
         }
@@ -299,9 +366,37 @@ impl<S: Storage> Relay<S> {
 
     fn frame(&mut self, here: Here, frame: ClientFrame) {
         let Some(connection) = self.heard(here) else { return };
-        let (request, rests) = (frame.request, dispatch::rests(Kind::of(&frame.message)));
         let Some(connection) = self.connections.get_mut(&connection) else { return };
+        let stranger = connection.peer.stage() != Stage::LoggedIn;
+        let Some(waiting) = &mut connection.waiting else { return self.serve(here, frame) };
+        if stranger && waiting.len() >= WAITING_BEFORE_LOGIN_MAX {
+            return self.refuse(here, frame.request, Refuse::Closing(RefusalKind::OutOfPlace));
+        }
+        waiting.push_back(frame);
+    }
+
+    /// Does what a frame asks, or has it done.
+    fn serve(&mut self, here: Here, frame: ClientFrame) {
+        let Some(connection) = self.connections.get_mut(&here.connection) else { return };
+        if connection.peer.stage() == Stage::Closing {
+            return;
+        }
+        let (request, rests) = (frame.request, dispatch::rests(Kind::of(&frame.message)));
         let result = dispatch::dispatch(&mut self.core, here, connection, frame);
+        let work = self.core.work.take().filter(|_| result.is_ok());
+        let Some(work) = work else { return self.conclude(here, (request, rests), result) };
+        let task = Task { asked: Asked { connection: here.connection, request, rests }, work };
+        if self.defers {
+            connection.waiting = Some(VecDeque::new());
+            self.tasks.push(task);
+        } else {
+            let done = task.run(&mut *self.core.secrets.rng);
+            self.finish(here.now, done);
+        }
+    }
+
+    /// Answers a request, and what it caused elsewhere.
+    fn conclude(&mut self, here: Here, (request, rests): (u32, Rests), result: Result<Reply, Refuse>) {
         match result {
             Ok(reply) => {
                 if rests == Rests::OnStorage && !matches!(reply, Reply::Later) {
@@ -449,7 +544,11 @@ impl<S: Storage> Relay<S> {
     }
 
     fn expire(&mut self, now: Now) -> Result<(), StorageError> {
-        let before_ms = now.wall_ms.saturating_sub(self.core.config.limits.retention_ms);
+        // A clock that jumps ahead makes nothing old: mail goes by time that has passed.
+        let began = *self.began.get_or_insert(now);
+        let passed_ms = now.uptime_ms.saturating_sub(began.uptime_ms);
+        let latest_ms = began.wall_ms.saturating_add(passed_ms).saturating_add(CLOCK_SET_MS_MAX);
+        let before_ms = now.wall_ms.min(latest_ms).saturating_sub(self.core.config.limits.retention_ms);
         self.core.gates.prune(now.uptime_ms);
         let acknowledged = self.core.rooms.take_acknowledged();
         self.core.apply(&acknowledged)?;

@@ -6,9 +6,9 @@ const FLOORS: &[&[&str]] = &[
     &["blobstore", "identity", "rate", "storage"],
     &["round", "refuse", "window"],
     &["service"],
-    &["peer"],
+    &["peer", "reply"],
     &["core"],
-    &["dispatch", "meters"],
+    &["dispatch", "meters", "task"],
     &["relay"],
 ];
 
@@ -36,7 +36,7 @@ fn the_package_keeps_its_floors_and_sizes() {
         .inside(
             "dispatch",
             &[
-                &["table", "reply"],
+                &["table"],
                 &["log"],
                 &["steps"],
                 &["account", "blob", "login", "mail", "packages", "people", "reading", "renewal", "writing"],

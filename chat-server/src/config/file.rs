@@ -1,6 +1,6 @@
 //! The keys, and how each is checked. A variable of the environment is a file of one line.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use super::{
 
 const MIB: u64 = 1024 * 1024;
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// KiB of one frame: clients cut what they send into less than the least, and take none over the most.
+const FRAME_KIB: RangeInclusive<usize> = 1_024..=4_096;
 
 /// Wrong passwords before `RateLimited`, as the contract with clients promises.
 const PASSWORD_TRIES_MAX: u32 = 40;
@@ -89,11 +92,13 @@ struct LimitsTable {
     connections: Option<Spanned<usize>>,
     connections_per_address: Option<Spanned<usize>>,
     strangers_per_address: Option<Spanned<usize>>,
+    connects_per_address: Option<Spanned<Rate>>,
     count_loopback: Option<bool>,
     handshake_seconds: Option<Spanned<u32>>,
     login_seconds: Option<Spanned<u32>>,
     silent_seconds: Option<Spanned<u32>>,
     write_seconds: Option<Spanned<u32>>,
+    frame_kib: Option<Spanned<usize>>,
     mailbox_entries: Option<Spanned<u32>>,
     mailbox_mib: Option<Spanned<u32>>,
     retention_days: Option<Spanned<u32>>,
@@ -236,6 +241,15 @@ impl Source<'_> {
                 *limit = self.positive(given)?;
             }
         }
+        if let Some(given) = &table.connects_per_address {
+            doors.connects_per_address = self.rate(given)?;
+        }
+        if let Some(given) = &table.frame_kib {
+            if !FRAME_KIB.contains(given.get_ref()) {
+                return Err(self.error(given.span(), Problem::FrameSize));
+            }
+            doors.frame_bytes_max = given.get_ref().saturating_mul(1_024);
+        }
         for (given, time) in
             [(&table.handshake_seconds, &mut doors.times.handshake), (&table.write_seconds, &mut doors.times.write)]
         {
@@ -311,14 +325,19 @@ impl Source<'_> {
             (&table.room_messages, &mut limits.room_messages),
         ];
         for (given, limit) in pairs {
-            let Some(rate) = given else { continue };
-            let Rate { burst, per_minute } = *rate.get_ref();
-            if burst == 0 || per_minute == 0 {
-                return Err(self.error(rate.span(), Problem::Zero));
+            if let Some(rate) = given {
+                *limit = self.rate(rate)?;
             }
-            *limit = Allowance::per_minute(burst, per_minute);
         }
         Ok(())
+    }
+
+    fn rate(&self, rate: &Spanned<Rate>) -> Result<Allowance, ConfigError> {
+        let Rate { burst, per_minute } = *rate.get_ref();
+        if burst == 0 || per_minute == 0 {
+            return Err(self.error(rate.span(), Problem::Zero));
+        }
+        Ok(Allowance::per_minute(burst, per_minute))
     }
 
     fn address(&self, text: &Spanned<String>) -> Result<std::net::SocketAddr, ConfigError> {

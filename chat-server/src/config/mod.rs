@@ -28,10 +28,12 @@
 //! connections = 10000
 //! connections_per_address = 1024
 //! strangers_per_address = 64            # connections that have not logged in
+//! connects_per_address = { burst = 512, per_minute = 1200 } # new connections
 //! count_loopback = false                # whether limits by address count this machine
 //! handshake_seconds = 8
 //! login_seconds = 21
 //! silent_seconds = 30                   # ten heartbeats missed
+//! frame_kib = 4096                      # one frame of a client; 1024 to 4096
 //! write_seconds = 20                    # a client that takes nothing for so long is cut
 //! mailbox_entries = 10000
 //! mailbox_mib = 64
@@ -68,6 +70,9 @@ mod tests;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use chat_relay::limits::Allowance;
+use chat_wire::limits::FRAME_BYTES_MAX;
 
 /// Where the relay listens when nothing else is said.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7667";
@@ -129,8 +134,12 @@ pub struct Doors {
     pub per_address_max: usize,
     /// Connections of one address that have not logged in.
     pub strangers_per_address_max: usize,
+    /// New connections of one address: each costs a handshake.
+    pub connects_per_address: Allowance,
     /// Whether limits by address count this machine as well.
     pub limit_loopback: bool,
+    /// Bytes of one frame of a client that is logged in.
+    pub frame_bytes_max: usize,
     /// Times that a connection has.
     pub times: Times,
 }
@@ -270,6 +279,9 @@ pub enum Problem {
     /// Not in the syntax of filters.
     #[error("is no filter for log lines")]
     Filter,
+    /// Clients make frames of 1 MiB, and none over 4 MiB.
+    #[error("must be from 1024 to 4096")]
+    FrameSize,
     /// Presence relies on less.
     #[error("at least 10, since silence counts from 8 seconds on")]
     SilenceTooShort,
@@ -298,7 +310,9 @@ impl Default for Doors {
             connections_max: CONNECTIONS_MAX,
             per_address_max: CONNECTIONS_PER_ADDRESS_MAX,
             strangers_per_address_max: STRANGERS_PER_ADDRESS_MAX,
+            connects_per_address: Allowance::per_minute(512, 1_200),
             limit_loopback: false,
+            frame_bytes_max: FRAME_BYTES_MAX,
             times: Times { handshake: HANDSHAKE_TIME_MAX, write: WRITE_TIME_MAX },
         }
     }

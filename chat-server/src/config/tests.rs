@@ -79,6 +79,8 @@ fn every_mistake_names_its_line() {
         ("[limits]\nfinds = { burst = 0, per_minute = 1 }", 2),
         ("[limits]\npassword_tries_per_name = { burst = 41, per_minute = 1 }", 2),
         ("[limits]\n\n\nsilent_seconds = 9", 4),
+        ("[limits]\nframe_kib = 1023", 2),
+        ("[limits]\n\nframe_kib = 4097", 3),
         ("[log]\nlevel = \"a=b=c\"", 2),
         ("lisen = \"127.0.0.1:1\"", 1),
         ("[limits]\n\nconnections = \"many\"", 3),

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use chat_relay::{AddressKey, Origin};
+use chat_relay::{AddressKey, Limiter, Origin};
 
 use crate::config::Doors;
 use crate::metrics::Reason;
@@ -34,6 +35,9 @@ struct Counts {
     doors: Doors,
     connections: usize,
     of_address: HashMap<AddressKey, OfAddress>,
+    /// New connections of an address.
+    arrivals: Limiter<AddressKey>,
+    start: Instant,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -44,12 +48,21 @@ struct OfAddress {
 
 impl Admission {
     pub(crate) fn new(doors: Doors) -> Arc<Self> {
-        Arc::new(Self { counts: Mutex::new(Counts { doors, connections: 0, of_address: HashMap::new() }) })
+        let counts = Counts {
+            doors,
+            connections: 0,
+            of_address: HashMap::new(),
+            arrivals: Limiter::new(doors.connects_per_address),
+            start: Instant::now(),
+        };
+        Arc::new(Self { counts: Mutex::new(counts) })
     }
 
     /// Counts by other limits from now on; who is in stays in.
     pub(crate) fn reconfigure(&self, doors: Doors) {
-        self.lock().doors = doors;
+        let mut counts = self.lock();
+        counts.arrivals.set(doors.connects_per_address);
+        counts.doors = doors;
     }
 
     /// The limits that new connections are given.
@@ -68,6 +81,8 @@ impl Admission {
             return Err(Reason::Full);
         }
         if let Origin::Address(address) = origin {
+            let uptime_ms = u64::try_from(counts.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            counts.arrivals.take(address, uptime_ms).map_err(|_| Reason::Arrivals)?;
             let doors = counts.doors;
             let of_address = counts.of_address.entry(address).or_default();
             if of_address.all >= doors.per_address_max || of_address.strangers >= doors.strangers_per_address_max {
@@ -122,6 +137,7 @@ impl Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chat_relay::limits::Allowance;
 
     #[test]
     fn a_household_counts_as_one_and_loopback_is_not_counted() {
@@ -133,6 +149,18 @@ mod tests {
         assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:3::3"));
         assert_eq!(of("192.0.2.7"), of("::ffff:192.0.2.7"));
         assert_ne!(origin("127.0.0.1".parse().unwrap(), true), Origin::Trusted);
+    }
+
+    #[test]
+    fn an_address_that_comes_again_and_again_is_turned_away_and_the_others_are_not() {
+        let connects_per_address = Allowance { burst: 3, refill_ms: 3_600_000 };
+        let admission = Admission::new(Doors { connects_per_address, ..Doors::default() });
+        let (one, other) = (Origin::Address(AddressKey([1; 8])), Origin::Address(AddressKey([2; 8])));
+        for _ in 0..3 {
+            drop(admission.admit(one).unwrap());
+        }
+        assert_eq!(admission.admit(one).unwrap_err(), Reason::Arrivals);
+        assert!(admission.admit(other).is_ok() && admission.admit(Origin::Trusted).is_ok());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use chat_relay::{ConnectionId, Origin};
+use chat_relay::{ConnectionId, Greeter, Origin};
 use chat_wire::frame::{ClientFrame, Deframer, FrameError};
 use chat_wire::limits::{FRAME_BYTES_MAX, FRAME_BYTES_MAX_BEFORE_LOGIN};
 use futures_util::StreamExt as _;
@@ -60,8 +60,10 @@ pub(crate) struct Guest {
     pub(crate) origin: Origin,
     pub(crate) ticket: Ticket,
     pub(crate) inbox: Inbox,
+    pub(crate) greeter: Greeter,
     pub(crate) notes: Arc<Notes>,
     pub(crate) times: Times,
+    pub(crate) frame_bytes_max: usize,
     pub(crate) bulk: Bulk,
 }
 
@@ -113,7 +115,13 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Option<tokio_t
 async fn attend(source: impl Source, sink: impl Sink, guest: Guest, exporter: [u8; 32]) {
     let (outlet, inlet) = outlet::pair();
     let (connection, inbox, origin) = (guest.connection, guest.inbox.clone(), guest.origin);
-    if inbox.send(Event::Opened { connection, exporter, origin, outlet }).await.is_err() {
+    let mut challenge = [0; 32];
+    if getrandom::fill(&mut challenge).is_err() {
+        return;
+    }
+    // Here, where the handshake was made: the relay's own thread has messages to pass on.
+    let greeting = guest.greeter.greet(exporter, challenge);
+    if inbox.send(Event::Opened { connection, exporter, origin, greeting, outlet }).await.is_err() {
         return;
     }
     converse(source, sink, inlet, (guest, exporter)).await;
@@ -241,7 +249,7 @@ async fn pass_on(
     loop {
         let room = shared.room().await;
         if shared.is_logged_in() {
-            deframer.set_limit(FRAME_BYTES_MAX);
+            deframer.set_limit(guest.frame_bytes_max);
             guest.ticket.logged_in();
         }
         let (said, stop) = cut(deframer, room);

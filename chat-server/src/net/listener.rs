@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chat_relay::ConnectionId;
+use chat_relay::{ConnectionId, Greeter};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -41,6 +41,7 @@ pub(crate) struct Door {
     /// The current certificate; a reload puts another one here.
     pub(crate) acceptor: watch::Receiver<TlsAcceptor>,
     pub(crate) inbox: Inbox,
+    pub(crate) greeter: Greeter,
     pub(crate) admission: Arc<Admission>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) metrics: Arc<Metrics>,
@@ -111,8 +112,10 @@ fn admit(door: &Door, tasks: &mut JoinSet<()>, carrier: Carrier, (socket, peer):
         origin,
         ticket,
         inbox: door.inbox.clone(),
+        greeter: door.greeter.clone(),
         notes: Arc::clone(&door.notes),
         times: doors.times,
+        frame_bytes_max: doors.frame_bytes_max,
         bulk: door.bulk.clone(),
     };
     let acceptor = door.acceptor.borrow().clone();

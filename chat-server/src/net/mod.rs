@@ -13,5 +13,6 @@ pub(crate) mod health;
 pub(crate) mod listener;
 pub(crate) mod notes;
 pub(crate) mod outlet;
+mod pool;
 pub(crate) mod tls;
 pub(crate) mod worker;

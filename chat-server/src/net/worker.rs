@@ -10,12 +10,13 @@ use std::sync::mpsc as threads;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chat_relay::storage::{Storage, StorageError, SyncJob};
-use chat_relay::{ConnectionId, Input, Now, Origin, Output, Relay};
+use chat_relay::{ConnectionId, Greeter, Greeting, Input, Now, Origin, Output, Relay};
 use chat_wire::frame::{ClientFrame, FrameError, ServerFrame};
 use chat_wire::message::ServerMessage;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::outlet::Outlet;
+use super::pool::Pool;
 use crate::data_dir::write_private;
 use crate::metrics::Metrics;
 
@@ -24,6 +25,9 @@ const EVENTS_QUEUED_MAX: usize = 4_096;
 
 /// Events of one round: bounds the answer time of the first one in it.
 const EVENTS_PER_ROUND_MAX: usize = 1_024;
+
+/// How long a relay that stops waits for signatures that are being checked.
+const STOP_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Between two times that the counts of the limits are written down: what a crash forgives at most.
 const METERS_KEPT_INTERVAL: Duration = Duration::from_secs(20);
@@ -42,6 +46,7 @@ pub(crate) enum Event {
         connection: ConnectionId,
         exporter: [u8; 32],
         origin: Origin,
+        greeting: Greeting,
         outlet: Outlet,
     },
     /// What one read of a connection held.
@@ -50,11 +55,15 @@ pub(crate) enum Event {
     Closed(ConnectionId),
     /// The sync that was under way has ended.
     Synced(Result<(), StorageError>),
+    /// The pool has done something.
+    Worked,
     /// The operator changed registration or limits.
     Reconfigured(Box<chat_relay::Config>),
     /// The operator's tool has written into the database.
     Nudged,
     Tick,
+    /// Somebody wants to know whether rounds go on.
+    Pulse(oneshot::Sender<()>),
     Stop,
 }
 
@@ -66,8 +75,19 @@ struct Seat {
     outlet: Outlet,
     /// What this round has for it.
     frames: Vec<ServerFrame>,
-    /// Frames of it that this round took.
+    /// Frames of it that were taken, and that it was not told of yet.
     taken: usize,
+    /// It stands in the list of those that the round touched.
+    touched: bool,
+}
+
+impl Seat {
+    fn touch(&mut self, connection: ConnectionId, touched: &mut Vec<ConnectionId>) {
+        if !self.touched {
+            self.touched = true;
+            touched.push(connection);
+        }
+    }
 }
 
 struct Worker<S> {
@@ -78,13 +98,21 @@ struct Worker<S> {
     /// Connections that may not say more before the disk has caught up.
     held: Vec<ConnectionId>,
     jobs: threads::Sender<SyncJob>,
+    pool: Pool<S>,
+    /// Tasks that the pool has.
+    working: usize,
     next_sweep: watch::Sender<Option<Duration>>,
+    /// When the next sweep is due, and a round before that.
+    sweep_at: Option<Instant>,
+    held_until: Option<Instant>,
     metrics: Arc<Metrics>,
     start: Instant,
     trouble_logged: Option<Instant>,
+    /// To be told when the round has ended.
+    pulses: Vec<oneshot::Sender<()>>,
     meters: Meters,
-    /// What was asked before is answered, nothing more is taken in.
-    stopping: bool,
+    /// What was asked before is answered until then, nothing more is taken in.
+    stopping: Option<Instant>,
 }
 
 /// Where what the limits on guessing have counted is kept between two runs.
@@ -119,11 +147,13 @@ pub(crate) struct Started {
     pub(crate) inbox: Inbox,
     /// How long until the next sweep is due; none while nobody is connected.
     pub(crate) next_sweep: watch::Receiver<Option<Duration>>,
+    /// Signs greetings.
+    pub(crate) greeter: Greeter,
 }
 
 /// Starts the threads. They end after [`Event::Stop`], or when nobody can send any more.
 pub(crate) fn start<S: Storage + Send + 'static>(
-    relay: Relay<S>,
+    mut relay: Relay<S>,
     (metrics, meters): (Arc<Metrics>, Meters),
     on_end: impl FnOnce() + Send + 'static,
 ) -> std::io::Result<Started> {
@@ -143,24 +173,33 @@ pub(crate) fn start<S: Storage + Send + 'static>(
         }
     })?;
     let (sender, next_sweep) = watch::channel(None);
+    let back = inbox.downgrade();
+    let wake = move || back.upgrade().is_some_and(|inbox| inbox.blocking_send(Event::Worked).is_ok());
+    let (pool, greeter) = (Pool::start(wake)?, relay.greeter());
+    relay.defer_tasks();
     let worker = Worker {
         relay,
         seats: HashMap::new(),
         touched: Vec::new(),
         held: Vec::new(),
         jobs,
+        pool,
+        working: 0,
         next_sweep: sender,
+        sweep_at: None,
+        held_until: None,
         metrics,
         start: Instant::now(),
         trouble_logged: None,
+        pulses: Vec::new(),
         meters,
-        stopping: false,
+        stopping: None,
     };
     std::thread::Builder::new().name("relay".to_owned()).spawn(move || {
         worker.run(events);
         on_end();
     })?;
-    Ok(Started { inbox, next_sweep })
+    Ok(Started { inbox, next_sweep, greeter })
 }
 
 /// Wakes the worker when a sweep is due: the relay's only timer, and none while nobody is connected.
@@ -179,13 +218,12 @@ pub(crate) async fn tick(inbox: Inbox, mut next_sweep: watch::Receiver<Option<Du
                     return;
                 }
             }
-            // While a sweep is due anyway, a change can wait for it.
-            changed = next_sweep.changed(), if due.is_none() => if changed.is_err() { return },
+            changed = next_sweep.changed() => if changed.is_err() { return },
         }
     }
 }
 
-impl<S: Storage> Worker<S> {
+impl<S: Storage + 'static> Worker<S> {
     fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let now = self.now();
         self.relay.restore_meters(&self.meters.kept, now);
@@ -200,7 +238,8 @@ impl<S: Storage> Worker<S> {
             self.metrics.groups.observe(f64::from(count));
             self.flush();
             // A group under way is waited for: what it holds was promised to nobody yet, but asked for.
-            if self.stopping && !self.relay.is_syncing() {
+            let enough = |by: Instant| self.working == 0 || Instant::now() >= by;
+            if self.stopping.is_some_and(enough) && !self.relay.is_syncing() {
                 break;
             }
         }
@@ -219,10 +258,11 @@ impl<S: Storage> Worker<S> {
         let now = self.now();
         match event {
             // Under load there would be a next group for ever.
-            Event::Opened { .. } | Event::Said(..) if self.stopping => {}
-            Event::Opened { connection, exporter, origin, outlet } => {
-                self.seats.insert(connection, Seat { outlet, frames: Vec::new(), taken: 0 });
-                self.relay.handle(now, Input::Opened { connection, exporter, origin });
+            Event::Opened { .. } | Event::Said(..) if self.stopping.is_some() => {}
+            Event::Opened { connection, exporter, origin, greeting, outlet } => {
+                self.seats.insert(connection, Seat { outlet, frames: Vec::new(), taken: 0, touched: false });
+                let greeting = Some(greeting);
+                self.relay.handle(now, Input::Opened { connection, exporter, origin, greeting });
                 self.announce_sweep();
             }
             Event::Said(connection, said) => self.hear(now, connection, said),
@@ -232,26 +272,35 @@ impl<S: Storage> Worker<S> {
                 self.relay.handle(now, Input::Closed(connection));
             }
             Event::Synced(result) => self.relay.handle(now, Input::Synced(result)),
+            Event::Worked => self.finish(now),
             Event::Reconfigured(config) => self.relay.reconfigure(*config),
             Event::Nudged => self.relay.handle(now, Input::Nudged),
-            Event::Tick => {
-                self.relay.handle(now, Input::Tick);
-                if self.meters.kept_at.elapsed() >= METERS_KEPT_INTERVAL {
-                    self.meters.keep(self.relay.meters(now));
-                }
-                self.next_sweep.send_replace(self.pause());
-            }
-            Event::Stop => self.stopping = true,
+            Event::Tick => self.tick(now),
+            Event::Pulse(beat) => self.pulses.push(beat),
+            Event::Stop => self.stopping = Some(Instant::now() + STOP_WAIT_MAX),
         }
+    }
+
+    fn tick(&mut self, now: Now) {
+        self.held_until = None;
+        // A round alone may have been due.
+        let left = self.sweep_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left > Duration::ZERO) {
+            self.next_sweep.send_replace(left);
+            return;
+        }
+        self.relay.handle(now, Input::Tick);
+        if self.meters.kept_at.elapsed() >= METERS_KEPT_INTERVAL {
+            self.meters.keep(self.relay.meters(now));
+        }
+        self.plan_sweep();
     }
 
     fn hear(&mut self, now: Now, connection: ConnectionId, said: Vec<Said>) {
         self.metrics.frames.inc_by(u64::try_from(said.len()).unwrap_or(0));
         if let Some(seat) = self.seats.get_mut(&connection) {
-            if seat.taken == 0 && seat.frames.is_empty() {
-                self.touched.push(connection);
-            }
             seat.taken = seat.taken.saturating_add(said.len());
+            seat.touch(connection, &mut self.touched);
         }
         for said in said {
             let input = match said {
@@ -262,7 +311,24 @@ impl<S: Storage> Worker<S> {
         }
     }
 
+    /// Goes on with what the pool has done.
+    fn finish(&mut self, now: Now) {
+        for done in self.pool.take_done() {
+            self.working = self.working.saturating_sub(1);
+            let connection = done.connection();
+            self.relay.finish(now, done);
+            // It may say more now.
+            if let Some(seat) = self.seats.get_mut(&connection) {
+                seat.touch(connection, &mut self.touched);
+            }
+        }
+    }
+
     fn flush(&mut self) {
+        for task in self.relay.take_tasks() {
+            self.working = self.working.saturating_add(1);
+            self.pool.give(task);
+        }
         for output in self.relay.flush(self.now()) {
             match output {
                 Output::Send(to, frame) => self.send(to, frame),
@@ -284,6 +350,11 @@ impl<S: Storage> Worker<S> {
         for connection in std::mem::take(&mut self.touched).into_iter().chain(held) {
             self.deliver(connection);
         }
+        self.plan_round();
+        // Who no longer waits needs no answer.
+        for pulse in self.pulses.drain(..) {
+            let _ = pulse.send(());
+        }
         self.metrics.connections.set(i64::try_from(self.seats.len()).unwrap_or(i64::MAX));
         self.metrics.logins.set(i64::try_from(self.relay.logins()).unwrap_or(i64::MAX));
     }
@@ -296,37 +367,50 @@ impl<S: Storage> Worker<S> {
             _ => {}
         }
         let Some(seat) = self.seats.get_mut(&to) else { return };
-        if seat.taken == 0 && seat.frames.is_empty() {
-            self.touched.push(to);
-        }
+        seat.touch(to, &mut self.touched);
         seat.frames.push(frame);
     }
 
     /// Queues what a connection gets, and lets it read on.
     fn deliver(&mut self, connection: ConnectionId) {
         let Some(seat) = self.seats.get_mut(&connection) else { return };
+        seat.touched = false;
         let frames = std::mem::take(&mut seat.frames);
         if !frames.is_empty() && seat.outlet.send(frames).is_err() {
             // Dropping the outlet ends the writer; the core hears of it as a close.
             self.seats.remove(&connection);
             return;
         }
-        if seat.taken > 0 && self.relay.is_full() {
+        if seat.taken == 0 || self.relay.is_busy(connection) {
+            // Nothing to tell, or what it says more would only wait: it is told when its turn comes.
+        } else if self.relay.is_full() {
             self.held.push(connection);
-        } else if seat.taken > 0 {
+        } else {
             seat.outlet.taken(std::mem::take(&mut seat.taken));
         }
     }
 
     /// Somebody came: if nobody was there, no sweep was due.
-    fn announce_sweep(&self) {
-        if self.next_sweep.borrow().is_none() {
-            self.next_sweep.send_replace(self.pause());
+    fn announce_sweep(&mut self) {
+        if self.sweep_at.is_none() {
+            self.plan_sweep();
         }
     }
 
-    fn pause(&self) -> Option<Duration> {
-        self.relay.next_sweep_ms(self.now()).map(Duration::from_millis)
+    fn plan_sweep(&mut self) {
+        let pause = self.relay.next_sweep_ms(self.now()).map(Duration::from_millis);
+        self.sweep_at = pause.and_then(|pause| Instant::now().checked_add(pause));
+        self.next_sweep.send_replace(pause);
+    }
+
+    /// Sends are held back for their readers: if nothing else causes a round in time, this does.
+    fn plan_round(&mut self) {
+        let Some(pause) = self.relay.next_round_ms().map(Duration::from_millis) else { return };
+        let Some(due) = Instant::now().checked_add(pause) else { return };
+        if self.held_until.is_none() && self.sweep_at.is_none_or(|at| due < at) {
+            self.held_until = Some(due);
+            self.next_sweep.send_replace(Some(pause));
+        }
     }
 
     /// Once a second at most: a full disk refuses every request.

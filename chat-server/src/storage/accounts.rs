@@ -140,7 +140,8 @@ impl AccountRows for SqliteStorage {
 
     fn incarnation(&mut self, device: &DeviceAddress) -> Result<Incarnation, StorageError> {
         let Some(row) = self.device_row(device)? else { return Ok(Incarnation::default()) };
-        let sql = "SELECT boot, step FROM devices WHERE no = ?1";
+        self.write_answers()?;
+        let sql = "SELECT boot, coalesce((SELECT step FROM steps WHERE device = no), 0) FROM devices WHERE no = ?1";
         let found = self.row(sql, [row.device], |row| Ok((row.get::<_, Option<Vec<u8>>>(0)?, uint(row.get(1)?))))?;
         let Some((boot, step)) = found else { return Ok(Incarnation::default()) };
         Ok(Incarnation { boot: boot.map(|b| array(&b).map(BootId)).transpose()?, step })
@@ -309,7 +310,8 @@ impl SqliteStorage {
         self.change("DELETE FROM key_packages WHERE device = ?1", [no])?;
         self.change("DELETE FROM last_key_packages WHERE device = ?1", [no])?;
         self.change("DELETE FROM pairs WHERE device = ?1", [no])?;
-        self.change("DELETE FROM answers WHERE device = ?1", [no])?;
+        self.change("DELETE FROM answered WHERE device = ?1", [no])?;
+        self.change("DELETE FROM steps WHERE device = ?1", [no])?;
         self.change("DELETE FROM devices WHERE no = ?1", [no])?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The database at hand: its connection, its statements, and the row numbers that were looked up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use chat_relay::storage::{Log, Storage as _, StorageError};
@@ -35,11 +35,23 @@ pub(super) struct RoomRow {
     pub(super) log: i64,
 }
 
+/// Answers of one device in the group under way.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    pub(super) first_step: u64,
+    pub(super) last_step: u64,
+    /// When the newest was accepted.
+    pub(super) accepted_ms: u64,
+    pub(super) answers: Vec<u8>,
+}
+
 /// The relay's database.
 pub struct SqliteStorage {
     pub(super) connection: Connection,
     pub(super) devices: HashMap<DeviceAddress, DeviceRow>,
     pub(super) rooms: HashMap<RoomId, RoomRow>,
+    /// Answers of this transaction that have no row yet, by the number of their device.
+    pub(super) answers: BTreeMap<i64, Gathered>,
     /// What cost the round its transaction, if something did.
     pub(super) lost: Option<StorageError>,
     pub(super) syncer: Syncer,
@@ -68,6 +80,7 @@ impl SqliteStorage {
             connection,
             devices: HashMap::new(),
             rooms: HashMap::new(),
+            answers: BTreeMap::new(),
             lost: None,
             syncer,
             places_floor: crashes << PLACES_A_RUN_BITS,
@@ -139,5 +152,6 @@ impl SqliteStorage {
     pub(super) fn forget_rows(&mut self) {
         self.devices.clear();
         self.rooms.clear();
+        self.answers.clear();
     }
 }

@@ -11,10 +11,14 @@ use super::database::{MAILBOX, ROOM, SqliteStorage};
 use super::rows::{array, int, narrow, sender_from_bytes, sender_to_bytes, trouble, uint};
 
 impl LogRows for SqliteStorage {
-    fn answered(&mut self, device: &DeviceAddress, key: &RequestKey) -> Result<Option<Answered>, StorageError> {
+    fn answered(
+        &mut self,
+        device: &DeviceAddress,
+        key: &RequestKey,
+        step: u64,
+    ) -> Result<Option<Answered>, StorageError> {
         let Some(row) = self.device_row(device)? else { return Ok(None) };
-        let sql = "SELECT accepted_ms FROM answers WHERE device = ?1 AND key = ?2";
-        self.row(sql, params![row.device, key.0], |row| Ok(Answered { accepted_ms: uint(row.get(0)?) }))
+        self.find_answer(row.device, (key, step))
     }
 
     fn log_figures(&mut self, log: &Log, after_seq: u64) -> Result<LogFigures, StorageError> {
@@ -127,22 +131,6 @@ impl SqliteStorage {
         .map(drop)
     }
 
-    pub(super) fn answer(
-        &mut self,
-        device: &DeviceAddress,
-        (key, answered): (&RequestKey, Answered),
-        step: u64,
-    ) -> Result<(), StorageError> {
-        let row = self.listed(device)?;
-        let sql = "INSERT INTO answers (device, key, accepted_ms) VALUES (?1, ?2, ?3)";
-        self.change(sql, params![row.device, key.0, int(answered.accepted_ms)])?;
-        if step == 0 {
-            return Ok(());
-        }
-        let sql = "UPDATE devices SET step = ?2 WHERE no = ?1 AND step < ?2";
-        self.change(sql, params![row.device, int(step)]).map(drop)
-    }
-
     pub(super) fn trim(&mut self, log: &Log, seq: u64) -> Result<(), StorageError> {
         // A mailbox that is gone was removed with its device: nothing is left to acknowledge.
         let Some(no) = self.log_no(log)? else { return Ok(()) };
@@ -216,10 +204,7 @@ impl SqliteStorage {
             }
             expired.logs.push(named);
         }
-        let sql = "DELETE FROM answers WHERE no IN (SELECT no FROM (SELECT no, accepted_ms FROM answers \
-                   ORDER BY no LIMIT ?2) WHERE accepted_ms < ?1)";
-        let answers = self.change(sql, params![int(before_ms), limit])?;
-        expired.rows = expired.rows.saturating_add(answers);
+        expired.rows = expired.rows.saturating_add(self.expire_answers(before_ms, limit)?);
         Ok(expired)
     }
 

@@ -1,6 +1,7 @@
 //! Where the relay's rows lie: SQLite behind the core's storage trait.
 
 mod accounts;
+mod answers;
 mod database;
 mod disk;
 mod logs;

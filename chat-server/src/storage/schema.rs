@@ -1,6 +1,6 @@
 //! The database's layout, its version, and how it is opened.
 //!
-//! Rows that come and go with mail (`entries`, `answers`) lie in order of arrival with a narrow index:
+//! Rows that come and go with mail (`entries`, `answered`) lie in order of arrival with a narrow index:
 //! measured four times cheaper than rows clustered by recipient, and expiry is a range from the front.
 
 use std::fs::OpenOptions;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 /// Version of the layout that the steps below lead to.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// Marks the file as ours (`PRAGMA application_id`): "CHRL".
 const APPLICATION_ID: i64 = 0x4348_524c;
@@ -191,8 +191,33 @@ CREATE TABLE runs (
 INSERT INTO runs VALUES (1, 0, 0);
 ";
 
+/// Answered sends in one row a device and group, found by their steps, and steps beside the devices: a
+/// device's row carries keys of 2 KiB, which no message should write anew.
+const ANSWERS: &str = "
+CREATE TABLE steps (
+    device INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL
+) STRICT;
+INSERT INTO steps SELECT no, step FROM devices WHERE step > 0;
+CREATE TABLE answered (
+    no INTEGER PRIMARY KEY,
+    device INTEGER NOT NULL,
+    first_step INTEGER NOT NULL,
+    last_step INTEGER NOT NULL,
+    accepted_ms INTEGER NOT NULL,
+    answers BLOB NOT NULL
+) STRICT;
+CREATE INDEX answered_by_step ON answered (device, first_step, last_step);
+INSERT INTO answered (device, first_step, last_step, accepted_ms, answers)
+    SELECT a.device, 0, d.step, max(a.accepted_ms),
+        unhex(group_concat(hex(a.key) || printf('%016X', a.accepted_ms), ''))
+    FROM answers a JOIN devices d ON d.no = a.device GROUP BY a.device ORDER BY max(a.accepted_ms);
+DROP TABLE answers;
+ALTER TABLE devices DROP COLUMN step;
+";
+
 /// Leads from each version to the next; what is released never changes here.
-const STEPS: [&str; 3] = [FIRST, ROOMS, RUNS];
+const STEPS: [&str; 4] = [FIRST, ROOMS, RUNS, ANSWERS];
 
 /// Why the database was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -276,7 +301,7 @@ fn settle(connection: &Connection) -> Result<(), OpenError> {
     // NORMAL alone loses acknowledged mail in a power cut (measured).
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(256);
     Ok(())
 }
 
@@ -349,5 +374,36 @@ mod tests {
         let other = dir.path().join("other.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE notes (text)").unwrap();
         assert!(matches!(open(&other, None), Err(OpenError::Foreign)));
+    }
+
+    #[test]
+    fn steps_and_answers_of_the_layout_before_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("relay.db");
+        let old = Connection::open(&path).unwrap();
+        for step in &STEPS[..3] {
+            old.execute_batch(step).unwrap();
+        }
+        old.execute_batch(
+            "INSERT INTO devices (no, account, id, incarnation, sig_key, dh_key, step) VALUES (7, 1, 1, 1, x'', x'', 40);
+             INSERT INTO answers (device, key, accepted_ms) VALUES (7, x'000102030405060708090a0b0c0d0e0f', 258),
+                 (7, x'ffffffffffffffffffffffffffffffff', 3);",
+        )
+        .unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 3).unwrap();
+        drop(old);
+        let new = open(&path, None).unwrap();
+        let step: i64 = new.query_row("SELECT step FROM steps WHERE device = 7", [], |row| row.get(0)).unwrap();
+        let sql = "SELECT first_step, last_step, accepted_ms, answers FROM answered WHERE device = 7";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, Vec<u8>>(3)?));
+        let (first, last, newest, answers): (i64, i64, i64, Vec<u8>) = new.query_row(sql, [], read).unwrap();
+        assert_eq!((step, first, last, newest), (40, 0, 40, 258));
+        let expected = [
+            &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 0, 0, 0, 0, 0, 1, 2][..],
+            &[255; 16],
+            &[0, 0, 0, 0, 0, 0, 0, 3],
+        ];
+        assert_eq!(answers, expected.concat());
     }
 }

@@ -45,12 +45,18 @@ impl SqliteStorage {
                 return Err(error);
             }
             // Half a request must not stand: the whole group goes, and everybody in it is told.
-            self.forget_rows();
-            if !self.connection.is_autocommit() {
-                self.statement("ROLLBACK")?.execute([]).map_err(trouble)?;
-            }
-            self.lost = Some(error);
+            self.give_up(error)?;
             return Err(error);
+        }
+        Ok(())
+    }
+
+    /// The transaction is lost; the commit will say so.
+    pub(super) fn give_up(&mut self, error: StorageError) -> Result<(), StorageError> {
+        self.forget_rows();
+        self.lost = Some(error);
+        if !self.connection.is_autocommit() {
+            self.statement("ROLLBACK")?.execute([]).map_err(trouble)?;
         }
         Ok(())
     }
@@ -59,6 +65,11 @@ impl SqliteStorage {
     fn end_transaction(&mut self) -> Result<(), StorageError> {
         if self.connection.is_autocommit() {
             return Ok(());
+        }
+        if let Err(error) = self.write_answers() {
+            // Told now, not once more with the next group.
+            self.lost = None;
+            return Err(error);
         }
         let committed = self.statement("COMMIT")?.execute([]).map_err(trouble);
         if committed.is_err() {
@@ -96,6 +107,8 @@ impl SqliteStorage {
         if let Some(lost) = self.lost {
             return Err(lost);
         }
+        // Outside the savepoint: what was answered before stands whatever becomes of this request.
+        self.write_answers()?;
         self.statement("SAVEPOINT request")?.execute([]).map_err(trouble)?;
         let result = write(self);
         let end = if result.is_ok() { "RELEASE request" } else { "ROLLBACK TO request" };

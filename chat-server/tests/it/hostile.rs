@@ -11,6 +11,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, Place, bytes_of, is_well};
+use crate::kit::Person;
+use crate::program::Running;
 use crate::service::{start, two};
 
 /// Writes bytes on a fresh connection and reads to its end: what was refused, if it was said.
@@ -60,6 +62,34 @@ async fn bytes_that_are_no_frames_end_their_own_connection_only() {
     is_well(&mut a).await;
     a.send(1, &bob, b"still here").await.unwrap();
     assert_eq!(b.delivery().await.1, "still here");
+    relay.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn noise_before_tls_and_handshakes_left_half_way_are_closed_and_harm_nobody() {
+    let (relay, place) = start();
+    let ((_, mut a), (bob, mut b)) = two(place).await;
+    let mut half_open = Vec::new();
+    for round in 0..60_u16 {
+        let mut socket = TcpStream::connect(place.addr).await.unwrap();
+        let mut noise = random(usize::from(round) * 20);
+        if round % 3 == 0 && noise.len() > 5 {
+            // The beginning of a handshake record, then noise.
+            noise[..5].copy_from_slice(&[22, 3, 1, 2, 0]);
+        }
+        let _ = socket.write_all(&noise).await;
+        half_open.push(socket);
+    }
+    is_well(&mut a).await;
+    a.send(1, &bob, b"still here").await.unwrap();
+    assert_eq!(b.delivery().await.1, "still here");
+    let closed = async {
+        for mut socket in half_open {
+            let mut rest = Vec::new();
+            let _ = socket.read_to_end(&mut rest).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(12), closed).await.expect("none is kept");
     relay.shutdown().await;
 }
 
@@ -183,4 +213,69 @@ async fn a_client_that_asks_and_never_reads_is_held_back_and_the_rest_go_on() {
     }
     assert_eq!(answers, 100, "held back, not dropped");
     relay.shutdown().await;
+}
+
+fn memory_kib(relay: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", relay.child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Connections with noise, half handshakes, wrong passwords, look-ups, claims and repeats, all at once.
+async fn flood(place: Place, people: &[Person]) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for (at, person) in people.iter().enumerate() {
+        let (person, target) = (person.copy(), people[(at + 1) % people.len()].copy());
+        tasks.spawn(async move {
+            for round in 0..25_u64 {
+                if let Ok(mut socket) = TcpStream::connect(place.addr).await {
+                    let _ = socket.write_all(&random(300)).await;
+                }
+                let mut guest = Client::connect(place).await;
+                guest.hello().await;
+                let mut rng = getrandom::rand_core::UnwrapErr(getrandom::SysRng);
+                let (_, ke1) = chat_login::client::LoginStart::new(crate::kit::PASSWORD, &mut rng).unwrap();
+                let ke1 = serde_bytes::ByteBuf::from(ke1.to_vec());
+                guest.ask(ClientMessage::Ke1 { name: person.name.clone(), ke1 }).await;
+                let mut device = Client::login(place, &person).await;
+                for _ in 0..4 {
+                    device.ask(ClientMessage::Find { query: "per".to_owned(), limit: 20 }).await;
+                    let claim =
+                        ClientMessage::Claim { account: Some(person.address(1).account), name: None, devices: vec![] };
+                    device.ask(claim).await;
+                    let _ = device.send(1 + round % 3, &target, b"again and again").await.unwrap();
+                }
+            }
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_everything_leaves_the_relay_with_the_memory_that_it_had_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let relay = Running::start(dir.path());
+    let ((_, mut a), (bob, mut b)) = two(relay.place).await;
+    let id = Client::relay_id(relay.place).await;
+    let people: Vec<Person> = (0..8).map(|n| Person::new(&format!("person{n}"), id)).collect();
+    for person in &people {
+        drop(Client::register(relay.place, person).await);
+    }
+    // The first two fill caches and what the allocator keeps; from then on nothing may grow.
+    flood(relay.place, &people).await;
+    flood(relay.place, &people).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = memory_kib(&relay);
+    let since = Instant::now();
+    flood(relay.place, &people).await;
+    is_well(&mut a).await;
+    a.send(1, &bob, b"still here").await.unwrap();
+    assert_eq!(b.delivery().await.1, "still here");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after = memory_kib(&relay);
+    println!("a flood of {:?}: {before} KiB before, {after} KiB after", since.elapsed());
+    // 5 %, and a page or two for each thread of the allocator.
+    assert!(after <= before + before / 20 + 512, "{before} KiB grew to {after}");
 }

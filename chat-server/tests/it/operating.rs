@@ -278,3 +278,39 @@ async fn an_invite_that_is_taken_back_is_gone() {
     admin(dir.path(), &["revoke-invite", id]).unwrap();
     assert_eq!(admin(dir.path(), &["invites"]).unwrap(), "");
 }
+
+#[test]
+fn a_service_manager_hears_when_the_relay_is_ready_lives_reloads_and_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let hear = || {
+        let mut bytes = [0; 200];
+        let len = manager.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..len]).into_owned()
+    };
+    let mut relay = program()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(dir.path().join("data"))
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "400000")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(hear(), "READY=1");
+    assert_eq!(hear(), "WATCHDOG=1");
+    let signal = |name: &str| {
+        let pid = relay.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    };
+    signal("HUP");
+    let until = |wanted: &str| std::iter::repeat_with(hear).take(50).find(|said| said.starts_with(wanted)).unwrap();
+    until("RELOADING=1\nMONOTONIC_USEC=");
+    until("READY=1");
+    signal("TERM");
+    until("STOPPING=1");
+    assert!(relay.wait().unwrap().success());
+}

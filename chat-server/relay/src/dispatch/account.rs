@@ -4,15 +4,16 @@ use bytes::Bytes;
 use chat_wire::bundle::{LastResortKey, OneTimePair, SignedPreKey};
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, BootId, DeviceAddress};
+use chat_wire::keys::VerifyKey;
 use chat_wire::limits::LISTS_PER_ANSWER_MAX;
 use chat_wire::message::ServerMessage;
 use serde_bytes::ByteBuf;
 
-use super::reply::{Here, Reply};
-use super::steps::put_list;
+use super::steps::{put_list, still_stands};
 use crate::core::Core;
 use crate::peer::Connection;
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::service::devices::{self, NextList, Standing};
 use crate::service::prekeys::{self, Upload};
 use crate::service::records::{self, NextRecord};
@@ -22,16 +23,26 @@ pub(super) fn put_device_list<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     account: AccountId,
-    (list, vault): (&[u8], Option<&[u8]>),
+    (list, vault): (ByteBuf, Option<ByteBuf>),
 ) -> Result<Reply, Refuse> {
     core.gates.changes.take(account, here.now.uptime_ms)?;
     let relay = core.secrets.identity.id();
     let standing = Standing::read(&mut core.store, &account)?;
-    match devices::next_list(&relay, &standing, list, vault)? {
-        NextList::Known => {}
-        NextList::Next(next) => put_list(core, here, *next, Batch::new())?,
-    }
-    Ok(Reply::done())
+    let check = move || {
+        let next = devices::next_list(&relay, &standing, &list, vault.as_deref().map(|v| &v[..]))?;
+        Ok::<_, Refuse>((standing, next))
+    };
+    core.later(
+        move |_| check(),
+        move |checked, core, here, _| {
+            let (standing, next) = checked?;
+            still_stands(core, &account, &standing)?;
+            if let NextList::Next(next) = next {
+                put_list(core, here, *next, Batch::new())?;
+            }
+            Ok(Reply::done())
+        },
+    )
 }
 
 pub(super) fn fetch_lists<S: Storage>(
@@ -114,16 +125,24 @@ pub(super) fn put_prekeys<S: Storage>(
     let login = connection.peer.login().ok_or(RefusalKind::OutOfPlace)?;
     let device = login.device;
     core.gates.changes.take(device.account, here.now.uptime_ms)?;
+    let key = signing_key(core, &device)?;
+    let upload = Upload { signed, last_resort: last_resort.map(|key| *key), pairs };
+    prekeys::fits(core.store.pairs_left(&device)?, &upload)?;
+    core.later(
+        move |_| prekeys::publish(&device, &key, upload),
+        move |batch, core, _, _| {
+            // What a key signed that is no longer the device's is of no use to anybody.
+            if signing_key(core, &device)? != key {
+                return Err(RefusalKind::Forbidden.into());
+            }
+            core.apply(&batch?)?;
+            core.rosters.forget(&device.account);
+            Ok(Reply::Answer(ServerMessage::PreKeysStored { pairs_left: core.store.pairs_left(&device)? }))
+        },
+    )
+}
+
+fn signing_key<S: Storage>(core: &mut Core<S>, device: &DeviceAddress) -> Result<VerifyKey, Refuse> {
     let roster = core.rosters.get(&mut core.store, &device.account)?.ok_or(RefusalKind::NotEnrolled)?;
-    let listed = roster.device(device.device).ok_or(RefusalKind::NotEnrolled)?;
-    let left = core.store.pairs_left(&device)?;
-    let batch = prekeys::publish(
-        &device,
-        &listed.sig_key,
-        left,
-        Upload { signed, last_resort: last_resort.map(|key| *key), pairs },
-    )?;
-    core.apply(&batch)?;
-    core.rosters.forget(&device.account);
-    Ok(Reply::Answer(ServerMessage::PreKeysStored { pairs_left: core.store.pairs_left(&device)? }))
+    Ok(roster.device(device.device).ok_or(RefusalKind::NotEnrolled)?.sig_key)
 }

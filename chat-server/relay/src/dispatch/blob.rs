@@ -4,9 +4,9 @@ use chat_wire::ids::AccountId;
 use chat_wire::message::ServerMessage;
 use rand_core::Rng as _;
 
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::service::blobs::Tickets;
 
 /// What opens a bulk connection for this account (SPEC 13.3.1).

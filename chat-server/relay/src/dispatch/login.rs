@@ -1,5 +1,7 @@
 //! Greeting, registration, and the two ways to log in.
 
+use std::sync::Arc;
+
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{BootId, DeviceAddress, UserName};
 use chat_wire::keys::Signature;
@@ -7,13 +9,13 @@ use chat_wire::limits::{FEATURE_BYTES_MAX, FEATURES_MAX, PROTOCOL_VERSION};
 use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::reply::{Here, Reply};
 use super::steps::{account_data, log_in};
 use crate::core::Core;
 use crate::peer::{Connection, Origin, Peer};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::Farewell;
-use crate::service::accounts::{self, DeviceProof, PasswordGate, PasswordLogin};
+use crate::service::accounts::{self, CheckedProof, DeviceProof, PasswordGate, PasswordLogin};
 use crate::service::devices;
 use crate::storage::{NewAccount, Roster, Storage, StorageError, Write};
 
@@ -30,7 +32,13 @@ pub(super) fn hello<S: Storage>(
     if !versions.contains(&PROTOCOL_VERSION) {
         return Err(Refuse::Closing(RefusalKind::Version));
     }
-    core.secrets.rng.fill_bytes(&mut connection.binding.challenge);
+    let signature = match connection.greeting.take() {
+        Some(signature) => *signature,
+        None => {
+            core.secrets.rng.fill_bytes(&mut connection.binding.challenge);
+            core.secrets.identity.sign_ready(&connection.binding, PROTOCOL_VERSION)
+        }
+    };
     connection.peer = Peer::Greeted;
     Ok(Reply::Answer(ServerMessage::Ready {
         version: PROTOCOL_VERSION,
@@ -38,7 +46,7 @@ pub(super) fn hello<S: Storage>(
         features: Vec::new(),
         relay_key: core.secrets.identity.public(),
         challenge: connection.binding.challenge,
-        signature: core.secrets.identity.sign_ready(&connection.binding, PROTOCOL_VERSION),
+        signature,
         now_ms: here.now.wall_ms,
     }))
 }
@@ -64,10 +72,19 @@ pub(super) fn register1<S: Storage>(
     let mode = core.config.registration;
     let invite = accounts::admit(&mut core.store, mode, invite.as_deref(), here.now.wall_ms)?;
     accounts::name_is_free(&mut core.store, &name, here.now.wall_ms)?;
-    let relay = core.secrets.identity.id();
-    let response = accounts::answer_registration(&core.secrets.login, &relay, &name, &request)?;
-    connection.peer = Peer::Registering { name, invite };
-    Ok(Reply::Answer(ServerMessage::Register1Reply { response: ByteBuf::from(response) }))
+    let (relay, secrets) = (core.secrets.identity.id(), Arc::clone(&core.secrets.login));
+    let answer = move || {
+        let response = accounts::answer_registration(&secrets, &relay, &name, &request)?;
+        Ok::<_, Refuse>((name, response))
+    };
+    core.later(
+        move |_| answer(),
+        move |answered, _, _, connection| {
+            let (name, response) = answered?;
+            connection.peer = Peer::Registering { name, invite };
+            Ok(Reply::Answer(ServerMessage::Register1Reply { response: ByteBuf::from(response) }))
+        },
+    )
 }
 
 /// What ends a registration.
@@ -92,16 +109,29 @@ pub(super) fn register2<S: Storage>(
     if *name != enrolment.name {
         return Err(RefusalKind::Malformed.into());
     }
-    let (relay, invite) = (core.secrets.identity.id(), *invite);
-    let list = devices::first_list(&relay, &enrolment.name, &enrolment.list, &enrolment.vault)?;
-    devices::keys_are_own(&mut core.store, &list)?;
+    let (relay, invite, created_ms, boot) = (core.secrets.identity.id(), *invite, here.now.wall_ms, enrolment.boot);
+    let check = move || {
+        let Enrolment { name, record, kp, list, vault, .. } = enrolment;
+        let list = devices::first_list(&relay, &name, &list, &vault)?;
+        let account = accounts::new_account(list.account, name, record.into_vec(), kp)?;
+        Ok::<_, Refuse>(NewAccount { account, list, created_ms, invite })
+    };
+    core.later(move |_| check(), move |new, core, here, connection| add_account(core, here, connection, (new?, boot)))
+}
+
+fn add_account<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (new, boot): (NewAccount, BootId),
+) -> Result<Reply, Refuse> {
+    let list = &new.list;
+    devices::keys_are_own(&mut core.store, list)?;
     let Some(device) = list.devices.first().map(|d| DeviceAddress { account: list.account, device: d.id }) else {
         return Err(RefusalKind::BadList.into());
     };
-    let account = accounts::new_account(list.account, enrolment.name, enrolment.record.into_vec(), enrolment.kp)?;
-    let new = NewAccount { account, list, created_ms: here.now.wall_ms, invite };
     // SPEC 9.4.2: one change, or nothing.
-    let batch = vec![Write::AddAccount(Box::new(new)), Write::PutBoot(device, enrolment.boot)];
+    let batch = vec![Write::AddAccount(Box::new(new)), Write::PutBoot(device, boot)];
     core.apply(&batch).map_err(|error| match error {
         // Between Register1 and now somebody else took the name, or used the invite up.
         StorageError::Conflict => RefusalKind::NameTaken.into(),
@@ -115,27 +145,37 @@ pub(super) fn ke1<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &mut Connection,
-    (name, ke1): (UserName, &[u8]),
+    (name, ke1): (UserName, ByteBuf),
 ) -> Result<Reply, Refuse> {
     connection.peer = Peer::Greeted;
     // Counted before it is known to be wrong: a KE2 that nobody answers is a guess (SPEC 9.5.2).
     core.gates.try_password(&name, connection.origin, here.now)?;
-    let (login, reply) = answer_ke1(core, connection, name, ke1)?;
-    connection.peer = Peer::AwaitingKe3(login);
-    Ok(reply)
+    answer_ke1(core, connection, (name, ke1), |connection, login| {
+        connection.peer = Peer::AwaitingKe3(login);
+        Ok(())
+    })
 }
 
 fn answer_ke1<S: Storage>(
     core: &mut Core<S>,
     connection: &Connection,
-    name: UserName,
-    ke1: &[u8],
-) -> Result<(Box<PasswordLogin>, Reply), Refuse> {
-    let exporter = &connection.binding.exporter;
-    let gate = PasswordGate { secrets: &core.secrets.login, relay: core.secrets.identity.id(), exporter };
-    let (login, ke2) = accounts::start_password(&mut core.store, &gate, name, ke1, &mut *core.secrets.rng)?;
-    let reply = Reply::Answer(ServerMessage::Ke2 { ke2: ByteBuf::from(ke2.bytes), kp: ke2.kp });
-    Ok((Box::new(login), reply))
+    (name, ke1): (UserName, ByteBuf),
+    keep: impl FnOnce(&mut Connection, Box<PasswordLogin>) -> Result<(), Refuse> + Send + 'static,
+) -> Result<Reply, Refuse> {
+    let account = core.store.account_named(&name)?;
+    let (secrets, relay) = (Arc::clone(&core.secrets.login), core.secrets.identity.id());
+    let exporter = connection.binding.exporter;
+    core.later(
+        move |rng| {
+            let gate = PasswordGate { secrets: &secrets, relay, exporter: &exporter };
+            accounts::start_password(account, &gate, name, &ke1, rng)
+        },
+        move |started, _, _, connection| {
+            let (login, ke2) = started?;
+            keep(connection, Box::new(login))?;
+            Ok(Reply::Answer(ServerMessage::Ke2 { ke2: ByteBuf::from(ke2.bytes), kp: ke2.kp }))
+        },
+    )
 }
 
 /// A logged-in device checks its account's password. Counted apart from logins: guesses of others
@@ -144,16 +184,17 @@ pub(super) fn check_password<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &mut Connection,
-    (name, ke1): (UserName, &[u8]),
+    (name, ke1): (UserName, ByteBuf),
 ) -> Result<Reply, Refuse> {
     let own = connection.peer.device().ok_or(RefusalKind::OutOfPlace)?.account;
     if core.store.account_named(&name)?.is_none_or(|account| account.id != own) {
         return Err(RefusalKind::Forbidden.into());
     }
     core.gates.password_checks.take(own, here.now.uptime_ms)?;
-    let (check, reply) = answer_ke1(core, connection, name, ke1)?;
-    connection.peer.login().ok_or(RefusalKind::OutOfPlace)?.checking = Some(check);
-    Ok(reply)
+    answer_ke1(core, connection, (name, ke1), |connection, check| {
+        connection.peer.login().ok_or(RefusalKind::OutOfPlace)?.checking = Some(check);
+        Ok(())
+    })
 }
 
 pub(super) fn password_checked<S: Storage>(
@@ -194,20 +235,47 @@ pub(super) fn proof<S: Storage>(
     connection: &mut Connection,
     claim: Claim,
 ) -> Result<Reply, Refuse> {
-    let roster = core.rosters.get(&mut core.store, &claim.device.account)?;
+    let Claim { device, incarnation, signature } = claim;
     let proof = DeviceProof {
         relay: core.secrets.identity.id(),
-        binding: &connection.binding,
-        device: claim.device,
-        incarnation: claim.incarnation,
-        signature: &claim.signature,
+        binding: connection.binding.clone(),
+        device,
+        incarnation,
+        signature,
     };
-    if let Some(farewell) = came_back(core, roster.as_deref(), &proof)? {
+    let roster = core.rosters.get(&mut core.store, &device.account)?;
+    let key = match roster.as_ref().and_then(|roster| roster.device(device.device)) {
+        Some(listed) => Some(listed.sig_key),
+        None => core.store.removed_device(&device)?.map(|removed| removed.sig_key),
+    };
+    let Some(key) = key else {
+        // Nobody's key: nothing to check.
+        if core.store.deletion(&device.account)?.is_some() {
+            core.round.dismissals.push((here.connection, LogoutReason::Deleted.into()));
+        }
+        return Err(RefusalKind::NotEnrolled.into());
+    };
+    core.later(
+        move |_| CheckedProof::check(proof, key),
+        move |checked, core, here, connection| enter(core, here, connection, &checked),
+    )
+}
+
+/// A checked proof opens, or tells why not.
+fn enter<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    checked: &CheckedProof,
+) -> Result<Reply, Refuse> {
+    let device = checked.proof.device;
+    let roster = core.rosters.get(&mut core.store, &device.account)?;
+    if let Some(farewell) = came_back(core, roster.as_deref(), checked)? {
         // It was asked to leave while it was away: now it learns so, with the reason.
         core.round.dismissals.push((here.connection, farewell));
     }
-    accounts::check_proof(roster.as_deref(), &proof)?;
-    log_in(core, here, connection, claim.device)
+    accounts::admit_device(roster.as_deref(), checked)?;
+    log_in(core, here, connection, device)
 }
 
 /// What a device is told that was removed, or whose account was deleted, while it was away. Only to who can
@@ -215,14 +283,15 @@ pub(super) fn proof<S: Storage>(
 fn came_back<S: Storage>(
     core: &mut Core<S>,
     roster: Option<&Roster>,
-    proof: &DeviceProof<'_>,
+    checked: &CheckedProof,
 ) -> Result<Option<Farewell>, Refuse> {
-    if roster.is_some_and(|r| r.device(proof.device.device).is_some()) {
+    let device = &checked.proof.device;
+    if roster.is_some_and(|r| r.device(device.device).is_some()) {
         return Ok(None);
     }
-    if core.store.deletion(&proof.device.account)?.is_some() {
+    if core.store.deletion(&device.account)?.is_some() {
         return Ok(Some(LogoutReason::Deleted.into()));
     }
-    let removed = core.store.removed_device(&proof.device)?.filter(|r| accounts::is_signed_by(proof, &r.sig_key));
+    let removed = core.store.removed_device(device)?.filter(|r| checked.is_signed_by(&r.sig_key));
     Ok(removed.map(|removed| Farewell { reason: LogoutReason::Removed, list: Some(removed.list) }))
 }

@@ -10,14 +10,14 @@ use chat_wire::limits::{PACKET_BYTES_MAX, PACKETS_PER_SEND_MAX};
 use chat_wire::message::{ListState, PacketHead, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::limits::{ACCOUNTS_PER_SEND_MAX, EPHEMERAL_BYTES_MAX};
 use crate::peer::{Connection, Login};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::{ConnectionId, Output, Rests};
 use crate::service::mailboxes::Letter;
-use crate::service::sends::{Receipt, Sent};
+use crate::service::sends::{Readers, Receipt, Sent};
 use crate::storage::{Entry, Log, Storage, StorageError};
 use crate::window::Load;
 
@@ -43,7 +43,7 @@ pub(super) fn send<S: Storage>(
     // is no repeat, which saves the look.
     if send.step <= login.step {
         core.settle();
-        if let Some(answered) = core.store.answered(&from, &send.key)? {
+        if let Some(answered) = core.store.answered(&from, &send.key, send.step)? {
             return Ok(Reply::Answer(ServerMessage::Accepted { now_ms: answered.accepted_ms, step: login.step }));
         }
     }
@@ -63,19 +63,22 @@ pub(super) fn send<S: Storage>(
     }
     login.step = login.step.max(send.step);
     let receipt = Receipt { connection: here.connection, request: send.request, accepted_ms, step: login.step };
-    hand_over(core, Sent::new(receipt, (from, send.key, send.step), placed.clone()), placed);
+    hand_over(core, here, Sent::new(receipt, (from, send.key, send.step), placed.clone()), placed);
     Ok(Reply::Later)
 }
 
 /// Keeps a send for the next group, and its entries at hand for readers that are connected.
-fn hand_over<S>(core: &mut Core<S>, sent: Sent, placed: Vec<(DeviceAddress, Entry)>) {
-    core.sends.push(sent);
+fn hand_over<S>(core: &mut Core<S>, here: Here, sent: Sent, placed: Vec<(DeviceAddress, Entry)>) {
+    let mut readers = Readers::Connected;
     for (to, entry) in placed {
         if let Some(connection) = core.logins.get(&to) {
             core.round.to_pump.insert(*connection);
             core.round.fresh.entry(to).or_default().push(entry);
+        } else {
+            readers = Readers::Away;
         }
     }
+    core.sends.push(sent, readers, here.now.uptime_ms);
 }
 
 /// Cuts a body into its packets; none when lengths and body do not agree (SPEC 7.4.3).
@@ -93,6 +96,9 @@ fn cut(heads: &[PacketHead], mut body: Bytes, bytes_max: usize) -> Option<Vec<(D
 fn check_shape(from: DeviceAddress, lists: &[ListState], packets: &[(DeviceAddress, Bytes)]) -> Result<(), Refuse> {
     if packets.iter().any(|(to, _)| *to == from) {
         return Err(RefusalKind::Malformed.into());
+    }
+    if packets.len() <= 1 && lists.len() <= ACCOUNTS_PER_SEND_MAX {
+        return Ok(());
     }
     let accounts: BTreeSet<&AccountId> = packets.iter().map(|(to, _)| &to.account).collect();
     let too_many = packets.len() > PACKETS_PER_SEND_MAX
@@ -145,6 +151,15 @@ fn with_room<S: Storage>(
     from: DeviceAddress,
     packets: Vec<(DeviceAddress, Bytes)>,
 ) -> Result<Vec<(DeviceAddress, Bytes)>, Refuse> {
+    if let [(to, body)] = &packets[..] {
+        let mut load = Load::default();
+        load.add(body.len());
+        return match core.mailboxes.has_room(&mut core.store, to, load, &core.config.limits)? {
+            true => Ok(packets),
+            false if to.account == from.account => Ok(Vec::new()),
+            false => Err(RefusalKind::MailboxFull.into()),
+        };
+    }
     let mut wanted: BTreeMap<DeviceAddress, Load> = BTreeMap::new();
     for (to, body) in &packets {
         wanted.entry(*to).or_default().add(body.len());

@@ -10,7 +10,6 @@ mod packages;
 mod people;
 mod reading;
 mod renewal;
-mod reply;
 mod rooms;
 mod steps;
 mod table;
@@ -24,12 +23,12 @@ use chat_wire::message::{BlobAsk, ClientMessage, ServerMessage};
 use crate::core::Core;
 use crate::peer::{Connection, Stage};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::Rests;
 use crate::storage::Storage;
 
 pub(crate) use log::{end_closed, follow};
 pub(crate) use mail::pump;
-pub(crate) use reply::{Here, Reply};
 pub(crate) use table::{Kind, is_due};
 
 /// What a message's answer rests on.
@@ -76,7 +75,7 @@ pub(crate) fn dispatch<S: Storage>(
             let enrolment = login::Enrolment { name, record, kp, list, vault, boot };
             login::register2(core, here, connection, enrolment)
         }
-        ClientMessage::Ke1 { name, ke1 } => login::ke1(core, here, connection, (name, &ke1)),
+        ClientMessage::Ke1 { name, ke1 } => login::ke1(core, here, connection, (name, ke1)),
         ClientMessage::Ke3 { ke3 } => login::ke3(core, connection, &ke3),
         ClientMessage::Proof { device, incarnation, signature } => {
             login::proof(core, here, connection, login::Claim { device, incarnation, signature })
@@ -133,7 +132,7 @@ fn as_device<S: Storage>(
         ClientMessage::Ephemeral { packets } => Ok(mail::ephemeral(core, here, device, (&packets, frame.body))),
         ClientMessage::Ack { seq } => Ok(mail::acknowledge(core, here, connection, seq)),
         ClientMessage::Heartbeat {} => Ok(heartbeat(frame.request)),
-        ClientMessage::Ke1 { name, ke1 } => login::check_password(core, here, connection, (name, &ke1)),
+        ClientMessage::Ke1 { name, ke1 } => login::check_password(core, here, connection, (name, ke1)),
         ClientMessage::Ke3 { ke3 } => login::password_checked(core, connection, &ke3),
         ClientMessage::PutBoot { expected, new } => account::put_boot(core, here, device, (expected, new)),
         ClientMessage::PutRecord { expected, version } => {
@@ -166,9 +165,7 @@ fn as_own<S: Storage>(
     message: ClientMessage,
 ) -> Result<Reply, Refuse> {
     match message {
-        ClientMessage::PutDeviceList { list, vault } => {
-            account::put_device_list(core, here, account, (&list, vault.as_deref().map(|v| &v[..])))
-        }
+        ClientMessage::PutDeviceList { list, vault } => account::put_device_list(core, here, account, (list, vault)),
         ClientMessage::FetchLists { account: of, after_seq } => {
             account::fetch_lists(core, here, account, (of, after_seq))
         }

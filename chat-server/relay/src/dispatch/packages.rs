@@ -6,9 +6,9 @@ use chat_wire::limits::{DEVICES_MAX, KEY_PACKAGES_LOW};
 use chat_wire::message::{KeyPackageUpload, RoomAnswer, RoomPush, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::Rests;
 use crate::service::packages::{self, Supply};
 use crate::storage::{Batch, Storage};

@@ -6,9 +6,9 @@ use chat_wire::limits::{CONTACTS_MAX, DEVICES_MAX, ONE_TIME_PAIRS_LOW};
 use chat_wire::message::{FoundUser, PresenceStatus, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::Rests;
 use crate::service::directory;
 use crate::service::prekeys::{self, Stock};

@@ -9,10 +9,10 @@ use chat_wire::message::{ListState, RoomAnswer, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use super::log::{fill, visible};
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::limits::ROOM_LISTS_MAX;
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::service::rooms::{Seat, card};
 use crate::storage::Storage;
 use crate::window::Window;

@@ -1,5 +1,7 @@
 //! New devices, new passwords, recovery, deletion (SPEC 9.7 to 9.10).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chat_wire::device_list::{DeviceList, FLAG_APPROVAL};
 use chat_wire::error::RefusalKind;
@@ -9,12 +11,12 @@ use chat_wire::message::{AccountAnswer, AccountAsk, LogoutReason, NewDevice, Ser
 use serde_bytes::ByteBuf;
 
 use super::log::devices_left;
-use super::reply::{Here, Reply};
-use super::steps::{account_data, log_in, put_list, rooms_of};
+use super::steps::{account_data, log_in, put_list, rooms_of, still_stands};
 use crate::core::Core;
 use crate::peer::{Connection, Peer};
 use crate::refuse::Refuse;
-use crate::service::accounts::{self, ProvenBy};
+use crate::reply::{Here, Reply};
+use crate::service::accounts::{self, Proven, ProvenBy};
 use crate::service::devices::{self, Next, NextList, Standing};
 use crate::service::records::{self, NextRecord};
 use crate::storage::{Batch, Deletion, Storage, Write};
@@ -27,12 +29,10 @@ pub(super) fn ask<S: Storage>(
     (ask, body): (AccountAsk, Bytes),
 ) -> Result<Reply, Refuse> {
     match ask {
-        AccountAsk::Enroll { list, device, boot } => {
-            enroll(core, here, connection, (&list, NewDevice { device, boot }))
-        }
+        AccountAsk::Enroll { list, device, boot } => enroll(core, here, connection, (list, NewDevice { device, boot })),
         AccountAsk::Recover1 { name } => recover1(core, here, connection, name),
-        AccountAsk::Recover2 { name, signature } => recover2(core, connection, (&name, &signature)),
-        AccountAsk::NewPassword1 { request } => new_password1(core, here, connection, &request),
+        AccountAsk::Recover2 { name, signature } => recover2(core, connection, (name, signature)),
+        AccountAsk::NewPassword1 { request } => new_password1(core, here, connection, request),
         AccountAsk::NewPassword2 { login, kp, list, vault, expected, version, device } => {
             let change = PasswordChange {
                 login: Bytes::from(login.into_vec()),
@@ -44,7 +44,7 @@ pub(super) fn ask<S: Storage>(
             };
             new_password2(core, here, connection, change)
         }
-        AccountAsk::Delete { signature } => delete(core, here, connection, &signature),
+        AccountAsk::Delete { signature } => delete(core, here, connection, signature),
     }
 }
 
@@ -67,19 +67,41 @@ fn enroll<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &mut Connection,
-    (list, new): (&[u8], NewDevice),
+    (list, new): (ByteBuf, NewDevice),
 ) -> Result<Reply, Refuse> {
-    let proven = connection.peer.proven().ok_or(RefusalKind::OutOfPlace)?;
+    let proven = connection.peer.proven().ok_or(RefusalKind::OutOfPlace)?.clone();
+    core.gates.changes.take(proven.account, here.now.uptime_ms)?;
+    let (relay, standing) = (core.secrets.identity.id(), Standing::read(&mut core.store, &proven.account)?);
+    let check = move || {
+        let next = devices::next_list(&relay, &standing, &list, None)?;
+        Ok::<_, Refuse>((standing, next))
+    };
+    core.later(
+        move |_| check(),
+        move |checked, core, here, connection| {
+            // A new password meanwhile ends what the old one began.
+            proven.check(&mut core.store)?;
+            let (standing, next) = checked?;
+            enroll_checked(core, here, connection, (&proven, new, &standing, next))
+        },
+    )
+}
+
+fn enroll_checked<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (proven, new, standing, next): (&Proven, NewDevice, &Standing, NextList),
+) -> Result<Reply, Refuse> {
     let (account, by) = (proven.account, proven.by);
-    core.gates.changes.take(account, here.now.uptime_ms)?;
+    still_stands(core, &account, standing)?;
     let device = DeviceAddress { account, device: new.device };
-    let standing = Standing::read(&mut core.store, &account)?;
-    match devices::next_list(&core.secrets.identity.id(), &standing, list, None)? {
+    match next {
         // A repeat whose answer got lost: only that device's store knows the boot id.
         NextList::Known if core.store.incarnation(&device)?.boot == Some(new.boot) => {}
         NextList::Known => return Err(RefusalKind::BadList.into()),
         NextList::Next(next) => {
-            may_add_devices(&standing, by)?;
+            may_add_devices(standing, by)?;
             adds_only(&next, Some(new))?;
             put_list(core, here, *next, vec![Write::PutBoot(device, new.boot)])?;
         }
@@ -105,21 +127,28 @@ fn recover1<S: Storage>(
 fn recover2<S: Storage>(
     core: &mut Core<S>,
     connection: &mut Connection,
-    (name, signature): (&UserName, &Signature),
+    (name, signature): (UserName, Signature),
 ) -> Result<Reply, Refuse> {
     let Peer::Recovering(recovery) = std::mem::replace(&mut connection.peer, Peer::Greeted) else {
         return Err(RefusalKind::OutOfPlace.into());
     };
-    if recovery.name != *name {
+    if recovery.name != name {
         return Err(RefusalKind::Malformed.into());
     }
-    let ends = (&core.secrets.identity.id(), &connection.binding);
-    let proven = accounts::finish_recovery(&mut core.store, *recovery, ends, signature)?;
-    core.gates.password_was_right(name, connection.origin);
-    let account = proven.account;
-    let (list, vault) = account_data(core, &account)?;
-    connection.peer = Peer::PasswordProven(proven);
-    Ok(Reply::Answer(ServerMessage::Account(AccountAnswer::RecoveryOk { account, list, vault })))
+    let (relay, binding) = (core.secrets.identity.id(), connection.binding.clone());
+    core.later(
+        move |_| accounts::finish_recovery(*recovery, (&relay, &binding), &signature),
+        move |proven, core, _, connection| {
+            let proven = proven?;
+            // The password may have been changed since Recover1.
+            proven.check(&mut core.store)?;
+            core.gates.password_was_right(&name, connection.origin);
+            let account = proven.account;
+            let (list, vault) = account_data(core, &account)?;
+            connection.peer = Peer::PasswordProven(proven);
+            Ok(Reply::Answer(ServerMessage::Account(AccountAnswer::RecoveryOk { account, list, vault })))
+        },
+    )
 }
 
 /// The account that a connection may give a new password.
@@ -132,15 +161,19 @@ fn new_password1<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &Connection,
-    request: &[u8],
+    request: ByteBuf,
 ) -> Result<Reply, Refuse> {
     let account = own_account(connection)?;
     core.gates.changes.take(account, here.now.uptime_ms)?;
     let name = core.store.account(&account)?.ok_or(RefusalKind::Unavailable)?.name;
-    let relay = core.secrets.identity.id();
-    let response = accounts::answer_registration(&core.secrets.login, &relay, &name, request)?;
-    let answer = AccountAnswer::NewPasswordReply { response: ByteBuf::from(response) };
-    Ok(Reply::Answer(ServerMessage::Account(answer)))
+    let (relay, secrets) = (core.secrets.identity.id(), Arc::clone(&core.secrets.login));
+    core.later(
+        move |_| accounts::answer_registration(&secrets, &relay, &name, &request),
+        |response, _, _, _| {
+            let answer = AccountAnswer::NewPasswordReply { response: ByteBuf::from(response?) };
+            Ok(Reply::Answer(ServerMessage::Account(answer)))
+        },
+    )
 }
 
 /// Everything that a new password changes.
@@ -162,14 +195,34 @@ fn new_password2<S: Storage>(
 ) -> Result<Reply, Refuse> {
     let account = own_account(connection)?;
     core.gates.changes.take(account, here.now.uptime_ms)?;
-    accounts::check_login(&change.login, change.kp)?;
-    let logged_in = connection.peer.device().is_some();
-    if logged_in && change.device.is_some() {
+    if connection.peer.device().is_some() && change.device.is_some() {
         return Err(RefusalKind::Malformed.into());
     }
-    let standing = Standing::read(&mut core.store, &account)?;
-    let relay = core.secrets.identity.id();
-    match devices::next_list(&relay, &standing, &change.list, Some(&change.vault))? {
+    let (relay, standing) = (core.secrets.identity.id(), Standing::read(&mut core.store, &account)?);
+    let check = move || {
+        accounts::check_login(&change.login, change.kp)?;
+        let next = devices::next_list(&relay, &standing, &change.list, Some(&change.vault))?;
+        Ok::<_, Refuse>((standing, next, change))
+    };
+    core.later(
+        move |_| check(),
+        move |checked, core, here, connection| {
+            if let Some(proven) = connection.peer.proven() {
+                proven.check(&mut core.store)?;
+            }
+            change_password(core, here, connection, (account, checked?))
+        },
+    )
+}
+
+fn change_password<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    (account, (standing, next, change)): (AccountId, (Standing, NextList, PasswordChange)),
+) -> Result<Reply, Refuse> {
+    still_stands(core, &account, &standing)?;
+    match next {
         NextList::Known => repeated(core, account, &change)?,
         NextList::Next(next) => {
             if let (Some(proven), Some(_)) = (connection.peer.proven(), change.device) {
@@ -222,13 +275,22 @@ fn delete<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     connection: &Connection,
-    signature: &Signature,
+    signature: Signature,
 ) -> Result<Reply, Refuse> {
     let own = connection.peer.device().ok_or(RefusalKind::OutOfPlace)?;
+    core.gates.changes.take(own.account, here.now.uptime_ms)?;
+    let (relay, standing) = (core.secrets.identity.id(), Standing::read(&mut core.store, &own.account)?);
+    core.later(
+        move |_| accounts::check_deletion(&relay, &standing.current, &signature).map(|()| standing),
+        move |checked, core, here, _| {
+            still_stands(core, &own.account, &checked?)?;
+            delete_account(core, here, own)
+        },
+    )
+}
+
+fn delete_account<S: Storage>(core: &mut Core<S>, here: Here, own: DeviceAddress) -> Result<Reply, Refuse> {
     let account = own.account;
-    core.gates.changes.take(account, here.now.uptime_ms)?;
-    let list = core.store.current_list(&account)?.ok_or(RefusalKind::Unavailable)?;
-    accounts::check_deletion(&core.secrets.identity.id(), &list, signature)?;
     let at_ms = here.now.wall_ms;
     let reserved_until_ms = at_ms.saturating_add(core.config.limits.name_reserved_ms);
     let roster = core.rosters.get(&mut core.store, &account)?.ok_or(RefusalKind::Unavailable)?;

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use chat_wire::ids::DeviceAddress;
 use chat_wire::message::RoomAsk;
 
-use super::reply::{Here, Reply};
 use super::{packages, reading, writing};
 use crate::core::Core;
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::storage::Storage;
 
 pub(super) fn ask<S: Storage>(

@@ -8,12 +8,12 @@ use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use super::log::devices_left;
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::peer::{Connection, Login, Peer};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::round::{Farewell, Output, Rests};
-use crate::service::devices::{self, Next};
+use crate::service::devices::{self, Next, Standing};
 use crate::storage::{Batch, Storage, StorageError, Write};
 use crate::window::Window;
 
@@ -56,6 +56,16 @@ pub(super) fn put_list<S: Storage>(core: &mut Core<S>, here: Here, next: Next, m
         }
     }
     devices_left(core, rooms, here.now.wall_ms)
+}
+
+/// Refuses what was checked against a list that meanwhile is no longer the current one.
+pub(super) fn still_stands<S: Storage>(
+    core: &mut Core<S>,
+    account: &AccountId,
+    standing: &Standing,
+) -> Result<(), Refuse> {
+    let current = core.store.current_list(account)?;
+    if current.as_ref() == Some(&standing.current) { Ok(()) } else { Err(RefusalKind::Conflict.into()) }
 }
 
 /// The rooms that devices are in.

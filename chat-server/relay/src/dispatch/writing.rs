@@ -9,10 +9,10 @@ use chat_wire::limits::{ROOM_EPOCHS_LATE_MAX, ROOM_MESSAGE_BYTES_MAX, TOPIC_BYTE
 use chat_wire::message::{PacketHead, RoomAnswer, RoomEnd, ServerMessage};
 
 use super::log::{append, end, visible};
-use super::reply::{Here, Reply};
 use crate::core::Core;
 use crate::limits::{CONTESTS_MAX, STATEMENT_BYTES_MAX};
 use crate::refuse::Refuse;
+use crate::reply::{Here, Reply};
 use crate::service::mailboxes::Letter;
 use crate::service::rooms::{COMMIT, Draft, LEAVE, Live, MESSAGE, Turn};
 use crate::storage::{Batch, Entry, Log, Reader, Room, RoomWrite, Storage, StorageError, StoredGroupInfo, Write};

@@ -136,14 +136,13 @@ pub(crate) struct Ke2 {
 }
 
 /// Answers KE1: the same path with and without an account (SPEC 9.5.1).
-pub(crate) fn start_password<S: Storage>(
-    store: &mut S,
+pub(crate) fn start_password(
+    account: Option<Account>,
     gate: &PasswordGate<'_>,
     name: UserName,
     ke1: &[u8],
     rng: &mut dyn CryptoRng,
 ) -> Result<(PasswordLogin, Ke2), Refuse> {
-    let account = store.account_named(&name)?;
     let kp = account.as_ref().map_or(Profile::DEFAULT.number(), |a| a.kp);
     let identities = Identities { name: name.as_str(), relay_id: &gate.relay.0 };
     let terms = Terms { identities, protocol: PROTOCOL_VERSION, exporter: gate.exporter, kp };
@@ -192,18 +191,16 @@ pub(crate) fn start_recovery<S: Storage>(store: &mut S, name: UserName, decoy: V
     Ok(recovery)
 }
 
-/// Checks the recovery code's signature over this connection.
-pub(crate) fn finish_recovery<S: Storage>(
-    store: &mut S,
+/// Checks the recovery code's signature over this connection: whose it is. It counts once it is seen to
+/// stand still.
+pub(crate) fn finish_recovery(
     recovery: Recovery,
     (relay, binding): (&RelayId, &ChannelBinding),
     signature: &Signature,
 ) -> Result<Proven, Refuse> {
     let bytes = recovery_bytes(relay, binding, &recovery.name, recovery.generation);
     let signed = recovery.key.verifies(SIG_RECOVERY, &[&bytes], signature);
-    let proven = recovery.account.filter(|_| signed).ok_or(RefusalKind::BadCredentials)?;
-    proven.check(store)?;
-    Ok(proven)
+    recovery.account.filter(|_| signed).ok_or(RefusalKind::BadCredentials.into())
 }
 
 /// Whether the account key of the current list wants the account deleted (SPEC 9.10.1).
@@ -223,27 +220,42 @@ fn from_login(error: ServerError) -> Refuse {
 }
 
 /// An enrolled device's answer to the challenge.
-pub(crate) struct DeviceProof<'a> {
+pub(crate) struct DeviceProof {
     pub(crate) relay: RelayId,
-    pub(crate) binding: &'a ChannelBinding,
+    pub(crate) binding: ChannelBinding,
     pub(crate) device: DeviceAddress,
     pub(crate) incarnation: u32,
-    pub(crate) signature: &'a Signature,
+    pub(crate) signature: Signature,
 }
 
-/// Whether this key signed the connection's challenge.
-pub(crate) fn is_signed_by(proof: &DeviceProof<'_>, key: &VerifyKey) -> bool {
-    let bytes = proof_bytes(&proof.relay, proof.binding, &proof.device, proof.incarnation);
-    key.verifies(SIG_PROOF, &[&bytes], proof.signature)
+/// A proof, and the key that it was checked with.
+pub(crate) struct CheckedProof {
+    pub(crate) proof: DeviceProof,
+    key: VerifyKey,
+    signed: bool,
+}
+
+impl CheckedProof {
+    /// Checks whether this key signed the connection's challenge (SPEC 7.1.3).
+    pub(crate) fn check(proof: DeviceProof, key: VerifyKey) -> Self {
+        let bytes = proof_bytes(&proof.relay, &proof.binding, &proof.device, proof.incarnation);
+        let signed = key.verifies(SIG_PROOF, &[&bytes], &proof.signature);
+        Self { proof, key, signed }
+    }
+
+    /// Whether it was this key.
+    pub(crate) fn is_signed_by(&self, key: &VerifyKey) -> bool {
+        self.signed && self.key == *key
+    }
 }
 
 /// Whether the device is listed, in this incarnation, and signed this connection's challenge (SPEC
 /// 7.1.3).
-pub(crate) fn check_proof(roster: Option<&Roster>, proof: &DeviceProof<'_>) -> Result<(), Refuse> {
+pub(crate) fn admit_device(roster: Option<&Roster>, checked: &CheckedProof) -> Result<(), Refuse> {
     let roster = roster.ok_or(RefusalKind::NotEnrolled)?;
-    let device = roster.device(proof.device.device).ok_or(RefusalKind::NotEnrolled)?;
+    let device = roster.device(checked.proof.device.device).ok_or(RefusalKind::NotEnrolled)?;
     // An earlier incarnation is let in: its store was set back, and only a login tells it so (SPEC 7.2.4).
-    if !is_signed_by(proof, &device.sig_key) || proof.incarnation > device.incarnation {
+    if !checked.is_signed_by(&device.sig_key) || checked.proof.incarnation > device.incarnation {
         return Err(RefusalKind::NotEnrolled.into());
     }
     // Only who proved to be the device learns that the operator switched the account off.

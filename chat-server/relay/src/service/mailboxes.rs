@@ -2,6 +2,7 @@
 //! collected and written with the next commit, because losing one costs a repeat and nothing else.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Entries;
 
 use bytes::Bytes;
 use chat_wire::ids::DeviceAddress;
@@ -25,17 +26,19 @@ pub(crate) struct Mailboxes {
 
 impl Mailboxes {
     fn figures<S: Storage>(&mut self, store: &mut S, device: &DeviceAddress) -> Result<&mut LogFigures, StorageError> {
-        if !self.figures.contains_key(device) {
-            if self.figures.len() >= MAILBOXES_CACHED_MAX {
-                self.forget_all();
-            }
-            // What is acknowledged but not written yet is no longer there.
-            let after = self.acknowledged.get(device).copied().unwrap_or(0);
-            let mut figures = store.log_figures(&Log::Mailbox(*device), after)?;
-            figures.last_seq = figures.last_seq.max(self.floor);
-            self.figures.insert(*device, figures);
+        if self.figures.len() >= MAILBOXES_CACHED_MAX && !self.figures.contains_key(device) {
+            self.forget_all();
         }
-        Ok(self.figures.entry(*device).or_default())
+        match self.figures.entry(*device) {
+            Entries::Occupied(known) => Ok(known.into_mut()),
+            Entries::Vacant(place) => {
+                // What is acknowledged but not written yet is no longer there.
+                let after = self.acknowledged.get(device).copied().unwrap_or(0);
+                let mut figures = store.log_figures(&Log::Mailbox(*device), after)?;
+                figures.last_seq = figures.last_seq.max(self.floor);
+                Ok(place.insert(figures))
+            }
+        }
     }
 
     /// Highest place given so far.

@@ -18,17 +18,15 @@ pub(crate) struct Upload {
     pub(crate) pairs: Vec<OneTimePair>,
 }
 
-/// Checks an upload: signatures by the device's key (SPEC 6.2.1), and the caps.
-pub(crate) fn publish(
-    owner: &DeviceAddress,
-    key: &VerifyKey,
-    pairs_left: u32,
-    upload: Upload,
-) -> Result<Batch, Refuse> {
+/// Refuses an upload that is over the caps.
+pub(crate) fn fits(pairs_left: u32, upload: &Upload) -> Result<(), Refuse> {
     let after = usize::try_from(pairs_left).unwrap_or(usize::MAX).saturating_add(upload.pairs.len());
-    if upload.pairs.len() > ONE_TIME_PAIRS_PER_UPLOAD_MAX || after > ONE_TIME_PAIRS_STORED_MAX {
-        return Err(RefusalKind::TooLarge.into());
-    }
+    let too_many = upload.pairs.len() > ONE_TIME_PAIRS_PER_UPLOAD_MAX || after > ONE_TIME_PAIRS_STORED_MAX;
+    if too_many { Err(RefusalKind::TooLarge.into()) } else { Ok(()) }
+}
+
+/// Checks an upload's signatures by the device's key (SPEC 6.2.1); what it writes.
+pub(crate) fn publish(owner: &DeviceAddress, key: &VerifyKey, upload: Upload) -> Result<Batch, Refuse> {
     let signed_ok = upload.signed.as_ref().is_none_or(|s| s.verifies(owner, key));
     let last_ok = upload.last_resort.as_ref().is_none_or(|l| l.verifies(owner, key));
     if !signed_ok || !last_ok || !upload.pairs.iter().all(|p| p.verifies(owner, key)) {

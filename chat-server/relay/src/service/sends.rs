@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use chat_wire::ids::{DeviceAddress, RequestKey};
 
+use crate::limits::{ACKNOWLEDGEMENT_WAIT_MS, HELD_BACK_BYTES_MAX, HELD_BACK_MIN};
 use crate::round::ConnectionId;
 use crate::storage::{Answered, Batch, Entry, Log, Write};
 
@@ -26,6 +27,8 @@ pub(crate) struct Sent {
     /// Step of the send; the receipt carries the highest of its device.
     step: u64,
     accepted_ms: u64,
+    /// When it came, milliseconds since the relay's start: a clock that never jumps.
+    came_ms: u64,
     /// None once it was given, or the send was refused.
     receipt: Option<Receipt>,
     packets: Vec<Packet>,
@@ -60,8 +63,17 @@ pub(crate) struct Sends {
     first: u64,
     under_way: usize,
     written: usize,
+    /// Number behind the last one with a reader that is not connected.
+    awaited_by_nobody: u64,
     places: BTreeMap<DeviceAddress, VecDeque<Place>>,
     bytes: usize,
+}
+
+/// Whether everybody that a send is for is connected, and may acknowledge before the next sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    Connected,
+    Away,
 }
 
 impl Sent {
@@ -72,22 +84,12 @@ impl Sent {
     ) -> Self {
         let (open, accepted_ms) = (packets.len(), receipt.accepted_ms);
         let packets = packets.into_iter().map(|(to, entry)| Packet { to, entry: Some(entry) }).collect();
-        Self { from, key, step, accepted_ms, receipt: Some(receipt), packets, open }
+        Self { from, key, step, accepted_ms, came_ms: 0, receipt: Some(receipt), packets, open }
     }
 
     /// Devices that it has packets for.
     pub(crate) fn recipients(&self) -> impl Iterator<Item = &DeviceAddress> {
         self.packets.iter().map(|packet| &packet.to)
-    }
-
-    /// Every device that it is for has it: only the answer is left to be written.
-    pub(crate) fn is_acknowledged(&self) -> bool {
-        self.open == 0
-    }
-
-    /// When it came, milliseconds since the Unix epoch.
-    pub(crate) fn accepted_ms(&self) -> u64 {
-        self.accepted_ms
     }
 
     /// The storage did not take it: the receipt that nobody gets.
@@ -107,8 +109,12 @@ impl Sent {
 impl Sends {
     /// Adds one; its packets may be acknowledged before they are durable, also by a device that comes
     /// only now.
-    pub(crate) fn push(&mut self, sent: Sent) {
+    pub(crate) fn push(&mut self, mut sent: Sent, readers: Readers, uptime_ms: u64) {
         let send = self.first.saturating_add(u64::try_from(self.sends.len()).unwrap_or(u64::MAX));
+        sent.came_ms = uptime_ms;
+        if readers == Readers::Away {
+            self.awaited_by_nobody = send.saturating_add(1);
+        }
         for (packet, Packet { to, entry }) in sent.packets.iter().enumerate() {
             let Some(entry) = entry else { continue };
             self.bytes = self.bytes.saturating_add(entry.body.len());
@@ -140,31 +146,34 @@ impl Sends {
         receipts
     }
 
-    /// How many of those that wait a group should take: all up to the last one that gains nothing by
-    /// waiting longer, in order of arrival. The rest is with its readers, who may be quicker than the next
-    /// sync; when that is all there is, nobody waits.
-    pub(crate) fn due(&self, must: impl Fn(&Sent) -> bool) -> usize {
+    /// How many of those that wait a group should take, in order of arrival. Few: all of them. Many: what is for
+    /// somebody who is away, and what its readers did not acknowledge in time, and with it some that came
+    /// after, so that rows are written seldom and many at once; the rest is with its readers, most of whom
+    /// will be quicker than the disk. Those that all readers have are answered already, and wait as well.
+    pub(crate) fn due(&self, uptime_ms: u64) -> usize {
         let before = self.under_way.saturating_add(self.written);
-        let waiting = self.sends.range(before..);
-        let last = waiting.rev().position(must).unwrap_or(0);
-        self.sends.len().saturating_sub(before).saturating_sub(last)
+        let waiting = self.sends.len().saturating_sub(before);
+        if waiting < HELD_BACK_MIN || self.bytes > HELD_BACK_BYTES_MAX {
+            return waiting;
+        }
+        let away = self.awaited_by_nobody.saturating_sub(self.first);
+        let away = usize::try_from(away).unwrap_or(usize::MAX).saturating_sub(before);
+        let waited = |sent: &Sent| uptime_ms.saturating_sub(sent.came_ms);
+        let overdue = self.sends.get(before).is_some_and(|first| waited(first) >= ACKNOWLEDGEMENT_WAIT_MS);
+        let aged = match overdue {
+            true => self.sends.partition_point(|sent| waited(sent) >= ACKNOWLEDGEMENT_WAIT_MS / 2),
+            false => 0,
+        };
+        away.max(aged.saturating_sub(before)).min(waiting)
     }
 
-    /// So many of those that wait to be written; they count as written from now on. Only the last step of
-    /// a device counts, the others need no write.
+    /// So many of those that wait to be written; they count as written from now on.
     pub(crate) fn write(&mut self, count: usize) -> impl Iterator<Item = &mut Sent> {
-        let mut highest: BTreeMap<DeviceAddress, u64> = BTreeMap::new();
         let before = self.under_way.saturating_add(self.written);
         let end = before.saturating_add(count).min(self.sends.len());
-        for sent in self.sends.range_mut(before..end).rev() {
+        for sent in self.sends.range(before..end) {
             let bytes: usize = sent.packets.iter().flat_map(|p| &p.entry).map(|entry| entry.body.len()).sum();
             self.bytes = self.bytes.saturating_sub(bytes);
-            let seen = highest.entry(sent.from).or_default();
-            if sent.step <= *seen {
-                sent.step = 0;
-            } else {
-                *seen = sent.step;
-            }
         }
         self.written = end.saturating_sub(self.under_way);
         self.sends.range_mut(before..end)
@@ -252,7 +261,7 @@ mod tests {
     #[test]
     fn a_send_is_answered_when_its_last_recipient_has_acknowledged_and_its_rows_are_never_written() {
         let mut sends = Sends::default();
-        sends.push(sent(1, &[(1, 5), (2, 9)]));
+        sends.push(sent(1, &[(1, 5), (2, 9)]), Readers::Connected, 0);
         assert_eq!(sends.acknowledge(&device(1), 5), []);
         assert_eq!(sends.acknowledge(&device(2), 8), [], "an earlier place is not this one");
         assert_eq!(numbers(&sends.acknowledge(&device(2), 9)), [1]);
@@ -262,47 +271,54 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_acknowledged_is_written_and_only_the_highest_step_of_a_device() {
+    fn what_nobody_acknowledged_is_written_and_every_answer() {
         let mut sends = Sends::default();
-        sends.push(sent(1, &[(1, 1), (2, 1)]));
-        sends.push(sent(2, &[(1, 2)]));
+        sends.push(sent(1, &[(1, 1), (2, 1)]), Readers::Connected, 0);
+        sends.push(sent(2, &[(1, 2)]), Readers::Connected, 0);
         assert_eq!(sends.acknowledge(&device(1), 1), []);
         assert_eq!(sends.bytes(), 12);
-        assert_eq!(writes(&mut sends), (2, vec![0, 2]));
+        assert_eq!(writes(&mut sends), (2, vec![1, 2]));
         assert!(!sends.has_waiting());
         assert_eq!(numbers(&sends.settled()), [1, 2]);
     }
 
     #[test]
-    fn what_may_still_be_acknowledged_waits_behind_what_gains_nothing_by_waiting_and_alone_it_does_not() {
+    fn few_do_not_wait_and_of_many_only_what_is_for_somebody_away_or_has_waited_long() {
         let mut sends = Sends::default();
         for number in 1..=4 {
-            sends.push(sent(number, &[(number, 1)]));
+            sends.push(sent(number, &[(number, 1)]), Readers::Connected, 1_000);
         }
-        assert_eq!(sends.due(|_| false), 4, "nothing else is to do");
-        assert_eq!(numbers(&sends.acknowledge(&device(2), 1)), [2]);
-        assert_eq!(sends.due(Sent::is_acknowledged), 2, "in order: the first goes with the second");
-        sends.write(2).for_each(|s| s.write(&mut Batch::new()));
+        assert_eq!(sends.due(1_000), 4, "nothing else is to do");
+        for _ in 4..HELD_BACK_MIN {
+            sends.push(sent(9, &[(9, 1)]), Readers::Connected, 1_030);
+        }
+        assert_eq!(sends.due(1_049), 0, "their readers may be quicker than the disk");
+        assert_eq!(sends.due(1_050), 4, "or are not");
+        assert_eq!(sends.due(1_055), HELD_BACK_MIN, "and some that came later go along");
+        sends.push(sent(5, &[(5, 1)]), Readers::Away, 1_031);
+        sends.push(sent(6, &[(6, 1)]), Readers::Connected, 1_031);
+        assert_eq!(sends.due(1_031), HELD_BACK_MIN + 1, "in order: all before the one for somebody away go with it");
+        let count = sends.due(1_031);
+        sends.write(count).for_each(|s| s.write(&mut Batch::new()));
         assert!(sends.has_waiting());
-        assert_eq!(sends.bytes(), 12);
-        assert_eq!(numbers(&sends.settled()), [1]);
-        assert_eq!(numbers(&sends.acknowledge(&device(4), 1)), [4]);
-        assert_eq!(sends.due(Sent::is_acknowledged), 2);
+        assert_eq!(sends.settled().len(), HELD_BACK_MIN + 1);
+        assert_eq!(numbers(&sends.acknowledge(&device(6), 1)), [6]);
+        assert_eq!(sends.due(1_031), 1);
     }
 
     #[test]
     fn an_acknowledgement_during_the_sync_answers_too_and_the_answers_of_one_mailbox_keep_their_order() {
         let mut sends = Sends::default();
-        sends.push(sent(1, &[(1, 1)]));
-        sends.push(sent(2, &[(1, 2)]));
-        assert_eq!(writes(&mut sends), (2, vec![0, 2]));
+        sends.push(sent(1, &[(1, 1)]), Readers::Connected, 0);
+        sends.push(sent(2, &[(1, 2)]), Readers::Connected, 0);
+        assert_eq!(writes(&mut sends), (2, vec![1, 2]));
         sends.sync();
-        sends.push(sent(3, &[(1, 3)]));
-        sends.push(sent(4, &[(1, 4)]));
+        sends.push(sent(3, &[(1, 3)]), Readers::Connected, 0);
+        sends.push(sent(4, &[(1, 4)]), Readers::Connected, 0);
         assert_eq!(numbers(&sends.acknowledge(&device(1), 1)), [1]);
         assert_eq!(numbers(&sends.acknowledge(&device(1), 3)), [2, 3]);
         assert_eq!(sends.synced(), []);
-        assert_eq!(writes(&mut sends), (1, vec![0, 4]), "the third row is spared, its answer is not");
+        assert_eq!(writes(&mut sends), (1, vec![3, 4]), "the third row is spared, its answer is not");
         sends.sync();
         assert_eq!(numbers(&sends.synced()), [4]);
         assert!(sends.places.is_empty(), "a device that never acknowledges leaves nothing behind");

@@ -100,11 +100,16 @@ pub struct Expired {
 
 /// Reads of logs.
 pub trait LogRows {
-    /// Whether and when a device's request was answered before.
+    /// Whether and when a device's request was answered before; a repeat carries the same key and step.
     ///
     /// # Errors
     /// [`StorageError`].
-    fn answered(&mut self, device: &DeviceAddress, key: &RequestKey) -> Result<Option<Answered>, StorageError>;
+    fn answered(
+        &mut self,
+        device: &DeviceAddress,
+        key: &RequestKey,
+        step: u64,
+    ) -> Result<Option<Answered>, StorageError>;
     /// Figures of a log; entries up to `after_seq` do not count.
     ///
     /// # Errors

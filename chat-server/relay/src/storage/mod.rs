@@ -45,7 +45,7 @@ pub enum Write {
     SpendPair(DeviceAddress, PreKeyId),
     /// Appends to a log.
     Append(Log, Entry),
-    /// Remembers an answered request, and the device's step if it is its highest.
+    /// Remembers an answered request with its step, and the step as the device's if it is its highest.
     Answer(DeviceAddress, RequestKey, Answered, u64),
     /// Deletes the entries up to here: every reader holds them, or they are too old. Their places are
     /// never given again.

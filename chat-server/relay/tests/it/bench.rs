@@ -78,7 +78,7 @@ impl<S: Storage> Bench<S> {
     pub(crate) fn open_from(&mut self, origin: Origin) -> ConnectionId {
         self.next += 1;
         let connection = ConnectionId(self.next);
-        self.take(Input::Opened { connection, exporter: EXPORTER, origin });
+        self.take(Input::Opened { connection, exporter: EXPORTER, origin, greeting: None });
         connection
     }
 

@@ -91,15 +91,33 @@ fn what_its_reader_acknowledges_first_is_answered_before_the_sync_and_never_writ
     let next = slow.round(vec![Input::Synced(sync())]).expect("the next group");
     assert_eq!(slow.heard(), (vec![], vec![]), "each answer once");
     assert_eq!(slow.rows_of_bob(), 1, "the second was never written");
-    let last = slow.round(vec![Input::Synced(next())]).expect("the third had a little longer for its reader");
-    assert_eq!(slow.heard(), (vec![], vec![]));
-    assert!(slow.round(vec![Input::Synced(last())]).is_none());
+    assert!(slow.round(vec![Input::Synced(next())]).is_none());
     assert_eq!(slow.heard(), (vec![3], vec![]));
     let again = slow.send(2, &slow.bob.0, b"two");
     let waiting = slow.round(vec![again]);
     assert!(waiting.is_none());
     assert_eq!(slow.heard(), (vec![2], vec![]), "a repeat gets the first one's answer");
     assert_eq!(slow.bench.delivered(slow.bob.1).len(), 2, "and is not delivered again");
+}
+
+#[test]
+fn while_many_wait_for_connected_readers_none_is_written_until_one_has_waited_long() {
+    let mut slow = Slow::new();
+    let first = slow.send(1, &slow.bob.0, b"first");
+    let sync = slow.round(vec![first]).unwrap();
+    let many: Vec<Input> = (2..=101).map(|number| slow.send(number, &slow.bob.0, b"text")).collect();
+    slow.round(many);
+    assert!(slow.round(vec![Input::Synced(sync())]).is_none(), "held back for their reader");
+    assert_eq!(slow.heard(), (vec![1], vec![]));
+    assert_eq!(slow.bench.relay.next_round_ms(), Some(50), "and the shell looks again in time");
+    slow.round(vec![ack(slow.bob.1, 41)]);
+    assert_eq!(slow.heard().0.len(), 40, "answered by the reader's acknowledgement");
+    slow.bench.now.uptime_ms += 50;
+    let next = slow.round(vec![]).expect("the rest has waited long enough");
+    assert_eq!(slow.rows_of_bob(), 61, "the first and those that were not acknowledged");
+    slow.round(vec![Input::Synced(next())]);
+    assert_eq!(slow.heard().0.len(), 60);
+    assert_eq!(slow.bench.relay.next_round_ms(), None);
 }
 
 #[test]

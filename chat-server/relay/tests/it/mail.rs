@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use chat_relay::limits::Limits;
 use chat_relay::storage::StorageError;
-use chat_relay::{Config, ConnectionId, Output};
+use chat_relay::{Config, ConnectionId, Input, Output};
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, RequestKey};
 use chat_wire::limits::DELIVERIES_UNDER_WAY_MAX;
@@ -62,7 +62,7 @@ fn a_repeat_is_answered_like_the_first_and_delivered_once() {
 fn what_waits_is_delivered_in_order_at_login_then_the_mailbox_is_called_drained() {
     let mut bench = Bench::new(Config::default());
     let ((_, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));
-    bench.take(chat_relay::Input::Closed(b));
+    bench.take(Input::Closed(b));
     for number in 1..=5_u64 {
         bench.send(a, number, &bob, number.to_string().as_bytes());
     }
@@ -245,7 +245,7 @@ fn a_full_mailbox_is_said_so_unless_another_device_of_the_person_takes_the_mail(
 fn mail_older_than_the_retention_is_gone_and_its_places_are_not_used_again() {
     let mut bench = Bench::new(Config::default());
     let ((_, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));
-    bench.take(chat_relay::Input::Closed(b));
+    bench.take(Input::Closed(b));
     bench.send(a, 1, &bob, b"old");
     bench.now.wall_ms += Limits::default().retention_ms + 1;
     bench.pass_ms(61_000);
@@ -286,7 +286,7 @@ fn ephemeral_packets_pass_between_mutual_contacts_and_are_never_kept() {
     assert_eq!(pushed.len(), 1);
     assert_eq!(pushed[0].message, ServerMessage::DeliverEphemeral { from: Some(alice.address(1)) });
     assert_eq!(&pushed[0].body[..], b"typ");
-    bench.take(chat_relay::Input::Closed(b));
+    bench.take(Input::Closed(b));
     say(&mut bench);
     let b = bench.login(&bob, 1);
     assert_eq!(bench.delivered(b), []);
@@ -306,8 +306,8 @@ fn when_the_disk_is_full_nothing_is_accepted_nothing_is_shown_and_idle_clients_s
     let (message, body) = kit::send(1, vec![bob.state()], &[bob.address(1)], b"lost");
     let frame = |request, message, body| chat_wire::frame::Frame::with_body(request, message, body);
     let now = bench.now;
-    bench.relay.handle(now, chat_relay::Input::Frame(a, frame(70, message.clone(), body.clone())));
-    bench.relay.handle(now, chat_relay::Input::Frame(b, frame(71, ClientMessage::Heartbeat {}, Bytes::new())));
+    bench.relay.handle(now, Input::Frame(a, frame(70, message.clone(), body.clone())));
+    bench.relay.handle(now, Input::Frame(b, frame(71, ClientMessage::Heartbeat {}, Bytes::new())));
     bench.flush();
     assert!(bench.outputs.contains(&Output::Trouble(StorageError::Full)));
     let to_alice = bench.pushed(a);
@@ -322,4 +322,31 @@ fn when_the_disk_is_full_nothing_is_accepted_nothing_is_shown_and_idle_clients_s
     let a = bench.login(&alice, 1);
     accepted(&bench.ask_with(a, message, body).message);
     assert_eq!(bench.delivered(b), [(2, Bytes::from_static(b"lost"))], "once, in a place that was never given");
+}
+
+#[test]
+fn a_clock_that_jumps_a_year_ahead_and_back_costs_nobody_mail_and_nobody_the_connection() {
+    let mut bench = Bench::new(Config::default());
+    let ((_, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));
+    bench.take(Input::Closed(b));
+    bench.send(a, 1, &bob, b"before");
+    // Somebody beats, so that the time that passes is not silence.
+    let pass = |bench: &mut Bench| {
+        for _ in 0..14 {
+            bench.tell(a, ClientMessage::Heartbeat {});
+            bench.pass_ms(5_000);
+        }
+    };
+    pass(&mut bench);
+    const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
+    bench.now.wall_ms += YEAR_MS;
+    pass(&mut bench);
+    bench.send(a, 2, &bob, b"ahead");
+    bench.now.wall_ms -= 2 * YEAR_MS;
+    pass(&mut bench);
+    bench.send(a, 3, &bob, b"back");
+    assert!(!bench.is_closed(a));
+    let b = bench.login(&bob, 1);
+    let texts: Vec<Bytes> = bench.delivered(b).into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["before", "ahead", "back"]);
 }

@@ -25,6 +25,7 @@ mod renewal;
 mod rooms;
 mod states;
 mod storage_suite;
+mod tasks;
 
 use chat_relay::storage::memory::MemoryStorage;
 

@@ -286,13 +286,13 @@ fn answers_are_remembered_until_they_expire(store: &mut impl Storage) {
     with(store, vec![new_account("alice"), new_account("bob")]);
     let (alice, key) = (device("alice", 1), RequestKey([5; 16]));
     with(store, vec![Write::Answer(alice, key, Answered { accepted_ms: 50 }, 1)]);
-    assert_eq!(store.answered(&alice, &key).unwrap(), Some(Answered { accepted_ms: 50 }));
-    assert_eq!(store.answered(&device("bob", 1), &key).unwrap(), None, "keys are a device's own");
+    assert_eq!(store.answered(&alice, &key, 1).unwrap(), Some(Answered { accepted_ms: 50 }));
+    assert_eq!(store.answered(&device("bob", 1), &key, 1).unwrap(), None, "keys are a device's own");
     store.expire(50, 10).unwrap();
-    assert!(store.answered(&alice, &key).unwrap().is_some());
+    assert!(store.answered(&alice, &key, 1).unwrap().is_some());
     assert_eq!(store.expire(51, 10).unwrap().rows, 1);
     store.sync().unwrap();
-    assert_eq!(store.answered(&alice, &key).unwrap(), None);
+    assert_eq!(store.answered(&alice, &key, 1).unwrap(), None);
     assert_eq!(store.incarnation(&alice).unwrap().step, 1, "the step is no part of it");
 }
 

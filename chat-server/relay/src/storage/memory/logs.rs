@@ -77,7 +77,7 @@ fn len(bytes: &Bytes) -> u64 {
 }
 
 impl LogRows for MemoryStorage {
-    fn answered(&mut self, device: &DeviceAddress, key: &RequestKey) -> Result<Option<Answered>, StorageError> {
+    fn answered(&mut self, device: &DeviceAddress, key: &RequestKey, _: u64) -> Result<Option<Answered>, StorageError> {
         Ok(self.answered.get(&(*device, *key)).copied())
     }
 
