@@ -5,6 +5,8 @@ use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::limits::ROOM_DEVICES_MAX;
 use serde::{Deserialize, Serialize};
 
+use super::door::DoorKey;
+
 const VERSION: u8 = 1;
 
 /// The policy of a room.
@@ -27,6 +29,9 @@ pub(crate) struct Policy {
     pub(crate) owner: Option<AccountId>,
     #[serde(rename = "a", default)]
     pub(crate) admins: Vec<AccountId>,
+    /// Seals what the relay keeps; of private rooms.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) door: Option<DoorKey>,
 }
 
 /// What somebody may do, the higher the more.
@@ -43,12 +48,21 @@ pub(crate) struct Change {
     pub(crate) committer: DeviceAddress,
     /// The committer was no member before.
     pub(crate) external: bool,
+    /// It proves that it had been one, lately (SPEC 12.4.6).
+    pub(crate) resumes: bool,
     pub(crate) added: Vec<DeviceAddress>,
     pub(crate) removed: Vec<DeviceAddress>,
     /// Owners of the leaves that stay, in the order of the leaves.
     pub(crate) staying: Vec<DeviceAddress>,
     /// The policy of the new epoch.
     pub(crate) policy: Policy,
+}
+
+impl Change {
+    /// A device comes back in the place of its own leaf.
+    pub(crate) fn returns(&self) -> bool {
+        self.external && self.removed == [self.committer]
+    }
 }
 
 /// Why a commit is not allowed.
@@ -68,8 +82,21 @@ pub(crate) enum Denied {
 }
 
 impl Policy {
-    pub(crate) fn new(name: &str, public: bool, topic: Option<String>, created_ms: u64) -> Self {
-        Self { version: VERSION, name: name.to_owned(), public, topic, created_ms, owner: None, admins: Vec::new() }
+    /// A private room has a door, a public one none.
+    pub(crate) fn new(name: &str, door: Option<DoorKey>, topic: Option<String>, created_ms: u64) -> Self {
+        let (public, name) = (door.is_none(), name.to_owned());
+        Self { version: VERSION, name, public, topic, created_ms, owner: None, admins: Vec::new(), door }
+    }
+
+    /// Whether a member that lost its place goes on under this policy, which nobody proves to it: the same
+    /// room, and nobody in it who may do more than before. Else somebody who knows has to add it again.
+    pub(crate) fn may_become(&self, later: &Self) -> bool {
+        let same = self.fixed() == later.fixed() && self.owner == later.owner;
+        same && later.admins.iter().all(|admin| self.admins.contains(admin))
+    }
+
+    fn fixed(&self) -> (u8, &str, bool, u64, Option<&DoorKey>) {
+        (self.version, &self.name, self.public, self.created_ms, self.door.as_ref())
     }
 
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
@@ -155,9 +182,10 @@ impl Policy {
         self.check_policy(change)
     }
 
-    /// A joiner adds itself to a public room and touches nothing else (SPEC 12.4.5).
+    /// A joiner adds itself to a public room and touches nothing else (SPEC 12.4.5); into any room it comes back
+    /// in the place of its own leaf, with a secret of an epoch that it was in (SPEC 12.4.6).
     fn check_external(&self, change: &Change) -> Result<(), Denied> {
-        if !self.public {
+        if !self.public && !(change.resumes && change.returns()) {
             return Err(Denied::NotPublic);
         }
         if change.staying.len() >= ROOM_DEVICES_MAX {
@@ -171,14 +199,15 @@ impl Policy {
 
     fn check_policy(&self, change: &Change) -> Result<(), Denied> {
         let by = &change.committer.account;
-        let expected = self.settled(&change.staying);
+        // Who goes and comes in one commit was put back, and keeps its role.
+        let present: Vec<DeviceAddress> = change.staying.iter().chain(&change.added).copied().collect();
+        let expected = self.settled(&present);
         let new = &change.policy;
-        let fixed = |policy: &Self| (policy.version, policy.name.clone(), policy.public, policy.created_ms);
         let roles = |policy: &Self| (policy.owner, policy.admins.clone());
         // Roles that were given belong to somebody who is here.
-        let here = |account: &AccountId| change.staying.iter().any(|leaf| leaf.account == *account);
+        let here = |account: &AccountId| present.iter().any(|leaf| leaf.account == *account);
         let roles_fit = new.admins.iter().chain(&new.owner).all(here);
-        let allowed = fixed(new) == fixed(&expected)
+        let allowed = new.fixed() == expected.fixed()
             && (new.topic == expected.topic || self.may_set_topic(by))
             && (roles(new) == roles(&expected) || (self.may_set_roles(by) && roles_fit));
         if allowed { Ok(()) } else { Err(Denied::Policy) }
@@ -190,13 +219,17 @@ mod tests {
     use super::*;
     use chat_wire::ids::DeviceId;
 
+    fn door() -> Option<DoorKey> {
+        minicbor_serde::from_slice(&minicbor_serde::to_vec(serde_bytes::ByteBuf::from(vec![1; 32])).unwrap()).ok()
+    }
+
     fn leaf(n: u8) -> DeviceAddress {
         DeviceAddress { account: AccountId([n; 32]), device: DeviceId(u32::from(n)) }
     }
 
     /// Owner 1, admin 2, members 3 and 4.
     fn policy() -> Policy {
-        let mut policy = Policy::new("room", false, None, 5);
+        let mut policy = Policy::new("room", door(), None, 5);
         policy.set_role(leaf(1).account, Actor::Owner);
         policy.set_role(leaf(2).account, Actor::Admin);
         policy
@@ -206,7 +239,7 @@ mod tests {
         let removed: Vec<_> = removed.iter().map(|n| leaf(*n)).collect();
         let staying: Vec<_> = (1..=4).map(leaf).filter(|leaf| !removed.contains(leaf)).collect();
         let policy = policy().settled(&staying);
-        Change { committer: leaf(n), external: false, added: vec![], removed, staying, policy }
+        Change { committer: leaf(n), external: false, resumes: false, added: vec![], removed, staying, policy }
     }
 
     fn verdict(change: &Change) -> Result<(), Denied> {
@@ -267,6 +300,19 @@ mod tests {
         let mut crowned = join;
         crowned.policy.set_role(leaf(7).account, Actor::Owner);
         assert_eq!(public.check(&crowned, &nobody), Err(Denied::Policy));
+    }
+
+    #[test]
+    fn into_a_private_room_comes_back_alone_who_was_in_it_and_in_the_place_of_its_own_leaf() {
+        let nobody = |_: &DeviceAddress| true;
+        let back = Change { external: true, resumes: true, policy: policy(), ..by(3, &[3]) };
+        assert_eq!(policy().check(&back, &nobody), Ok(()));
+        let without_proof = Change { resumes: false, ..back.clone() };
+        assert_eq!(policy().check(&without_proof, &nobody), Err(Denied::NotPublic));
+        let anew = Change { removed: vec![], ..back.clone() };
+        assert_eq!(policy().check(&anew, &nobody), Err(Denied::NotPublic));
+        let instead = Change { removed: vec![leaf(2)], ..back };
+        assert_eq!(policy().check(&instead, &nobody), Err(Denied::NotPublic));
     }
 
     #[test]
