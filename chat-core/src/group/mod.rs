@@ -31,8 +31,6 @@ pub(crate) use keys::{LeafKey, OfferedMember, key_package, offered_member};
 pub(crate) use leaf::{GroupError, Leaf};
 pub(crate) use overlay::is_roomless;
 pub(crate) use policy::{Actor, Policy};
-pub(crate) use room::{
-    Added, Back, Elsewhere, Group, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome,
-};
+pub(crate) use room::{Added, Back, Elsewhere, Group, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome};
 pub(crate) use shelf::{Scratch, Shelf};
 pub(crate) use witness::{Base, Statement};

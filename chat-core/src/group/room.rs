@@ -3,6 +3,7 @@
 
 use chat_wire::ids::RoomId;
 use chat_wire::keys::VerifyKey;
+use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
     CommitMessageBundle, Extension, ExtensionType, Extensions, GroupContext, GroupId, KeyPackage, LeafNodeIndex,
@@ -11,7 +12,6 @@ use openmls::prelude::{
     ProcessedMessageContent, Proposal, ProposalType, ProtocolMessage, QueuedProposal, RequiredCapabilitiesExtension,
     Sender, SenderRatchetConfiguration, StagedCommit, StagedWelcome, UnknownExtension, Welcome,
 };
-use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::random::OpenMlsRand as _;
 use openmls_traits::storage::StorageProvider as _;

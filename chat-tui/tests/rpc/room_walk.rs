@@ -9,9 +9,7 @@ use crate::driver::Rpc;
 use crate::world::{World, befriend, holds};
 
 fn event(client: &mut Rpc, room: &str, kind: &str, username: &str) {
-    client.expect("roomEvent", |event| {
-        event["room"] == room && event["kind"] == kind && event["username"] == username
-    });
+    client.expect("roomEvent", |event| event["room"] == room && event["kind"] == kind && event["username"] == username);
 }
 
 fn info(client: &mut Rpc, room: &str) -> Value {
@@ -44,7 +42,8 @@ fn agree(clients: &mut [&mut Rpc], room: &str, expected: &[&str]) -> u64 {
 fn four_who_join_at_once_end_in_one_epoch_and_hear_each_other() {
     let world = World::new();
     let mut alice = world.registered("alice");
-    let mut others: Vec<Rpc> = ["bob", "carol", "dave", "erin"].into_iter().map(|name| world.registered(name)).collect();
+    let mut others: Vec<Rpc> =
+        ["bob", "carol", "dave", "erin"].into_iter().map(|name| world.registered(name)).collect();
     alice.send("#lobby", "a message in the lobby reaches everybody");
     for other in &mut others {
         other.expect_text("a message in the lobby reaches everybody");

@@ -245,7 +245,11 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
         }
         // Whoever was faster has shown where the room is.
         Wish::Refresh(epoch) => {
-            if epoch_now == *epoch { Plan::Commit(Added::default()) } else { Plan::Done }
+            if epoch_now == *epoch {
+                Plan::Commit(Added::default())
+            } else {
+                Plan::Done
+            }
         }
     };
     // What is as wished needs no right any more: an owner who gave the room away is one no longer.

@@ -26,12 +26,7 @@ const RESYNCS_A_DAY_MAX: usize = 2;
 const RESYNC_DAY_MS: u64 = 24 * 3_600_000;
 
 /// Something of the log did not open: what its author says of itself may tell why.
-pub(super) fn examine(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    body: &[u8],
-) -> Result<(), EngineError> {
+pub(super) fn examine(state: &mut State, work: &mut Work<'_>, room: RoomId, body: &[u8]) -> Result<(), EngineError> {
     let Some(statement) = Statement::beside(body) else { return Ok(()) };
     let Some(known) = state.rooms.get(&room) else { return Ok(()) };
     if known.record.back.is_some() {
