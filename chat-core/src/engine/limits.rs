@@ -187,6 +187,10 @@ pub(super) const ROOM_POSTS_UNDER_WAY_MAX: usize = 32;
 pub(super) const ROOM_RETRY_MS: u64 = 120;
 /// Milliseconds that a lost commit waits at most.
 pub(super) const ROOM_RETRY_MS_MAX: u64 = 4_000;
+/// Epochs of a room that are remembered: the present one and those whose messages still open.
+pub(super) const ROOM_MARKS_MAX: usize = 6;
+/// Milliseconds after its end for which an epoch's messages still open: 72 h (DESIGN §6).
+pub(super) const ROOM_EPOCH_MS_MAX: u64 = 72 * 3_600_000;
 /// Milliseconds after which a leaf renews its keys (DESIGN §6).
 pub(super) const ROOM_RENEW_MS: u64 = 7 * 24 * 3_600_000;
 /// One-time key packages of a device at the relay.

@@ -327,7 +327,7 @@ impl Engine {
             (Ask::Errand(number), ServerMessage::Accepted { .. }) => heal::errands::accepted(state, work, number),
             (Ask::Renew, ServerMessage::Done {}) => {
                 if heal::renew::stored(state, work)? {
-                    self.publish(work)
+                    self.renewed(work)
                 } else {
                     Ok(())
                 }
@@ -413,7 +413,13 @@ impl Engine {
 
     /// A store that was an old copy becomes the next incarnation before anything is sealed.
     fn renew(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        if heal::renew::pump(&mut self.state, work)? { self.publish(work) } else { Ok(()) }
+        if heal::renew::pump(&mut self.state, work)? { self.renewed(work) } else { Ok(()) }
+    }
+
+    /// The next incarnation: the relay has no keys of it yet, and its rooms are where the copy was.
+    fn renewed(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        room::doubt_all(&mut self.state, work)?;
+        self.publish(work)
     }
 
     /// The relay has no keys of this incarnation yet.
@@ -463,6 +469,7 @@ impl Engine {
         if due.chores {
             prekeys::upkeep(&mut self.state, work, None, None)?;
             chores::clean_up(&mut self.state, work)?;
+            room::tidy(&mut self.state, work)?;
             account::undertake::renew_list(&mut self.state, work)?;
         }
         heal::errands::retry(&mut self.state, work)?;

@@ -22,5 +22,6 @@ mod hostile;
 mod lifecycle;
 mod presence;
 mod privacy;
+mod room_walk;
 mod rooms;
 mod world;
