@@ -24,7 +24,7 @@ use crate::driver::{Door, Mailbox, Ready, Task};
 use crate::estimate::Estimator;
 use crate::request::{Credentials, LoggedIn, Password, Registered, Registration, RelayIdentity};
 
-pub(crate) use account::{change_password, delete_account, recover};
+pub(crate) use account::{change_password, delete_account, recover, set_approval};
 
 /// Attempts of one exchange: the relay closes connections that do not log in, now and then just while
 /// a password is being stretched.

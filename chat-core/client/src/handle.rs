@@ -118,6 +118,19 @@ impl Client {
         auth::change_password(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), (old, new))
     }
 
+    /// Says whether a new device needs more than the password: then `login` on a fresh profile answers `Forbidden`, until
+    /// an enrolled device takes this back, and `recover` enrols it by the recovery code.
+    ///
+    /// # Errors
+    /// `BadCredentials`, `NotLoggedIn`, `Offline`, `Timeout`, `RateLimited`.
+    pub fn set_approval(
+        &self,
+        on: bool,
+        password: Password,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        auth::set_approval(self.mailbox.clone(), self.door.clone(), (on, password))
+    }
+
     /// Deletes the account and everything of it here.
     ///
     /// # Errors

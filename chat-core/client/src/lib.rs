@@ -72,9 +72,9 @@ mod transport;
 
 pub use chat_core::engine::{
     AccountCommand, Alarm, AlarmKind, Answer, Change, Command, Contact, Conversation, Device, Event, Failure,
-    FailureKind, FileInfo, FoundPerson, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Query, Reaction,
-    Reply, Request, Role, RoomCommand, RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply, RoomSummary,
-    SafetyNumber, SafetyProof, Status,
+    FailureKind, FileInfo, FoundPerson, HistoryProgress, IdentityChange, Message, MessageStatus, Notice, NoticeKind,
+    Query, Reaction, Reply, Request, Role, RoomCommand, RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply,
+    RoomSummary, SafetyNumber, SafetyProof, Status,
 };
 pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;

@@ -7,11 +7,12 @@ use super::Engine;
 use super::content::{Content, Sync};
 use super::context::Work;
 use super::error::EngineError;
-use super::handle::account::{change, own, trust, undertake};
+use super::handle::account::{change, handover, own, trust, undertake};
 use super::handle::{amend, connect, enroll, inbox, prekeys, receipts};
 use super::io::{AccountCommand, CommandId, FailureKind, Reply, Resumption, Trouble};
 use super::memory::asks::Ask;
 use super::memory::names::TrustQuestion;
+use super::memory::sightings::Sightings;
 use super::memory::undertaking::{Goal, Stage};
 
 impl Engine {
@@ -39,6 +40,13 @@ impl Engine {
             AccountCommand::AcceptIdentity(name) => trust::accept_identity(state, work, id, &name),
             AccountCommand::RenameDevice { device, name } => own::rename(state, work, id, (device, name)),
             AccountCommand::EraseWhenRemoved(erase) => own::erase_when_removed(state, work, id, erase),
+            AccountCommand::SetApproval(wanted) => undertake::start(state, work, id, Goal::Approval(wanted)),
+            AccountCommand::PasswordStands => undertake::tell_code(state, work, id),
+            AccountCommand::AskHistory => handover::ask(state, work, id),
+            AccountCommand::CancelHistory => handover::cancel(state, work, id),
+            AccountCommand::AnswerHistory { device, allow } => handover::answer(state, work, id, (device, allow)),
+            AccountCommand::ShareHistory(share) => handover::set_sharing(state, work, id, share),
+            AccountCommand::GiveHistory(piece) => handover::give(state, work, id, piece),
         }
     }
 
@@ -111,6 +119,7 @@ impl Engine {
         }
         match change::make(&mut self.state, work)? {
             change::Made::Sent => {}
+            change::Made::Settled => self.state.undertaking = None,
             change::Made::Failed(kind) => undertake::fail(&mut self.state, work, kind),
             change::Made::Stands => {
                 // An earlier try got through: this device lets itself in.
@@ -169,6 +178,24 @@ impl Engine {
         match inbox::synced(state, work, received, sync)? {
             Some(elsewhere) => amend::heard(state, work, elsewhere.doer, (elsewhere.with, elsewhere.content)),
             None => Ok(()),
+        }
+    }
+
+    /// What an own other device says to this one alone.
+    pub(super) fn own_word(
+        &mut self,
+        work: &mut Work<'_>,
+        received: &inbox::Received,
+        content: Content,
+    ) -> Result<(), EngineError> {
+        let (state, from) = (&mut self.state, received.author.device);
+        Sightings::note(work, from, received.body.time_ms)?;
+        match content {
+            Content::Sync(sync) => self.own_content(work, received, sync),
+            Content::HistoryAsk(wanted) => handover::asked(state, work, (from, wanted)),
+            Content::HistoryPart(part) => handover::came(state, work, (from, *part)),
+            Content::HistoryRefusal(refusal) => handover::refused(work, (from, &refusal)),
+            _ => Ok(()),
         }
     }
 

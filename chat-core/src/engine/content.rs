@@ -4,6 +4,7 @@
 
 mod amend;
 pub(in crate::engine) mod file;
+mod handover;
 mod heal;
 
 use chat_wire::device_list::DeviceList;
@@ -16,6 +17,7 @@ use super::context::{Work, encode};
 use super::error::EngineError;
 pub(super) use amend::{Deletion, Edit, Hiding, Reaction};
 pub(super) use file::{File, commitment as file_commitment};
+pub(super) use handover::{HistoryAsk, HistoryPart, HistoryRefusal, Token};
 pub(super) use heal::{Probe, Resend};
 
 /// Label of message ids.
@@ -126,6 +128,12 @@ pub(super) enum Content {
     Reaction(Reaction),
     /// From one own device to another: a message is shown no longer.
     Hiding(Hiding),
+    /// From one own device to another: it wants the history.
+    HistoryAsk(HistoryAsk),
+    /// A part of it.
+    HistoryPart(Box<HistoryPart>),
+    /// It is not given.
+    HistoryRefusal(HistoryRefusal),
     /// A kind that this version does not know, or one of its own that does not fit its shape.
     Unknown,
 }
@@ -144,6 +152,9 @@ const KIND_GONE: u32 = 22;
 const KIND_PROBE: u32 = 8;
 const KIND_ECHO: u32 = 9;
 const KIND_RESEND: u32 = 10;
+const KIND_HISTORY_ASK: u32 = 23;
+const KIND_HISTORY_PART: u32 = 24;
+const KIND_HISTORY_REFUSAL: u32 = 25;
 const KIND_EDIT: u32 = 30;
 const KIND_DELETION: u32 = 31;
 const KIND_REACTION: u32 = 32;
@@ -258,6 +269,9 @@ impl Content {
                 | Self::Echo(_)
                 | Self::Resend(_)
                 | Self::Hiding(_)
+                | Self::HistoryAsk(_)
+                | Self::HistoryPart(_)
+                | Self::HistoryRefusal(_)
         )
     }
 
@@ -282,6 +296,9 @@ impl Content {
             Self::Deletion(deletion) => (KIND_DELETION, encode(deletion)?),
             Self::Reaction(reaction) => (KIND_REACTION, encode(reaction)?),
             Self::Hiding(hiding) => (KIND_HIDING, encode(hiding)?),
+            Self::HistoryAsk(wanted) => (KIND_HISTORY_ASK, encode(wanted)?),
+            Self::HistoryPart(part) => (KIND_HISTORY_PART, encode(part.as_ref())?),
+            Self::HistoryRefusal(refusal) => (KIND_HISTORY_REFUSAL, encode(refusal)?),
         };
         Ok((kind, ByteBuf::from(data)))
     }
@@ -315,6 +332,9 @@ impl Body {
             KIND_DELETION => read(&self.data, Content::Deletion),
             KIND_REACTION => read(&self.data, Content::Reaction),
             KIND_HIDING => read(&self.data, Content::Hiding),
+            KIND_HISTORY_ASK => read(&self.data, Content::HistoryAsk),
+            KIND_HISTORY_PART => read(&self.data, |part| Content::HistoryPart(Box::new(part))),
+            KIND_HISTORY_REFUSAL => read(&self.data, Content::HistoryRefusal),
             _ => Content::Unknown,
         }
     }

@@ -170,6 +170,8 @@ impl Engine {
                 }
                 Ok(())
             }
+            // Off the account already: nobody need be asked.
+            Command::Logout { forget: true } if state.profile.dismissed => self.forgotten(work, id),
             Command::Logout { forget: true } => leave::forget(state, work, id),
             Command::SetProfile { display_name } => presence::set_profile(state, work, id, display_name),
             Command::SetPresence { status } => presence::set_status(state, work, id, status),
@@ -397,6 +399,8 @@ impl Engine {
     /// The boot id stands: everything flows.
     fn online(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
         connect::online(&mut self.state, work)?;
+        account::handover::go_on(&mut self.state, work)?;
+        account::undertake::settle(&mut self.state, work)?;
         heal::errands::resume(&mut self.state, work)?;
         if self.state.renewal.is_some() {
             return Ok(());
@@ -504,10 +508,7 @@ impl Engine {
             return Ok(());
         }
         if state.me.as_ref().is_some_and(|me| me.account() == from) {
-            return match content {
-                Content::Sync(sync) => self.own_content(work, &received, sync),
-                _ => Ok(()),
-            };
+            return self.own_word(work, &received, content);
         }
         inbox::note_place(state, work, &received)?;
         let is_typing = matches!(content, Content::Typing(_));
@@ -528,7 +529,11 @@ impl Engine {
             }
             Content::Profile(profile) => presence::learned(state, work, from, profile),
             // Only own devices say these, and not here.
-            Content::OwnState(_) | Content::OwnRead(_) => Ok(()),
+            Content::OwnState(_)
+            | Content::OwnRead(_)
+            | Content::HistoryAsk(_)
+            | Content::HistoryPart(_)
+            | Content::HistoryRefusal(_) => Ok(()),
             Content::Gone => requests::gone(state, work, from),
             Content::Edit(_) | Content::Deletion(_) | Content::Reaction(_) => {
                 amend::heard(state, work, received.doer(), (from, content))?;

@@ -39,12 +39,14 @@ pub fn assess(password: &str, own_words: &[&str]) -> Assessment {
     Assessment { unmet, strong: score == Score::Four }
 }
 
-/// What a passphrase lacks that no relay's limits protect: length and strength count, not what it is made of. Any of
-/// `length`, `common`.
+/// What a passphrase lacks that protects a file: length counts, and that it is none of those that everybody tries
+/// first; what it is made of does not. Any of `length`, `common`. A person who can be asked is better held to
+/// [`assess`].
 #[must_use]
 pub fn assess_passphrase(passphrase: &str, own_words: &[&str]) -> Vec<&'static str> {
-    let unmet = assess(passphrase, own_words).unmet;
-    unmet.into_iter().filter(|name| matches!(*name, "length" | "common")).collect()
+    let score = zxcvbn(head(passphrase), own_words).score();
+    let rules = [("length", passphrase.chars().count() >= LENGTH_MIN), ("common", score > Score::Zero)];
+    rules.into_iter().filter(|(_, met)| !met).map(|(name, _)| name).collect()
 }
 
 /// As much as is looked at, cut between characters.
@@ -82,6 +84,7 @@ mod tests {
         assert!(assess_passphrase("tundra quarz lampe elf", &[]).is_empty());
         assert_eq!(assess_passphrase("password", &[]), ["common"]);
         assert_eq!(assess_passphrase("x", &[]), ["length", "common"]);
+        assert!(assess_passphrase("export passphrase", &[]).is_empty());
     }
 
     #[test]

@@ -75,6 +75,9 @@ pub enum HistoryChange {
         /// A sign; an empty one takes the one before away.
         sign: String,
     },
+    /// Messages of another own device's history, the oldest first, older than what is here; a message of the same
+    /// conversation and id is left as it is.
+    Import(Vec<Message>),
     /// The name of a conversation is known or changed.
     Named {
         /// Which.

@@ -1,6 +1,6 @@
 //! What the history and the notices hold: plain data that the shell keeps in its own tables.
 
-use chat_wire::ids::{AccountId, MessageId, RoomId, RoomName, UserName};
+use chat_wire::ids::{AccountId, DeviceId, MessageId, RoomId, RoomName, UserName};
 use serde::{Deserialize, Serialize};
 
 /// Where messages belong.
@@ -139,6 +139,13 @@ pub enum NoticeKind {
     TrustAlarm(Alarm),
     /// Something happened in a room.
     Room(RoomNotice),
+    /// Another device of the account asks for the history.
+    DeviceAsks {
+        /// Which.
+        device: DeviceId,
+        /// Its name, if it has one.
+        name: Option<String>,
+    },
     /// This device was logged out by the relay or the account.
     LoggedOut {
         /// Why, as a stable word.

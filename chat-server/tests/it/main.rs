@@ -28,6 +28,7 @@ mod storage_suite;
 mod admin;
 mod client;
 mod database;
+mod guessing;
 mod hostile;
 mod kill;
 mod operating;

@@ -36,6 +36,7 @@ impl Backend for Live {
                 answered(self.client.change_password(old, new), |recovery_code| Body::PasswordChanged { recovery_code })
             }
             Call::DeleteAccount(password) => answered(self.client.delete_account(password), |()| Body::Done {}),
+            Call::SetApproval(on, password) => answered(self.client.set_approval(on, password), |()| Body::Done {}),
             Call::Devices => self.logged_in(self.query(Query::Devices)),
             Call::Register(registration) => answered(self.client.register(registration), Body::from),
             Call::Login(credentials) => answered(self.client.login(credentials), Body::from),

@@ -46,6 +46,8 @@ pub(crate) enum Call {
     ChangePassword(Password, Password),
     /// The account ends.
     DeleteAccount(Password),
+    /// Whether a new device needs more than the password.
+    SetApproval(bool, Password),
     /// The devices of the account.
     Devices,
     /// Something becomes of a message.
@@ -79,6 +81,7 @@ impl Call {
             "recover" => account::recover(raw),
             "changePassword" => account::change_password(raw),
             "deleteAccount" => account::delete_account(raw, password),
+            "setApproval" => account::set_approval(raw, password),
             "history" => params::<History>(raw)?.call(),
             "searchMessages" => params::<SearchMessages>(raw)?.call(),
             "edit" => params::<Edit>(raw)?.call(),

@@ -6,8 +6,8 @@ mod room;
 
 use chat_client::{
     ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, Device, DeviceId, Event, FoundPerson,
-    IdentityChange, LoggedIn, Message, MessageId, MessageStatus, NoticeKind, PresenceStatus, Reaction, Recovered,
-    Registered, Reply, Request, RoomReply, Status,
+    HistoryProgress, IdentityChange, LoggedIn, Message, MessageId, MessageStatus, NoticeKind, PresenceStatus, Reaction,
+    Recovered, Registered, Reply, Request, RoomReply, Status,
 };
 use serde::Serialize;
 
@@ -369,6 +369,13 @@ enum Params {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'static str>,
     },
+    HistoryProgress {
+        state: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        done: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        total: Option<u64>,
+    },
     FileProgress {
         id: String,
         direction: &'static str,
@@ -391,8 +398,18 @@ enum Params {
 enum News {
     Message(MessageShape),
     Request(RequestShape),
-    IdentityChanged { username: String, reason: &'static str },
-    LoggedOut { reason: String },
+    IdentityChanged {
+        username: String,
+        reason: &'static str,
+    },
+    DeviceAsks {
+        id: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+    },
+    LoggedOut {
+        reason: String,
+    },
     RoomEvent(RoomEventShape),
     TrustAlarm(AlarmShape),
 }
@@ -412,6 +429,7 @@ fn news(kind: NoticeKind) -> Option<(&'static str, News)> {
             };
             ("identityChanged", News::IdentityChanged { username: username.to_string(), reason })
         }
+        NoticeKind::DeviceAsks { device: id, name } => ("deviceAsks", News::DeviceAsks { id: device(id), name }),
         NoticeKind::LoggedOut { reason } => ("loggedOut", News::LoggedOut { reason }),
         _ => return None,
     })
@@ -428,8 +446,19 @@ fn passing(event: Event) -> Option<(&'static str, Params)> {
             let status = online.then(|| presence_word(status));
             ("presence", Params::Presence { username: username.to_string(), online, status })
         }
+        Event::HistoryProgress(progress) => ("historyProgress", progress_params(progress)),
         _ => return None,
     })
+}
+
+fn progress_params(progress: HistoryProgress) -> Params {
+    let (state, counts) = match progress {
+        HistoryProgress::Asked => ("asked", None),
+        HistoryProgress::Coming { done, total } => ("coming", Some((done, total))),
+        HistoryProgress::Done { messages } => ("done", Some((messages, messages))),
+        _ => ("refused", None),
+    };
+    Params::HistoryProgress { state, done: counts.map(|(done, _)| done), total: counts.map(|(_, total)| total) }
 }
 
 fn connection_params(connection: &Connection) -> Params {

@@ -122,3 +122,43 @@ fn what_is_to_expire_stays_out_of_an_archive() {
     let path = world.folder.path().join("history.chat");
     assert_eq!(alice.ok("exportHistory", json!({ "path": path, "passphrase": PHRASE })), json!({ "messages": 1 }));
 }
+
+#[test]
+fn a_new_device_gets_the_history_of_another_one_that_allows_it_also_over_a_restart() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    for n in 0..60 {
+        alice.send("bob", &format!("{n} {}", "x".repeat(3_000)));
+    }
+    bob.expect("message", |message| message["text"].as_str().unwrap().starts_with("59 "));
+    assert_eq!(alice.refused("askHistory", json!({})), "NotFound", "there is no other device");
+    let mut phone = world.profile("phone").start();
+    phone.ok("login", json!({ "username": "alice", "password": PASSWORD, "deviceName": "phone" }));
+    phone.online();
+    bob.send("alice", "first on both");
+    phone.expect_text("first on both");
+    phone.ok("askHistory", json!({}));
+    let asks = alice.expect("deviceAsks", |ask| ask["seq"].is_u64());
+    assert_eq!(asks["id"], phone.ok("status", json!({}))["device"]);
+    assert_eq!(alice.refused("answerHistory", json!({ "id": "1", "allow": true })), "NotFound");
+    // Nothing before the person says so.
+    assert_eq!(history(&mut phone, "bob").len(), 1);
+    phone.kill();
+    alice.ok("answerHistory", json!({ "id": asks["id"], "allow": true }));
+    let mut phone = world.back("phone");
+    let done = phone.expect("historyProgress", |progress| progress["state"] == "done");
+    assert!(done["done"].as_u64().unwrap() >= 61, "{done}");
+    assert!(!phone.so_far("historyProgress").iter().all(|progress| progress["state"] == "done"), "it tells how far");
+    let (old, new) = (history(&mut alice, "bob"), history(&mut phone, "bob"));
+    assert_eq!(texts(&old), texts(&new));
+    assert_eq!(new.iter().filter(|message| message["imported"] == true).count(), new.len() - 1);
+
+    phone.ok("askHistory", json!({}));
+    alice.expect("deviceAsks", |_| true);
+    alice.ok("answerHistory", json!({ "id": asks["id"], "allow": false }));
+    phone.expect("historyProgress", |progress| progress["state"] == "refused");
+    alice.ok("shareHistory", json!({ "on": true }));
+    phone.ok("askHistory", json!({}));
+    phone.expect("historyProgress", |progress| progress["state"] == "done");
+    assert_eq!(history(&mut phone, "bob").len(), old.len(), "without doubles");
+}

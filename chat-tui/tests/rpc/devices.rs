@@ -107,3 +107,94 @@ fn after_a_recovery_the_devices_that_were_there_go_on_as_before() {
     alice.ok("removeDevice", json!({ "id": recovered["device"] }));
     phone.expect("loggedOut", |notice| notice["reason"] == "removed");
 }
+
+#[test]
+fn with_approval_a_password_enrols_no_device_until_an_enrolled_one_or_the_recovery_code_lets_it_in() {
+    let world = World::new();
+    let mut alice = world.profile("alice").start();
+    let registered = alice.ok("register", json!({ "username": "alice", "password": PASSWORD }));
+    let wrong = json!({ "on": true, "password": "Wr0ng-but-long-enough" });
+    assert_eq!(alice.refused("setApproval", wrong), "BadCredentials");
+    alice.ok("setApproval", json!({ "on": true, "password": PASSWORD }));
+    let login = json!({ "username": "alice", "password": PASSWORD });
+    let mut phone = world.profile("phone").start();
+    assert_eq!(phone.refused("login", login), "Forbidden");
+    assert_eq!(alice.ok("devices", json!({}))["devices"].as_array().unwrap().len(), 1);
+    // The recovery code is enough.
+    let next = "Next-0ne-and-three-more";
+    let recover = json!({ "username": "alice", "recoveryCode": registered["recoveryCode"], "newPassword": next });
+    let mut tablet = world.profile("tablet").start();
+    assert_eq!(tablet.ok("recover", recover)["newDevice"], true);
+    let login = json!({ "username": "alice", "password": next });
+    assert_eq!(phone.refused("login", login.clone()), "Forbidden", "the setting stands");
+    // So is an enrolled device that says so; a device that is enrolled comes back without either.
+    alice.ok("setApproval", json!({ "on": false, "password": next }));
+    assert_eq!(phone.ok("login", login.clone())["newDevice"], true);
+    alice.ok("setApproval", json!({ "on": true, "password": next }));
+    phone.ok("logout", json!({}));
+    assert_eq!(phone.ok("login", login)["newDevice"], false);
+}
+
+#[test]
+fn names_of_devices_reach_own_devices_only_and_a_removed_device_erases_itself_if_it_was_told_to() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let mut phone = second_device(&world, "phone", "alice");
+    phone.online();
+    bob.send("alice", "on both");
+    phone.expect_text("on both");
+    let id = phone.ok("status", json!({}))["device"].clone();
+    alice.ok("renameDevice", json!({ "id": id, "name": "canary-phone-name" }));
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let devices = phone.ok("devices", json!({}));
+        let named = |device: &Value| device["id"] == id && device["name"] == "canary-phone-name";
+        if devices["devices"].as_array().unwrap().iter().any(named) {
+            break;
+        }
+        assert!(Instant::now() < until, "{devices}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for (path, bytes) in world.files("relay") {
+        assert!(!crate::world::holds(&bytes, b"canary-phone-name"), "{}", path.display());
+    }
+    assert_eq!(alice.refused("renameDevice", json!({ "id": "1", "name": "nothing" })), "NotFound");
+    phone.ok("eraseWhenRemoved", json!({ "on": true }));
+    alice.ok("removeDevice", json!({ "id": id }));
+    phone.expect("loggedOut", |notice| notice["reason"] == "removed");
+    assert_eq!(phone.ok("status", json!({})).get("username"), None, "nothing of the account is left");
+    // The profile may serve again: as a new device, which knows nothing of before.
+    let login = phone.ok("login", json!({ "username": "alice", "password": PASSWORD }));
+    assert_eq!(login["newDevice"], true);
+    assert_eq!(phone.ok("history", json!({ "with": "bob" }))["messages"], json!([]));
+}
+
+#[test]
+fn a_removed_device_that_comes_back_is_refused_reads_nothing_said_without_it_and_may_start_afresh() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let mut phone = second_device(&world, "phone", "alice");
+    phone.online();
+    bob.send("alice", "before");
+    phone.expect_text("before");
+    let old = phone.ok("status", json!({}))["device"].clone();
+    alice.ok("removeDevice", json!({ "id": old }));
+    phone.expect("loggedOut", |notice| notice["reason"] == "removed");
+    bob.send("alice", "meanwhile");
+    alice.expect_text("meanwhile");
+    let login = json!({ "username": "alice", "password": PASSWORD });
+    assert_eq!(phone.refused("login", login.clone()), "Forbidden");
+    phone.quit();
+    let mut phone = world.profile("phone").start();
+    assert_eq!(phone.ok("status", json!({}))["loggedIn"], false);
+    assert!(!phone.so_far("message").iter().any(|message| message["text"] == "meanwhile"));
+    phone.ok("logout", json!({ "forget": true }));
+    let again = phone.ok("login", login);
+    assert_eq!(again["newDevice"], true);
+    assert_ne!(again["device"], old, "an id is never used again");
+    phone.online();
+    bob.send("alice", "after");
+    phone.expect_text("after");
+    let history = phone.ok("history", json!({ "with": "bob" }));
+    assert_eq!(history["messages"].as_array().unwrap().len(), 1, "what was said without it is not its to read");
+}

@@ -24,4 +24,5 @@ mod presence;
 mod privacy;
 mod room_walk;
 mod rooms;
+mod step;
 mod world;

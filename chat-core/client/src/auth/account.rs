@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use chat_core::engine::{
-    AccountCommand, Command, Deletion, ExportKey, Failure, FailureKind, NewPassword, PasswordChange, ProvenPassword,
-    Recovery, Reply,
+    AccountCommand, ApprovalChange, Command, Deletion, ExportKey, Failure, FailureKind, NewPassword, PasswordChange,
+    ProvenPassword, Recovery, Reply,
 };
 use chat_core::identity::RecoveryCode;
 use chat_login::client::RegistrationStart;
@@ -74,11 +74,37 @@ pub(crate) async fn change_password(
 ) -> Result<String, Failure> {
     let username = own_name(&mailbox).await?;
     let password = acceptable(&estimator, &username, &new).await?;
-    let (ready, proven) = proven(&mut door, &username, &normalised(&old)).await?;
+    let untold = status(&mailbox).await?.changing_password;
+    let (ready, proven) = match proven(&mut door, &username, &normalised(&old)).await {
+        Err(failure) if untold && failure.kind == FailureKind::BadCredentials => {
+            // The old one may be wrong because an earlier try got through and its answer did not.
+            proven(&mut door, &username, &password).await?;
+            return match run(&mailbox, AccountCommand::PasswordStands).await? {
+                Reply::PasswordChanged { recovery_code } => Ok(recovery_code),
+                _ => Err(Failure::of(FailureKind::Internal)),
+            };
+        }
+        proof => proof?,
+    };
     let new = new_password(&ready, &username, &password).await?;
     let change = PasswordChange { route: ready.route, old: old_password(proven), new };
     match run(&mailbox, AccountCommand::ChangePassword(Box::new(change))).await? {
         Reply::PasswordChanged { recovery_code } => Ok(recovery_code),
+        _ => Err(Failure::of(FailureKind::Internal)),
+    }
+}
+
+/// Says whether a new device needs more than the password.
+pub(crate) async fn set_approval(
+    mailbox: Mailbox,
+    mut door: Door,
+    (on, password): (bool, Password),
+) -> Result<(), Failure> {
+    let username = own_name(&mailbox).await?;
+    let (ready, proven) = proven(&mut door, &username, &normalised(&password)).await?;
+    let change = ApprovalChange { route: ready.route, password: old_password(proven), on };
+    match run(&mailbox, AccountCommand::SetApproval(Box::new(change))).await? {
+        Reply::Done => Ok(()),
         _ => Err(Failure::of(FailureKind::Internal)),
     }
 }

@@ -1,17 +1,17 @@
 //! The loop: what has queued up is done in one transaction, then everything that came of it is let out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chat_core::engine::{
-    Amendment, Change, Command, CommandId, Event, Failure, FailureKind, Input, NoticeKind, Output, Reply, Route,
-    Trouble,
+    AccountCommand, Amendment, Change, Command, CommandId, Event, Failure, FailureKind, Input, NoticeKind, Output,
+    Reply, Route, Trouble,
 };
 use chat_core::time::Timestamp;
 use chat_wire::frame::ClientFrame;
-use chat_wire::ids::MessageId;
+use chat_wire::ids::{DeviceId, MessageId};
 use chat_wire::message::ClientMessage;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
@@ -71,6 +71,8 @@ pub(super) struct Driver {
     arrived: mpsc::UnboundedSender<Arrival>,
     acknowledged: u64,
     ack_at: Option<Instant>,
+    /// What other own devices are to be given of the history.
+    wanted: VecDeque<(DeviceId, Option<i64>)>,
     /// When a lost engine is tried again, and the pause after that.
     reopen: Option<(Instant, Duration)>,
     fault: FailureKind,
@@ -97,6 +99,7 @@ impl Driver {
             arrived,
             acknowledged: 0,
             ack_at: None,
+            wanted: VecDeque::new(),
             reopen: None,
             fault: FailureKind::Io,
             closing: Vec::new(),
@@ -245,7 +248,16 @@ impl Driver {
             self.wake = None;
             self.handle(Input::Wake, effects)?;
         }
-        Ok(())
+        self.give(effects)
+    }
+
+    /// Gives another own device one piece of the history; others wait for their turn.
+    fn give(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        let Some((device, before)) = self.wanted.pop_front().filter(|_| self.core.has_engine()) else { return Ok(()) };
+        let piece = self.core.store.piece(device, before)?;
+        self.commands = self.commands.saturating_add(1);
+        let command = Command::Account(AccountCommand::GiveHistory(piece));
+        self.handle(Input::Command(CommandId(self.commands), command), effects)
     }
 
     fn noted(&mut self, noted: Noted, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -320,6 +332,8 @@ impl Driver {
         }
         self.line.close_all();
         self.wake = None;
+        // Said again by the engine that opens.
+        self.wanted.clear();
         // Perhaps it was among what did not happen: done once more, it changes nothing.
         self.acknowledged = 0;
         self.open_again(REOPEN_PAUSE_MIN);
@@ -418,6 +432,7 @@ impl Driver {
                     _ => {}
                 }
             }
+            Event::HistoryWanted { device, before } => self.wanted.push_back((device, before)),
             event => self.outlet.push(ClientEvent::Event(event)),
         }
     }
@@ -428,7 +443,8 @@ impl Driver {
             let delay = Duration::from_millis(wake.ms_since(clock::now()));
             Instant::now().checked_add(delay)
         });
-        [wake, self.ack_at, self.reopen.map(|(at, _)| at)].into_iter().flatten().min()
+        let piece = (!self.wanted.is_empty()).then(Instant::now);
+        [wake, piece, self.ack_at, self.reopen.map(|(at, _)| at)].into_iter().flatten().min()
     }
 
     /// The last notices that were taken: an orderly end repeats none.

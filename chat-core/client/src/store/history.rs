@@ -247,6 +247,24 @@ pub(super) fn stretch(db: &Db, (after, until): (i64, i64), limit: u32) -> Result
     Ok(places.into_iter().zip(messages).collect())
 }
 
+/// Up to `limit` messages of all conversations before a place, the newest first.
+pub(super) fn backwards(db: &Db, before: i64, limit: u32) -> Result<Vec<(i64, Message)>, StoreError> {
+    let places = db.rows(
+        "SELECT place FROM messages WHERE place < ?1 ORDER BY place DESC LIMIT ?2",
+        params![before, limit],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let Some(last) = places.last() else { return Ok(Vec::new()) };
+    let messages = messages(db, "place < ?1 AND place >= ?2 ORDER BY place DESC", params![before, last])?;
+    Ok(places.into_iter().zip(messages).collect())
+}
+
+/// Messages before a place.
+pub(super) fn count_before(db: &Db, before: i64) -> Result<u64, StoreError> {
+    let count = db.row("SELECT count(*) FROM messages WHERE place < ?1", params![before], |row| row.get(0))?;
+    Ok(count.unwrap_or(0))
+}
+
 /// The lowest and the highest place in use.
 pub(super) fn ends(db: &Db) -> Result<Option<(i64, i64)>, StoreError> {
     let ends = db.row("SELECT min(place), max(place) FROM messages", [], |row| {

@@ -31,9 +31,10 @@ mod transfers;
 
 use std::path::Path;
 
-use chat_core::engine::{Conversation, FailureKind, Message, Notice};
+use chat_core::archive::encode_row;
+use chat_core::engine::{Conversation, FailureKind, HISTORY_PIECE_BYTES_MAX, HistoryPiece, Message, Notice};
 use chat_core::store::{HistoryChange, Records, Table, WriteBatch};
-use chat_wire::ids::MessageId;
+use chat_wire::ids::{DeviceId, MessageId};
 
 use crate::config::{Kept, StoreKey};
 use crate::error::OpenError;
@@ -95,6 +96,9 @@ impl From<StoreError> for OpenError {
         }
     }
 }
+
+/// Messages that are looked at for one piece of another device's history: more than usual ones that fill it.
+const PIECE_MESSAGES: u32 = 500;
 
 /// Messages in the order of the store.
 #[derive(Debug)]
@@ -200,6 +204,7 @@ impl Store {
             HistoryChange::React { conversation, id, from, sign } => {
                 return amend::react(&self.db, (conversation, id), (from, sign));
             }
+            HistoryChange::Import(messages) => return self.import_piece(messages),
             change => {
                 let learned = history::change(&self.db, change)?;
                 return learned.map_or(Ok(()), |row| search::index(&self.db, row.place, &row.text));
@@ -246,6 +251,34 @@ impl Store {
     /// The lowest and the highest place of a message.
     pub(crate) fn ends(&self) -> Result<Option<(i64, i64)>, StoreError> {
         history::ends(&self.db)
+    }
+
+    fn import_piece(&self, messages: &[Message]) -> Result<(), StoreError> {
+        let mut import = archive::Import::begin(&self.db, u64::try_from(messages.len()).unwrap_or(u64::MAX))?;
+        messages.iter().try_for_each(|message| import.take(message))?;
+        import.finish().map(|_| ())
+    }
+
+    /// What another own device is given of the history before a place, or of its end.
+    pub(crate) fn piece(&self, device: DeviceId, before: Option<i64>) -> Result<HistoryPiece, StoreError> {
+        let before_all = before.unwrap_or(i64::MAX);
+        let left = history::count_before(&self.db, before_all)?;
+        let transient = records::expiring(&self.db)?;
+        let (mut rows, mut bytes, mut next) = (Vec::new(), 0_usize, None);
+        for (place, message) in history::backwards(&self.db, before_all, PIECE_MESSAGES)? {
+            // One that no message could carry stays where it is.
+            let row = encode_row(&message).ok().filter(|row| row.len() <= HISTORY_PIECE_BYTES_MAX);
+            let row = row.filter(|_| !transient.contains(&message.id)).unwrap_or_default();
+            bytes = bytes.saturating_add(row.len());
+            if bytes > HISTORY_PIECE_BYTES_MAX {
+                break;
+            }
+            rows.push(row);
+            next = Some(place);
+        }
+        rows.reverse();
+        let lowest = history::ends(&self.db)?.map(|(lowest, _)| lowest);
+        Ok(HistoryPiece { device, before, rows: rows.concat(), next: next.filter(|next| lowest < Some(*next)), left })
     }
 
     /// Takes over `count` messages of an archive, or none of them when one can't be had. Tells how many were new.

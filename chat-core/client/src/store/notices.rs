@@ -5,7 +5,7 @@ use chat_core::engine::{
     Alarm, AlarmKind, IdentityChange, Message, Notice, NoticeKind, Request, RoomEventKind, RoomNotice,
 };
 use chat_wire::codec::{Reader, Writer};
-use chat_wire::ids::{RoomName, UserName};
+use chat_wire::ids::{DeviceId, RoomName, UserName};
 use rusqlite::params;
 
 use super::StoreError;
@@ -19,6 +19,7 @@ const IDENTITY_CHANGED: u8 = 4;
 const LOGGED_OUT: u8 = 5;
 const ROOM: u8 = 20;
 const TRUST_ALARM: u8 = 6;
+const DEVICE_ASKS: u8 = 7;
 
 /// The message that a notice needs in the history.
 pub(super) fn message(notice: &Notice) -> Option<&Message> {
@@ -99,6 +100,12 @@ fn pack(db: &Db, kind: &NoticeKind) -> Result<Stored, StoreError> {
             time_ms: Some(alarm.at_ms),
             ..Stored::default()
         }),
+        NoticeKind::DeviceAsks { device, name } => Ok(Stored {
+            kind: DEVICE_ASKS,
+            id: Some(device.0.to_be_bytes().to_vec()),
+            detail: name.clone(),
+            ..Stored::default()
+        }),
         NoticeKind::LoggedOut { reason } => {
             Ok(Stored { kind: LOGGED_OUT, detail: Some(reason.clone()), ..Stored::default() })
         }
@@ -167,6 +174,10 @@ fn unpack(db: &Db, stored: Stored) -> Result<NoticeKind, StoreError> {
             evidence: unpacked(&stored.id.unwrap_or_default())?,
             at_ms: stored.time_ms.unwrap_or_default(),
         })),
+        DEVICE_ASKS => {
+            let id = stored.id.as_deref().and_then(|id| id.try_into().ok()).ok_or(StoreError::Damaged)?;
+            Ok(NoticeKind::DeviceAsks { device: DeviceId(u32::from_be_bytes(id)), name: stored.detail })
+        }
         LOGGED_OUT => Ok(NoticeKind::LoggedOut { reason: stored.detail.unwrap_or_default() }),
         _ => Err(StoreError::Damaged),
     }

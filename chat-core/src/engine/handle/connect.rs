@@ -109,7 +109,7 @@ pub(in crate::engine) fn entered(
         return Ok(false);
     }
     if state.profile.logged_out {
-        state.profile.logged_out = false;
+        (state.profile.logged_out, state.profile.dismissed) = (false, false);
         state.profile.save(work)?;
     }
     if let Some(command) = command {
@@ -188,9 +188,13 @@ pub(in crate::engine) fn logged_out(
         // The connection is gone, the login is not.
         LogoutReason::Replaced | LogoutReason::Draining | LogoutReason::Unknown => None,
     };
-    if let Some(word) = word.filter(|_| state.is_logged_in()) {
-        state.profile.logged_out = true;
+    let told = !state.is_logged_in();
+    if let Some(word) = word.filter(|_| state.me.is_some()) {
+        (state.profile.logged_out, state.profile.dismissed) = (true, true);
         state.profile.save(work)?;
+        if told {
+            return close(state, work);
+        }
         work.notice(NoticeKind::LoggedOut { reason: word.to_owned() })?;
     }
     close(state, work)

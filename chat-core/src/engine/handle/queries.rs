@@ -1,17 +1,20 @@
 //! Questions that are answered from what is known.
 
+use chat_wire::device_list::FLAG_APPROVAL;
 use chat_wire::ids::{DeviceId, UserName};
 use chat_wire::message::PresenceStatus;
 
 use crate::engine::io::{Answer, Contact, Conversation, Device, Query, Request, Status};
 use crate::engine::memory::State;
 use crate::engine::memory::people::Standing;
+use crate::engine::memory::sightings::Sightings;
+use crate::engine::memory::undertaking::UntoldCode;
 use crate::engine::memory::{alarms, lists};
 use crate::store::Records;
 
 pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Query) -> Answer {
     match query {
-        Query::Status => Answer::Status(status(state)),
+        Query::Status => Answer::Status(status(state, records)),
         Query::Contacts => Answer::Contacts(contacts(state)),
         Query::Diagnostics => Answer::Diagnostics(state.healing.counts()),
         Query::Requests => Answer::Requests(requests(state)),
@@ -23,7 +26,7 @@ pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Qu
     }
 }
 
-fn status(state: &State) -> Status {
+fn status(state: &State, records: &dyn Records) -> Status {
     let me = state.me.as_ref();
     Status {
         enrolled: me.is_some(),
@@ -34,6 +37,11 @@ fn status(state: &State) -> Status {
         display_name: state.profile.display_name.clone().filter(|_| me.is_some()),
         device: me.map(|me| me.address().device),
         registering: state.enrolling.as_ref().map(|enrolling| enrolling.name.clone()),
+        // What can't be read is not there; the store tells of its damage by itself.
+        changing_password: UntoldCode::load(records).is_ok_and(|untold| untold.is_some()),
+        approval: me
+            .and_then(|me| lists::newest_of(records, &me.account()))
+            .is_some_and(|list| list.body().flags & FLAG_APPROVAL != 0),
         outbox: u64::try_from(state.queue.waiting()).unwrap_or(u64::MAX),
     }
 }
@@ -44,13 +52,15 @@ fn devices(state: &State, records: &dyn Records) -> Vec<Device> {
     let Some(list) = lists::newest_of(records, &me.account()) else { return Vec::new() };
     let mut listed: Vec<_> = list.body().live_devices().collect();
     listed.sort_by_key(|device| (device.id != me.address().device, std::cmp::Reverse(device.added_seq)));
+    // What can't be read is not known; the store tells of its damage by itself.
+    let sightings = Sightings::load(records).unwrap_or_default();
     let device = |id: DeviceId| {
         let shared = state.shared.devices.get(&id.0);
         Device {
             id,
             name: shared.and_then(|shared| shared.name.value.clone()),
             created_ms: shared.map(|shared| shared.created_ms),
-            last_seen_ms: None,
+            last_seen_ms: sightings.of(id).filter(|_| id != me.address().device),
             current: id == me.address().device,
         }
     };

@@ -34,12 +34,84 @@ pub enum AccountCommand {
     AcceptIdentity(UserName),
     /// Ends a change of the password whose OPAQUE halves the shell has done. Reply: `PasswordChanged`.
     ChangePassword(Box<PasswordChange>),
+    /// The new password was proven, and an earlier change that brought it was never answered. Reply:
+    /// `PasswordChanged`; `NotFound` when there was none.
+    PasswordStands,
     /// Ends a recovery whose OPAQUE half the shell has done. Reply: `Recovered`.
     Recover(Box<Recovery>),
     /// Deletes the account for good, after the password was proven. Reply: `Done`; nothing is left here.
     Delete(Box<Deletion>),
+    /// Whether a new device needs more than the password (SPEC 9.7.4), after that was proven. Reply: `Done`.
+    SetApproval(Box<ApprovalChange>),
     /// Whether this device's data goes when another device removes it. Reply: `Done`.
     EraseWhenRemoved(bool),
+    /// Asks the other devices of the account for the history. Reply: `Done`; it comes as [`Event::HistoryProgress`]
+    /// tells, over restarts. `NotFound` without another device.
+    ///
+    /// [`Event::HistoryProgress`]: super::Event::HistoryProgress
+    AskHistory,
+    /// Gives that up; what came stays. Reply: `Done`.
+    CancelHistory,
+    /// Gives the history to a device that asked for it (`NoticeKind::DeviceAsks`), or does not. Reply: `Done`;
+    /// `NotFound` when it did not ask.
+    AnswerHistory {
+        /// Which.
+        device: DeviceId,
+        /// Give it.
+        allow: bool,
+    },
+    /// Whether own devices that ask get it without a question from now on. Reply: `Done`.
+    ShareHistory(bool),
+    /// What the shell found for [`Event::HistoryWanted`]. Reply: `Done`.
+    ///
+    /// [`Event::HistoryWanted`]: super::Event::HistoryWanted
+    GiveHistory(HistoryPiece),
+}
+
+/// A part of the history for another own device.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HistoryPiece {
+    /// Whom it is for.
+    pub device: DeviceId,
+    /// As it was wanted.
+    pub before: Option<i64>,
+    /// Rows of [`crate::archive`], the oldest first; at most [`HISTORY_PIECE_BYTES_MAX`].
+    pub rows: Vec<u8>,
+    /// What to ask for next; none when this is the beginning of the history. Less than `before`.
+    pub next: Option<i64>,
+    /// Messages before `before`.
+    pub left: u64,
+}
+
+/// Bytes of rows in a [`HistoryPiece`]: with what stands around them one message.
+pub const HISTORY_PIECE_BYTES_MAX: usize = 76 * 1024;
+
+impl std::fmt::Debug for HistoryPiece {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HistoryPiece({:?}, {} bytes)", self.device, self.rows.len())
+    }
+}
+
+/// How far a history is that another own device gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryProgress {
+    /// The other devices were asked.
+    Asked,
+    /// It comes, the newest first.
+    Coming {
+        /// Messages that came.
+        done: u64,
+        /// Messages that there are.
+        total: u64,
+    },
+    /// All of it is here.
+    Done {
+        /// Messages that came.
+        messages: u64,
+    },
+    /// No device gives it.
+    Refused,
 }
 
 /// What one person shows and another compares.
@@ -113,6 +185,17 @@ pub struct Deletion {
     pub route: Route,
     /// The password.
     pub password: ProvenPassword,
+}
+
+/// Whether a new device needs more than the password.
+#[derive(Debug)]
+pub struct ApprovalChange {
+    /// Connection on which the password was proven; this device is logged in there.
+    pub route: Route,
+    /// The password.
+    pub password: ProvenPassword,
+    /// Needed from now on, or no longer.
+    pub on: bool,
 }
 
 /// The number that two people compare.

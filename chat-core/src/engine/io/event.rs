@@ -1,9 +1,9 @@
 //! What passes by: missed by who does not listen.
 
-use chat_wire::ids::{AccountId, MessageId, RelayId, UserName};
+use chat_wire::ids::{AccountId, DeviceId, MessageId, RelayId, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{Conversation, MessageStatus, Route};
+use super::{Conversation, HistoryProgress, MessageStatus, Route};
 
 /// Something passing: missed by who does not listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,16 @@ pub enum Event {
         /// Its challenge on this connection.
         challenge: [u8; 32],
     },
+    /// For the shell: an own device is to have the history before a place, or the newest; answered by
+    /// [`AccountCommand::GiveHistory`](super::AccountCommand::GiveHistory). Said again until it is.
+    HistoryWanted {
+        /// Which.
+        device: DeviceId,
+        /// A place of the shell's; none for the end.
+        before: Option<i64>,
+    },
+    /// How far the history is that another own device gives.
+    HistoryProgress(HistoryProgress),
     /// This device is let in by the relay, or no longer.
     Online(bool),
     /// Something went wrong that the engine dealt with by itself; for logs and diagnostics.

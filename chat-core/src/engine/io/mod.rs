@@ -21,7 +21,8 @@ pub use crate::store::{
     Alarm, AlarmKind, Conversation, IdentityChange, Message, MessageStatus, Notice, NoticeKind, Reaction, Request,
 };
 pub use account::{
-    AccountCommand, Deletion, Device, NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof,
+    AccountCommand, ApprovalChange, Deletion, Device, HISTORY_PIECE_BYTES_MAX, HistoryPiece, HistoryProgress,
+    NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof,
 };
 pub use amend::{Amendment, Change};
 pub use command::{Command, Enrollment, ExportKey, Resumption};

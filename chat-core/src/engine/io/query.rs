@@ -70,6 +70,12 @@ pub struct Status {
     pub device: Option<DeviceId>,
     /// A registration under this name was begun and its result told to nobody: `register` finishes it.
     pub registering: Option<UserName>,
+    /// A new password was sent off and its answer never came: [`AccountCommand::PasswordStands`] tells its code.
+    ///
+    /// [`AccountCommand::PasswordStands`]: super::AccountCommand::PasswordStands
+    pub changing_password: bool,
+    /// A new device needs more than the password: the recovery code, or that this is taken back.
+    pub approval: bool,
     /// Messages not yet accepted by the relay.
     pub outbox: u64,
 }

@@ -191,6 +191,12 @@ pub(in crate::engine) struct Profile {
     /// Everything here goes when another device removes this one.
     #[serde(rename = "e", default)]
     pub(in crate::engine) erase_when_removed: bool,
+    /// Another device removed this one, or the account is gone.
+    #[serde(rename = "r", default)]
+    pub(in crate::engine) dismissed: bool,
+    /// Own devices that ask for the history get it without a question.
+    #[serde(rename = "h", default)]
+    pub(in crate::engine) share_history: bool,
 }
 
 impl Default for Profile {
@@ -203,6 +209,8 @@ impl Default for Profile {
             version: 0,
             joined: false,
             erase_when_removed: false,
+            dismissed: false,
+            share_history: false,
         }
     }
 }

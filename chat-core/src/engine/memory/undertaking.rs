@@ -18,12 +18,13 @@ use serde_bytes::ByteBuf;
 
 use super::keyring::Keyring;
 use super::me::Me;
-use crate::engine::context::Work;
+use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
-use crate::engine::io::{CommandId, Deletion, PasswordChange, Recovery, Resumption};
-use crate::store::Table;
+use crate::engine::io::{ApprovalChange, CommandId, Deletion, PasswordChange, Recovery, Resumption};
+use crate::store::{Records, Table};
 
 const SIGNED_KEY: &[u8] = b"signed";
+const UNTOLD_KEY: &[u8] = b"untold-code";
 
 /// One under way.
 pub(in crate::engine) struct Undertaking {
@@ -52,7 +53,11 @@ pub(in crate::engine) enum Goal {
     Remove(DeviceId),
     /// The own list is about to expire.
     Renew,
+    /// The answer to a new password was lost: it is made up for, or void.
+    Settle,
     Delete(Box<Deletion>),
+    /// New devices need more than the password, or no longer.
+    Approval(Box<ApprovalChange>),
 }
 
 /// What a change that was sent makes of this device.
@@ -94,7 +99,7 @@ impl Undertaking {
         match &self.goal {
             Goal::Join(wanted) => Some(wanted.account),
             Goal::Recover(wanted) => Some(wanted.account),
-            Goal::Password(_) | Goal::Remove(_) | Goal::Renew | Goal::Delete(_) => None,
+            _ => None,
         }
     }
 }
@@ -120,5 +125,56 @@ impl Signed {
 
     pub(in crate::engine) fn save(&self, work: &mut Work<'_>) -> Result<(), EngineError> {
         work.save(Table::Meta, SIGNED_KEY, self)
+    }
+}
+
+/// The recovery code of a new password that nobody was told yet: kept until then, over lost answers and restarts, as
+/// it can't be made a second time (SPEC 9.8.4).
+#[derive(Serialize, Deserialize)]
+pub(in crate::engine) struct UntoldCode {
+    /// The list that the password came with.
+    #[serde(rename = "l")]
+    pub(in crate::engine) list: ByteBuf,
+    #[serde(rename = "c")]
+    code: String,
+}
+
+impl UntoldCode {
+    pub(in crate::engine) fn new(list: &[u8], code: &str) -> Self {
+        Self { list: ByteBuf::from(list.to_vec()), code: code.to_owned() }
+    }
+
+    pub(in crate::engine) fn load(records: &dyn Records) -> Result<Option<Self>, EngineError> {
+        records.get(Table::Meta, UNTOLD_KEY).map(|bytes| decode(Table::Meta, &bytes)).transpose()
+    }
+
+    pub(in crate::engine) fn load_now(work: &Work<'_>) -> Result<Option<Self>, EngineError> {
+        work.load(Table::Meta, UNTOLD_KEY)
+    }
+
+    pub(in crate::engine) fn save(&self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        work.save(Table::Meta, UNTOLD_KEY, self)
+    }
+
+    /// It is told, or opens nothing.
+    pub(in crate::engine) fn forget(work: &mut Work<'_>) {
+        work.delete(Table::Meta, UNTOLD_KEY);
+    }
+
+    /// The code itself, to be told.
+    pub(in crate::engine) fn into_code(mut self) -> String {
+        std::mem::take(&mut self.code)
+    }
+}
+
+impl Drop for UntoldCode {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.code);
+    }
+}
+
+impl fmt::Debug for UntoldCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UntoldCode")
     }
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod amend;
 mod devices;
 mod files;
+mod handover;
 mod heal;
 mod hostile;
 mod messages;

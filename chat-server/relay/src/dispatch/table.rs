@@ -85,9 +85,9 @@ pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
     use Stage::{AwaitingKe3, Greeted, LoggedIn, PasswordProven, Recovering, Registering};
     let due: &[Stage] = match kind {
         Kind::Hello => &[Stage::Fresh],
-        // A name that is taken, or a mistyped password, is followed by another try.
-        Kind::Register1 | Kind::Recover1 => &[Greeted, Registering, AwaitingKe3, Recovering],
-        Kind::Ke1 => &[Greeted, Registering, AwaitingKe3, Recovering, LoggedIn],
+        // A name that is taken, a mistyped password, or a device that was not let in is followed by another try.
+        Kind::Register1 | Kind::Recover1 => &[Greeted, Registering, AwaitingKe3, Recovering, PasswordProven],
+        Kind::Ke1 => &[Greeted, Registering, AwaitingKe3, Recovering, PasswordProven, LoggedIn],
         Kind::Register2 => &[Registering],
         Kind::Ke3 => &[AwaitingKe3, LoggedIn],
         Kind::Recover2 => &[Recovering],

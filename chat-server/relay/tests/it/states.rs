@@ -16,8 +16,8 @@ const STAGES: [&str; 7] =
 
 /// One message of each kind, and the states in which it is due.
 fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
-    const ANY_TRY: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering"];
-    const KE1: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "logged in"];
+    const ANY_TRY: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "password proven"];
+    const KE1: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "password proven", "logged in"];
     const PROOF: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "password proven"];
     const ACCOUNT: &[&str] = &["password proven", "logged in"];
     const ALIVE: &[&str] = &["greeted", "registering", "awaiting ke3", "recovering", "password proven", "logged in"];

@@ -4,7 +4,7 @@ use chat_client::{AccountCommand, Command, DeviceId, Failure, FailureKind, Recov
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Call, RpcError, Secret, params, password_or, person, user_name};
+use super::{Call, NoParams, RpcError, Secret, params, password_or, person, user_name};
 use crate::rpc::request::Request;
 
 /// The command of a request about account, devices and trust; none when it is about something else.
@@ -16,6 +16,14 @@ pub(super) fn command(request: &Request<'_>) -> Option<Result<Command, RpcError>
         "removeDevice" => {
             params::<Removed>(raw).and_then(|removed| device(&removed.id)).map(AccountCommand::RemoveDevice)
         }
+        "renameDevice" => params::<Renamed>(raw).and_then(Renamed::command),
+        "eraseWhenRemoved" => params::<Shared>(raw).map(|shared| AccountCommand::EraseWhenRemoved(shared.on)),
+        "unverify" => person(raw).map(AccountCommand::Unverify),
+        "acceptIdentity" => person(raw).map(AccountCommand::AcceptIdentity),
+        "askHistory" => params::<NoParams>(raw).map(|_| AccountCommand::AskHistory),
+        "cancelHistory" => params::<NoParams>(raw).map(|_| AccountCommand::CancelHistory),
+        "answerHistory" => params::<Answered>(raw).and_then(Answered::command),
+        "shareHistory" => params::<Shared>(raw).map(|shared| AccountCommand::ShareHistory(shared.on)),
         _ => return None,
     };
     Some(command.map(Command::Account))
@@ -41,6 +49,12 @@ pub(super) fn delete_account(raw: Raw<'_>, fallback: Option<&str>) -> Result<Cal
     password_or(password, fallback).map(Call::DeleteAccount)
 }
 
+/// Whether a new device needs more than the password.
+pub(super) fn set_approval(raw: Raw<'_>, fallback: Option<&str>) -> Result<Call, RpcError> {
+    let SetApproval { on, password } = params(raw)?;
+    password_or(password, fallback).map(|password| Call::SetApproval(on, password))
+}
+
 type Raw<'a> = Option<&'a RawValue>;
 
 #[derive(Deserialize)]
@@ -57,6 +71,13 @@ struct Recover {
 struct ChangePassword {
     old: Secret,
     new: Secret,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetApproval {
+    on: bool,
+    password: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +109,38 @@ impl Verify {
 #[serde(deny_unknown_fields)]
 struct Removed {
     id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Renamed {
+    id: String,
+    name: Option<String>,
+}
+
+impl Renamed {
+    fn command(self) -> Result<AccountCommand, RpcError> {
+        Ok(AccountCommand::RenameDevice { device: device(&self.id)?, name: self.name })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answered {
+    id: String,
+    allow: bool,
+}
+
+impl Answered {
+    fn command(self) -> Result<AccountCommand, RpcError> {
+        Ok(AccountCommand::AnswerHistory { device: device(&self.id)?, allow: self.allow })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shared {
+    on: bool,
 }
 
 /// Ids are opaque to whoever asks: one that we never gave out names no device.

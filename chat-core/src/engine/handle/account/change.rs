@@ -4,7 +4,7 @@
 mod enlist;
 mod renew;
 
-use chat_wire::device_list::{DEVICE_MAY_SIGN, DEVICE_REVOKED, DeviceList, ListBody};
+use chat_wire::device_list::{DEVICE_MAY_SIGN, DEVICE_REVOKED, DeviceList, FLAG_APPROVAL, ListBody};
 use chat_wire::ids::{DeviceAddress, DeviceId, ListHash};
 use chat_wire::keys::Signature;
 use chat_wire::limits::DEVICES_MAX;
@@ -18,7 +18,7 @@ use crate::engine::io::{CommandId, FailureKind, Reply};
 use crate::engine::limits::LIST_MS_MAX;
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::keyring::Keyring;
-use crate::engine::memory::undertaking::{Goal, Outcome, Signed, Stage, Undertaking};
+use crate::engine::memory::undertaking::{Goal, Outcome, Signed, Stage, Undertaking, UntoldCode};
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SyncBox, SyncKey};
 use crate::identity::vault::OpenedVault;
@@ -55,6 +55,8 @@ pub(in crate::engine) enum Made {
     Failed(FailureKind),
     /// An earlier try got through: only its answer was lost.
     Stands,
+    /// What was left to do is done.
+    Settled,
 }
 
 /// Signs, stores and sends the change.
@@ -79,7 +81,13 @@ fn build(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) ->
             remove(state, work, (under_way, device))?;
         }
         Goal::Renew => renew_list(state, work, under_way)?,
+        Goal::Settle => {
+            // The devices that were there before need the new key.
+            state.post_own_state(work, true)?;
+            return Ok(Made::Settled);
+        }
         Goal::Delete(_) => delete(state, work, under_way)?,
+        Goal::Approval(_) => approve(state, work, under_way)?,
     }
     Ok(Made::Sent)
 }
@@ -121,6 +129,22 @@ fn renew_list(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertakin
     let body = next_body(&before, work);
     let me = state.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
     let list = me.keys.sign_list(&body);
+    under_way.result = Some(Outcome { list: list.clone(), me: None, keyring: None, recovery_code: None });
+    let message = ClientMessage::PutDeviceList { list: ByteBuf::from(list.clone()), vault: None };
+    send(state, work, Signing { seq: body.seq, list, message, body: Vec::new() })
+}
+
+/// The list with another flag, which only the account key may change (SPEC 9.7.4).
+fn approve(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) -> Result<(), Obstacle> {
+    let Goal::Approval(wanted) = &under_way.goal else { return Ok(()) };
+    let before = newest(state, work)?;
+    let password = &wanted.password;
+    let opened = open_vault(&before, (&password.vault, password.kp), |vault, scope| {
+        vault.open_with_password(scope, &password.export_key.0)
+    })?;
+    let mut body = next_body(&before, work);
+    body.flags = if wanted.on { body.flags | FLAG_APPROVAL } else { body.flags & !FLAG_APPROVAL };
+    let list = opened.account_key.sign_list(&body);
     under_way.result = Some(Outcome { list: list.clone(), me: None, keyring: None, recovery_code: None });
     let message = ClientMessage::PutDeviceList { list: ByteBuf::from(list.clone()), vault: None };
     send(state, work, Signing { seq: body.seq, list, message, body: Vec::new() })
@@ -258,7 +282,10 @@ pub(in crate::engine) fn done(state: &mut State, work: &mut Work<'_>) -> Result<
             let device = state.own_address()?.device;
             Reply::Recovered { username: wanted.username, device, new_device: false, recovery_code: code }
         }
-        Goal::Password(_) => Reply::PasswordChanged { recovery_code: code },
+        Goal::Password(_) => {
+            UntoldCode::forget(work);
+            Reply::PasswordChanged { recovery_code: code }
+        }
         _ => Reply::Done,
     };
     if let Some(command) = command {

@@ -11,11 +11,11 @@ use serde_bytes::ByteBuf;
 
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::io::{CommandId, Failure, FailureKind, Trouble};
+use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Trouble};
 use crate::engine::limits::{LIST_CHAIN_MAX, LIST_RENEWAL_MS, UNDERTAKING_TRIES_MAX};
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::share::Taken;
-use crate::engine::memory::undertaking::{Goal, Signed, Stage, Undertaking};
+use crate::engine::memory::undertaking::{Goal, Signed, Stage, Undertaking, UntoldCode};
 use crate::engine::memory::{Phase, State};
 
 /// Milliseconds after which a second change may be tried while one is under way.
@@ -74,8 +74,9 @@ fn obstacle(state: &State, goal: &Goal) -> Option<Failure> {
         }
         Goal::Password(wanted) => phase == Some((wanted.route, Phase::Online)),
         Goal::Delete(wanted) => phase == Some((wanted.route, Phase::Online)),
+        Goal::Approval(wanted) => phase == Some((wanted.route, Phase::Online)),
         Goal::Remove(_) if !state.is_logged_in() => return Some(Failure::of(FailureKind::NotLoggedIn)),
-        Goal::Remove(_) | Goal::Renew => state.is_online(),
+        Goal::Remove(_) | Goal::Renew | Goal::Settle => state.is_online(),
     };
     if !stands {
         return Some(Failure::of(offline));
@@ -95,7 +96,7 @@ impl Goal {
         match self {
             Self::Join(wanted) => Some(wanted.account),
             Self::Recover(wanted) => Some(wanted.account),
-            Self::Password(_) | Self::Remove(_) | Self::Renew | Self::Delete(_) => None,
+            _ => None,
         }
     }
 }
@@ -133,17 +134,65 @@ pub(in crate::engine) fn lists_came(
     if lists.len() >= LISTS_PER_ANSWER_MAX {
         return ask_lists(state, work);
     }
+    let settles = state.undertaking.as_ref().is_some_and(|under_way| matches!(under_way.goal, Goal::Settle));
     if let Some(signed) = Signed::load(work)?.filter(|_| state.me.is_some()) {
         let account = state.own_address()?.account;
         let newest = state.list_of(work, &account)?.ok_or(EngineError::Broken(Bug::OwnKeys))?.list;
-        if newest.body().seq.checked_add(1) == Some(signed.seq) && is_a_device_s(&signed) {
+        if newest.body().seq.checked_add(1) == Some(signed.seq) && (settles || is_a_device_s(&signed)) {
             // One signature per sequence, ever (SPEC 5.4.4): what was signed once is sent first.
             let body = Bytes::from(signed.body.into_vec());
             state.ask_with(work, Ask::Undertake(Stage::Again), signed.message, body);
             return Ok(());
         }
     }
+    if settles && code_stands(state, work)?.is_none() {
+        // Another list came first: what was signed is void.
+        state.undertaking = None;
+        UntoldCode::forget(work);
+        return Ok(());
+    }
     state.ask(work, Ask::Undertake(Stage::Record), ClientMessage::GetRecord {});
+    Ok(())
+}
+
+/// Begins to find out what became of a new password whose answer was lost (SPEC 9.8.4).
+pub(in crate::engine) fn settle(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    if state.undertaking.is_some() || UntoldCode::load_now(work)?.is_none() {
+        return Ok(());
+    }
+    state.undertaking = Some(Undertaking::new(None, Goal::Settle));
+    ask_lists(state, work)
+}
+
+/// The code of the last new password, if that stands and nobody was told.
+fn code_stands(state: &mut State, work: &Work<'_>) -> Result<Option<UntoldCode>, EngineError> {
+    let account = state.own_address()?.account;
+    let Some(untold) = UntoldCode::load_now(work)? else { return Ok(None) };
+    let Some(known) = state.list_of(work, &account)? else { return Ok(None) };
+    let stands = DeviceList::decode(&untold.list).is_ok_and(|list| {
+        // Later lists keep the vault until the next new password.
+        list.body().vault_hash == known.list.body().vault_hash && list.body().vault_gen == known.list.body().vault_gen
+    });
+    Ok(Some(untold).filter(|_| stands))
+}
+
+/// Tells the code of a new password whose answer was lost.
+pub(in crate::engine) fn tell_code(
+    state: &mut State,
+    work: &mut Work<'_>,
+    command: CommandId,
+) -> Result<(), EngineError> {
+    if !state.is_logged_in() {
+        work.fail(command, FailureKind::NotLoggedIn);
+        return Ok(());
+    }
+    match code_stands(state, work)? {
+        Some(untold) => {
+            UntoldCode::forget(work);
+            work.reply(command, Reply::PasswordChanged { recovery_code: untold.into_code() });
+        }
+        None => work.fail(command, FailureKind::NotFound),
+    }
     Ok(())
 }
 

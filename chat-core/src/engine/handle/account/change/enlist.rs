@@ -138,7 +138,7 @@ fn first_ring(
     let bytes = match &under_way.goal {
         Goal::Join(wanted) => &wanted.vault,
         Goal::Recover(wanted) => &wanted.vault,
-        Goal::Password(_) | Goal::Remove(_) | Goal::Renew | Goal::Delete(_) => return Err(FailureKind::Internal.into()),
+        _ => return Err(FailureKind::Internal.into()),
     };
     let vault = Vault::decode(bytes).map_err(|_| FailureKind::Integrity)?;
     let key = SyncKey::generate(work.rng);

@@ -16,7 +16,7 @@ use crate::engine::memory::keyring::Keyring;
 use crate::engine::memory::me::{self, Me, Profile};
 use crate::engine::memory::share::{next_version, seal_with};
 use crate::engine::memory::shared::Shared;
-use crate::engine::memory::undertaking::{Goal, Outcome, Undertaking};
+use crate::engine::memory::undertaking::{Goal, Outcome, Undertaking, UntoldCode};
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SyncBox, SyncKey};
 use crate::identity::vault::{self, OpenedVault};
@@ -29,7 +29,12 @@ pub(super) fn password(state: &mut State, work: &mut Work<'_>, under_way: &mut U
     let old = &wanted.old;
     let opened =
         open_vault(&before, (&old.vault, old.kp), |vault, scope| vault.open_with_password(scope, &old.export_key.0))?;
-    enrolled(state, work, (&before, &opened), &wanted.new).map(|outcome| under_way.result = Some(outcome))
+    let outcome = enrolled(state, work, (&before, &opened), &wanted.new)?;
+    if let Some(code) = &outcome.recovery_code {
+        UntoldCode::new(&outcome.list, code).save(work)?;
+    }
+    under_way.result = Some(outcome);
+    Ok(())
 }
 
 /// The recovery code was right: a new password, and this device with it if it is not one yet.

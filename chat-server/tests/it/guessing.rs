@@ -1,0 +1,63 @@
+//! How long the relay thinks about a name: a measurement through the running relay, of which nobody may learn whether
+//! a name exists (DESIGN §4).
+
+use std::time::{Duration, Instant};
+
+use chat_relay::Config;
+use chat_relay::limits::{Allowance, Limits};
+use chat_server::{EmbedConfig, embed};
+use chat_wire::ids::UserName;
+use chat_wire::message::{ClientMessage, ServerMessage};
+use serde_bytes::ByteBuf;
+
+use crate::client::{Client, Place};
+use crate::kit::{self, Person};
+
+/// Tries of each kind.
+const TRIES: u32 = 50;
+
+async fn thinks(client: &mut Client, name: &UserName) -> Duration {
+    let mut rng = getrandom::rand_core::UnwrapErr(getrandom::SysRng);
+    let (_, ke1) = chat_login::client::LoginStart::new(kit::PASSWORD, &mut rng).unwrap();
+    let message = ClientMessage::Ke1 { name: name.clone(), ke1: ByteBuf::from(ke1.to_vec()) };
+    let asked = Instant::now();
+    let answer = client.ask(message).await;
+    let took = asked.elapsed();
+    assert!(matches!(answer, ServerMessage::Ke2 { .. }), "{answer:?}");
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement: cargo test --release -p chat-server --test it guessing -- --ignored --nocapture"]
+async fn a_known_and_an_unknown_name_are_answered_in_the_same_time() {
+    let tries = Allowance::per_minute(10 * TRIES, TRIES);
+    let limits = Limits { password_tries_per_name: tries, password_tries_per_address: tries, ..Limits::default() };
+    let relay = Config { limits, ..Config::default() };
+    let running = embed(EmbedConfig { relay, ..EmbedConfig::default() }).unwrap();
+    let place = Place { addr: running.addr, pin: running.pin.0 };
+    let person = Person::new("somebody", Client::relay_id(place).await);
+    Client::register(place, &person).await;
+    let unknown = UserName::parse("nobody99").unwrap();
+    let mut client = Client::connect(place).await;
+    client.hello().await;
+    for name in [&person.name, &unknown] {
+        thinks(&mut client, name).await;
+    }
+    let (mut known_took, mut unknown_took) = (Vec::new(), Vec::new());
+    for _ in 0..TRIES {
+        // In turn, so that whatever else the machine does falls on both.
+        known_took.push(thinks(&mut client, &person.name).await);
+        unknown_took.push(thinks(&mut client, &unknown).await);
+    }
+    let (known, unknown) = (median(&mut known_took), median(&mut unknown_took));
+    println!(
+        "KE1 to KE2: known {known:?}, unknown {unknown:?}, ratio {:.3}",
+        known.as_secs_f64() / unknown.as_secs_f64()
+    );
+    running.shutdown().await;
+}
+
+fn median(took: &mut [Duration]) -> Duration {
+    took.sort_unstable();
+    took[took.len() / 2]
+}
