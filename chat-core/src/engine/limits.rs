@@ -108,7 +108,7 @@ pub(super) const CHORES_MS: u64 = 6 * 3_600_000;
 pub(super) const UNPUBLISHED_MS_MAX: u64 = 10_000;
 
 /// Unsound packets of one device in a minute after which its packets are set aside until the minute is
-/// over: each may cost 2,000 chain steps (DESIGN §5).
+/// over: each may cost 2,000 chain steps (SPEC 8.3.4).
 pub(super) const MANGLED_PER_MINUTE_MAX: u32 = 8;
 /// That minute.
 pub(super) const MANGLED_WINDOW_MS: u64 = 60_000;
