@@ -46,7 +46,7 @@ fn a_cut_or_longer_packet_is_refused() {
 #[test]
 fn a_repeated_a_doubled_and_a_far_packet_are_refused_and_leave_the_session_unchanged() {
     let mut pair = Pair::new(11);
-    let copy = chat_core::session::Session::decode(&pair.alice.encode()).unwrap();
+    let copy = Session::decode(&pair.alice.encode()).unwrap();
     let packet = pair.for_bob(b"text");
     let far: Vec<_> = (0..=chat_core::limits::CHAIN_STEPS_MAX).map(|_| pair.for_bob(b"far")).collect();
     crate::pair::open(&mut pair.bob, &packet);

@@ -143,7 +143,7 @@ fn interpolate(chunks: &[(u16, &Vec<u8>)], at: u16) -> Vec<u8> {
 /// GF(2^16) modulo x^16 + x^12 + x^3 + x + 1, as at school.
 fn multiply(a: u16, b: u16) -> u16 {
     let mut wide = (0..16).filter(|bit| b >> bit & 1 == 1).fold(0_u32, |sum, bit| sum ^ (u32::from(a) << bit));
-    for bit in (16..32).rev().filter(|bit| *bit < 31 || wide >> 31 == 1) {
+    for bit in (16..32).rev() {
         if wide >> bit & 1 == 1 {
             wide ^= 0x1_100b << (bit - 16);
         }
