@@ -55,8 +55,8 @@ fn a_repeated_a_doubled_and_a_far_packet_are_refused_and_leave_the_session_uncha
     let mut other = std::mem::replace(&mut pair.alice, copy);
     pair.rng = seeded(12);
     let doubled = pair.for_bob(b"something else");
-    // Its ratchet key is another one, so no header key fits.
-    assert_eq!(refused(&pair.bob, &doubled), OpenError::NotThisSession);
+    // Its ratchet key is another one under the same header key: a fork, told from a duplicate.
+    assert_eq!(refused(&pair.bob, &doubled), OpenError::Refused(Refusal::Contradiction));
     std::mem::swap(&mut other, &mut pair.alice);
     let (furthest, too_far) = (&far[far.len() - 2], pair.for_bob(b"one more"));
     let steps = chat_core::limits::CHAIN_STEPS_MAX + 1;

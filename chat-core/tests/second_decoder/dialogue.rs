@@ -8,7 +8,7 @@ use super::handshake::Agreed;
 use super::primitives::{agree, expand, extract, label, mac, open, public_of, xopen};
 
 /// Bytes of what goes before the ratchet packet in type 2: the prefix of SPEC 8.1.
-const PREFIX: usize = 1_651;
+const PREFIX: usize = 1_628;
 
 /// One direction's chain under one header key.
 struct Chain {

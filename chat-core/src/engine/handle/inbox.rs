@@ -116,7 +116,7 @@ pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<
 
 /// Tells the relay up to where everything is durable: released with the step that made it so.
 pub(in crate::engine) fn acknowledge(state: &mut State, work: &mut Work<'_>) {
-    if let Some(seq) = state.parcels.to_acknowledge() {
+    if let Some(seq) = state.parcels.due_acknowledgement() {
         state.tell(work, ClientMessage::Ack { seq }, Bytes::new());
     }
 }

@@ -196,7 +196,7 @@ impl Parcels {
     }
 
     /// The place up to which everything is durable, if that was not acknowledged.
-    pub(super) fn to_acknowledge(&mut self) -> Option<u64> {
+    pub(super) fn due_acknowledgement(&mut self) -> Option<u64> {
         let done = self.done?;
         let aside = self.aside.iter().map(|(parcel, _)| parcel);
         let pending = self.queue.iter().chain(aside).filter_map(|parcel| parcel.seq).min();

@@ -240,13 +240,13 @@ fn chunks(kind: PartKind, stream: &[u8], next: &mut u16, room: usize) -> BraidPa
         at if at < once => (at, once),
         at if at < twice => (at, twice),
         // Behind two rounds the index goes round in the stream itself.
-        at => (at.saturating_sub(twice) % whole.max(1), once),
+        at => (at.saturating_sub(twice).checked_rem(whole).unwrap_or(0), once),
     };
     let count = room.min(end.saturating_sub(first));
     let after = first.saturating_add(count);
     *next = match *next {
         at if at < twice => after,
-        _ => twice.saturating_add(after % whole.max(1)),
+        _ => twice.saturating_add(after.checked_rem(whole).unwrap_or(0)),
     };
     BraidPart { epoch: 0, kind, first, chunks: encode(stream, first, count) }
 }
