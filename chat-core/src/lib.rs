@@ -76,6 +76,8 @@ pub mod handshake;
 pub mod identity;
 mod labels;
 pub mod limits;
+#[cfg(feature = "measure")]
+pub mod measure;
 pub mod prekey;
 mod ratchet;
 pub mod secret;

@@ -34,10 +34,6 @@ pub const CHAIN_POSITIONS_MAX: u32 = 1 << 31;
 /// Braid chunks in one message: an epoch is at most 36 chunks one way, and more would only delay acks.
 pub const CHUNKS_PER_MESSAGE_MAX: usize = 32;
 
-/// Braid chunks behind the end of a stream in one message: each costs microseconds of field arithmetic,
-/// and in a burst without an answer most are for nothing.
-pub const SPARE_CHUNKS_PER_MESSAGE_MAX: usize = 2;
-
 /// Milliseconds after which a medium-term and a last-resort prekey are replaced: the shorter, the
 /// shorter the time in which a stolen one impersonates anybody to its owner.
 pub const PREKEY_ROTATION_MS: u64 = 7 * DAY_MS;

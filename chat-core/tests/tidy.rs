@@ -5,7 +5,7 @@ const FLOORS: &[&[&str]] = &[
     &["secret", "time", "limits", "labels"],
     &["crypto", "store"],
     &["identity", "file", "ratchet"],
-    &["prekey", "group", "archive"],
+    &["prekey", "group", "archive", "measure"],
     &["handshake"],
     &["session"],
     &["engine"],

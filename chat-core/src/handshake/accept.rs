@@ -1,6 +1,8 @@
 //! The responder's half, in the order of rising trust: parse, find out who claims to write, then
 //! agree with the party that a verified list names.
 
+use std::sync::Arc;
+
 use chat_wire::bundle::{PreKeyKind, prekey_id};
 use chat_wire::codec::Reader;
 use chat_wire::domain::plain_hash;
@@ -42,7 +44,7 @@ pub(crate) struct Identified {
     pub(crate) uses_psk: bool,
     pub(crate) my_list: (u64, ListHash),
     pub(crate) head: InitiationHead,
-    pub(crate) signed: DhSecret,
+    pub(crate) signed: Arc<DhSecret>,
     me: Mine,
     shares: Shares,
     signed_public: DhKey,
@@ -154,7 +156,7 @@ impl Identified {
             session_no,
             uses_psk,
             my_list,
-            signed: named.signed.dh.duplicate(),
+            signed: Arc::clone(&named.signed.dh),
             me: Mine::of(me),
             shares,
             signed_public: named.signed.public,

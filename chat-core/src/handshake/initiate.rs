@@ -82,7 +82,7 @@ impl Initiation<'_> {
         text.u64(peer.list_seq()).put(&peer.list_hash().0);
         let mut text = text.finish();
         // The key is new with each prefix, so the zero nonce is used once.
-        let tag = aead::seal(&shares.identity_key(prefix), &[0; 12], prefix, &mut text);
+        let tag = aead::seal(shares.identity_key(prefix).expose(), &[0; 12], prefix, &mut text);
         let mut out = Writer::with_capacity(prefix.len().saturating_add(IDENTITY_BYTES + 32));
         out.put(prefix).u16(SEALED_IDENTITY_BYTES).put(&text).put(&tag);
         out.finish()

@@ -24,6 +24,15 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const CODE_CHARS: usize = 6 + 52;
 
 /// The number of two accounts, as 12 groups of 5 digits.
+///
+/// ```
+/// # use chat_fixtures::person::Person;
+/// use chat_core::identity::safety_number;
+/// let (alice, bob) = (Person::new(1).account, Person::new(2).account);
+/// let (one, other) = ((&alice.id(), &alice.public()), (&bob.id(), &bob.public()));
+/// assert_eq!(safety_number(one, other), safety_number(other, one));
+/// assert_eq!(safety_number(one, other).split(' ').count(), 12);
+/// ```
 #[must_use]
 pub fn safety_number(one: (&AccountId, &VerifyKey), other: (&AccountId, &VerifyKey)) -> String {
     let sides = [one, other].map(|(id, key)| digits(VERSION, id.as_bytes(), key.as_bytes()));

@@ -42,6 +42,17 @@ pub enum BundleError {
 impl VerifiedBundle {
     /// Verifies every signature against the device's key in a verified list (SPEC 6.3.2).
     ///
+    /// ```
+    /// # use chat_fixtures::person::Person;
+    /// use chat_core::prekey::{BundleError, VerifiedBundle};
+    /// let (bob, mallory) = (Person::new(1), Person::new(2));
+    /// let bundle = bob.stock(true, 3).bundle;
+    /// assert!(VerifiedBundle::verify(&bundle, &bob.party).is_ok());
+    /// let mut swapped = bundle.clone();
+    /// swapped.signed = mallory.stock(true, 4).bundle.signed;
+    /// assert_eq!(VerifiedBundle::verify(&swapped, &bob.party).err(), Some(BundleError::Signature));
+    /// ```
+    ///
     /// # Errors
     /// [`BundleError`]; the bundle must then not be used at all.
     pub fn verify(bundle: &PreKeyBundle, owner: &Party) -> Result<Self, BundleError> {

@@ -4,6 +4,8 @@
 //! Record: `version u8=1 | kind u8 | created u64 | X25519 secret 32, public 32 (kinds 1, 2) | ML-KEM
 //! seed 64 (kinds 2, 4)`. The public half saves a multiplication at each handshake.
 
+use std::sync::Arc;
+
 use chat_wire::bundle::{LastResortKey, OneTimePair, PreKeyKind, SignedPreKey, prekey_id};
 use chat_wire::codec::{Malformed, Reader, Writer};
 use chat_wire::domain::{SIG_LAST_RESORT, SIG_ONE_TIME_PAIR, SIG_SIGNED_PREKEY};
@@ -33,7 +35,7 @@ pub enum PrivatePreKey {
 #[derive(Debug)]
 pub struct PrivateSigned {
     pub(crate) created: Timestamp,
-    pub(crate) dh: DhSecret,
+    pub(crate) dh: Arc<DhSecret>,
     pub(crate) public: DhKey,
 }
 
@@ -57,15 +59,35 @@ const RECORD_VERSION: u8 = 1;
 const RECORD_BYTES_MAX: usize = 1 + 1 + 8 + 32 + 32 + 64;
 
 /// Makes a medium-term prekey: what is published, and what is kept.
+///
+/// ```
+/// # use chat_fixtures::{person::{NOW, Person}, seeded::Seeded};
+/// use chat_core::prekey::{self, PrivatePreKey};
+/// let bob = Person::new(1).device;
+/// let (published, kept) = prekey::signed(&bob, NOW, &mut Seeded::new(2));
+/// assert_eq!(published.id(), kept.record_key()); // ids are hashes of the public key
+/// assert!(published.verifies(&bob.address(), &bob.sig_key()));
+/// assert_eq!(PrivatePreKey::decode(&kept.encode())?.created(), NOW);
+/// # Ok::<(), chat_wire::codec::Malformed>(())
+/// ```
 pub fn signed(device: &DeviceKeys, now: Timestamp, rng: &mut dyn CryptoRng) -> (SignedPreKey, PrivatePreKey) {
-    let dh = DhSecret::generate(rng);
+    let dh = Arc::new(DhSecret::generate(rng));
     let (public, created_ms) = (dh.public(), now.as_ms());
     let bytes = SignedPreKey::signed_bytes(&device.address(), created_ms, &public);
     let signature = device.sign(SIG_SIGNED_PREKEY, &bytes);
     (SignedPreKey { public, created_ms, signature }, PrivatePreKey::Signed(PrivateSigned { created: now, dh, public }))
 }
 
-/// Makes a one-time pair: what is published, and what is kept.
+/// Makes a one-time pair, signed as one: what is published, and what is kept.
+///
+/// ```
+/// # use chat_fixtures::{person::{NOW, Person}, seeded::Seeded};
+/// let bob = Person::new(1).device;
+/// let (mut pair, _) = chat_core::prekey::one_time(&bob, NOW, &mut Seeded::new(2));
+/// assert!(pair.verifies(&bob.address(), &bob.sig_key()));
+/// pair.kem = chat_core::prekey::one_time(&bob, NOW, &mut Seeded::new(3)).0.kem;
+/// assert!(!pair.verifies(&bob.address(), &bob.sig_key())); // no half of another pair
+/// ```
 pub fn one_time(device: &DeviceKeys, now: Timestamp, rng: &mut dyn CryptoRng) -> (OneTimePair, PrivatePreKey) {
     let (secret, kem_seed) = (DhSecret::generate(rng), KemSeed::generate(rng));
     let (dh, kem) = (secret.public(), kem_seed.public());
@@ -96,7 +118,7 @@ impl PrivatePreKey {
         let (kind, created) = (reader.u8()?, Timestamp::from_ms(reader.u64()?));
         let key = if kind == PreKeyKind::Signed as u8 {
             let (dh, public) = read_dh(&mut reader)?;
-            Self::Signed(PrivateSigned { created, dh, public })
+            Self::Signed(PrivateSigned { created, dh: Arc::new(dh), public })
         } else if kind == PreKeyKind::OneTime as u8 {
             let (dh, public) = read_dh(&mut reader)?;
             Self::OneTime(PrivatePair { created, dh, public, kem: read_kem(&mut reader)? })

@@ -44,6 +44,13 @@ pub struct Plan {
 }
 
 /// Decides.
+///
+/// ```
+/// use chat_core::prekey::upkeep::{Stock, plan};
+/// use chat_core::time::Timestamp;
+/// let plan = plan(&Stock::default(), Timestamp::from_ms(0));
+/// assert!(plan.new_signed && plan.new_last_resort && plan.new_pairs > 0);
+/// ```
 #[must_use]
 pub fn plan(stock: &Stock, now: Timestamp) -> Plan {
     let mut expired = outdated(&stock.signed, now);

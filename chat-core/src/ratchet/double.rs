@@ -16,7 +16,7 @@ use rand_core::CryptoRng;
 use super::chain::{ChainKey, MessageSeed};
 use super::header::{Header, HeaderContext, HeaderKey, SEALED_HEADER_BYTES};
 use super::root::RootKey;
-use super::skipped::{SkippedKeys, Spot, hour_of};
+use super::skipped::{SkippedKeys, Spot, Taken, hour_of};
 use crate::crypto::dh::{DhSecret, NotContributory};
 use crate::limits::{CHAIN_POSITIONS_MAX, CHAIN_STEPS_MAX, OLD_CHAINS_MAX, SKIPPED_KEY_MS_MAX};
 use crate::secret::Secret;
@@ -32,7 +32,7 @@ pub(crate) struct DoubleRatchet {
     pub(super) next_receiving: Arc<HeaderKey>,
     pub(super) turn: Turn,
     pub(super) receiving: Option<Receiving>,
-    pub(super) old: Vec<OldChain>,
+    pub(super) old: Arc<Vec<OldChain>>,
     pub(crate) skipped: SkippedKeys<MessageSeed>,
 }
 
@@ -100,7 +100,7 @@ pub(crate) enum Place {
 
 /// What one message is opened with.
 pub(crate) struct OpenSlot {
-    pub(crate) seed: Arc<MessageSeed>,
+    pub(crate) seed: Taken<MessageSeed>,
     /// Number of their chain.
     pub(crate) chain: u64,
     /// Whether the position was passed before.
@@ -154,8 +154,8 @@ impl DoubleRatchet {
     }
 
     /// The responder's side; `signed` is the private half of its medium-term prekey.
-    pub(crate) fn responder(start: Start, signed: DhSecret) -> Self {
-        let turn = Turn::Awaiting { own: Arc::new(signed) };
+    pub(crate) fn responder(start: Start, signed: Arc<DhSecret>) -> Self {
+        let turn = Turn::Awaiting { own: signed };
         Self::start(start.sk_ec, start.nhk_b, start.hk_a, turn)
     }
 
@@ -166,7 +166,7 @@ impl DoubleRatchet {
             next_receiving: Arc::new(HeaderKey::new(next_receiving)),
             turn,
             receiving: None,
-            old: Vec::new(),
+            old: Arc::default(),
             skipped: SkippedKeys::default(),
         }
     }
@@ -274,7 +274,7 @@ impl DoubleRatchet {
 
     fn late(&mut self, number: u64, position: u32) -> Result<OpenSlot, NoSeed> {
         let seed = self.skipped.take(number, position).ok_or(NoSeed::Used)?;
-        Ok(OpenSlot { seed, chain: number, late: true, stepped: false })
+        Ok(OpenSlot { seed: Taken::Kept(seed), chain: number, late: true, stepped: false })
     }
 
     /// Their new ratchet key: ends their current chain and starts the next.
@@ -309,7 +309,7 @@ impl DoubleRatchet {
         let (chain, seed) = receiving.chain.step();
         receiving.chain = Arc::new(chain);
         receiving.next = position.saturating_add(1);
-        Ok(OpenSlot { seed: Arc::new(seed), chain: receiving.number, late: false, stepped })
+        Ok(OpenSlot { seed: Taken::Fresh(seed), chain: receiving.number, late: false, stepped })
     }
 
     /// Keeps the seeds of the current chain before `until`; the caller has checked how many.
@@ -327,10 +327,11 @@ impl DoubleRatchet {
 
     /// Keeps the header key of a chain that is over; one makes room, rather one that waits for nothing.
     fn retire(&mut self, chain: OldChain) {
-        self.old.push(chain);
-        if self.old.len() > OLD_CHAINS_MAX {
-            let at = self.old.iter().position(|c| !self.skipped.has_chain(c.number)).unwrap_or(0);
-            let gone = self.old.remove(at);
+        let old = Arc::make_mut(&mut self.old);
+        old.push(chain);
+        if old.len() > OLD_CHAINS_MAX {
+            let at = old.iter().position(|c| !self.skipped.has_chain(c.number)).unwrap_or(0);
+            let gone = old.remove(at);
             self.skipped.retain(|spot| spot.chain != gone.number);
         }
     }
@@ -338,10 +339,13 @@ impl DoubleRatchet {
     /// Drops skipped keys and old header keys that are too old. Whether an old chain went.
     pub(crate) fn expire(&mut self, now: Timestamp) -> bool {
         self.skipped.expire(now);
-        let before = self.old.len();
         let hours_max = u32::try_from(SKIPPED_KEY_MS_MAX / (60 * 60 * 1_000)).unwrap_or(u32::MAX);
-        self.old.retain(|chain| hour_of(now).saturating_sub(chain.hour) < hours_max);
-        self.old.len() != before
+        let is_young = |chain: &OldChain| hour_of(now).saturating_sub(chain.hour) < hours_max;
+        if self.old.iter().all(is_young) {
+            return false;
+        }
+        Arc::make_mut(&mut self.old).retain(is_young);
+        true
     }
 
     /// How many header keys [`DoubleRatchet::locate`] tries at most.

@@ -5,6 +5,8 @@
 //! in slices of 32 bytes; a later chunk `x` is every polynomial's value at `x`. Nothing here is secret
 //! (public keys and ciphertexts), and without loss no field arithmetic happens at all.
 
+use std::sync::Arc;
+
 use super::field::{self, Element};
 
 /// Bytes of a chunk.
@@ -34,13 +36,13 @@ pub(crate) fn encode(message: &[u8], first: u16, count: u16) -> Vec<Chunk> {
 pub(crate) struct Decoder {
     needed: usize,
     /// Ascending by index, each index once, never more than `needed`.
-    chunks: Vec<(u16, Chunk)>,
+    chunks: Arc<Vec<(u16, Chunk)>>,
 }
 
 impl Decoder {
     /// Waits for a message of `bytes` bytes, a multiple of 32.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { needed: bytes.div_ceil(CHUNK_BYTES), chunks: Vec::new() }
+        Self { needed: bytes.div_ceil(CHUNK_BYTES), chunks: Arc::default() }
     }
 
     /// Takes a chunk; an index that is there already, and what comes after the last needed one, is
@@ -50,7 +52,7 @@ impl Decoder {
             return;
         }
         if let Err(at) = self.chunks.binary_search_by_key(&index, |(i, _)| *i) {
-            self.chunks.insert(at, (index, *chunk));
+            Arc::make_mut(&mut self.chunks).insert(at, (index, *chunk));
         }
     }
 
@@ -70,9 +72,7 @@ impl Decoder {
             match self.chunks.binary_search_by_key(&index, |(i, _)| *i).ok().and_then(|at| self.chunks.get(at)) {
                 Some((_, chunk)) => out.copy_from_slice(chunk),
                 None => {
-                    let lost = lost.get_or_insert_with(|| {
-                        Polynomials::through(self.chunks.iter().map(|(i, c)| (*i, &c[..])).collect())
-                    });
+                    let lost = lost.get_or_insert_with(|| Polynomials::through(&self.chunks));
                     out.copy_from_slice(&lost.at(index));
                 }
             }
@@ -87,70 +87,103 @@ impl Decoder {
 }
 
 /// Sixteen polynomials through known chunks, ready to be evaluated at other places:
-/// `Σ value_j · P(x) / ((x − x_j) · w_j)` with `P(x) = Π (x − x_m)` and `w_j = Π (x_j − x_m)`.
-struct Polynomials<'a> {
-    points: Vec<(u16, &'a [u8])>,
-    weights: Vec<Element>,
+/// `Σ value_j · Π_(m≠j) (x − x_m) / w_j` with `w_j = Π_(m≠j) (x_j − x_m)`.
+struct Polynomials {
+    places: Vec<u16>,
+    /// The values at each place, one of each polynomial.
+    values: Vec<[u16; ELEMENTS]>,
+    /// `1 / w_j`: they cost most and are the same wherever the polynomials are evaluated.
+    inverse_weights: Vec<Element>,
 }
 
-impl<'a> Polynomials<'a> {
-    /// Places `0..k`: the weights of the Braid's streams were computed by the compiler.
-    fn through_message(message: &'a [u8]) -> Self {
-        let points: Vec<(u16, &[u8])> = (0..).zip(message.chunks_exact(CHUNK_BYTES)).collect();
-        match points.len() {
-            30 => Self { points, weights: WEIGHTS_30.to_vec() },
-            36 => Self { points, weights: WEIGHTS_36.to_vec() },
-            _ => Self::through(points),
-        }
+impl Polynomials {
+    /// Places `0..k`: the weights of the Braid's long streams were computed by the compiler.
+    fn through_message(message: &[u8]) -> Self {
+        let values: Vec<_> = message.chunks_exact(CHUNK_BYTES).map(elements).collect();
+        let places: Vec<u16> = (0..).take(values.len()).collect();
+        let inverse_weights = match values.len() {
+            30 => INVERSE_WEIGHTS_30.to_vec(),
+            36 => INVERSE_WEIGHTS_36.to_vec(),
+            _ => inverse_weights(&places),
+        };
+        Self { places, values, inverse_weights }
     }
 
-    /// The weights cost most and are the same for every place.
-    fn through(points: Vec<(u16, &'a [u8])>) -> Self {
-        let weight = |at: u16| {
-            points
-                .iter()
-                .filter(|(other, _)| *other != at)
-                .fold(Element(1), |weight, (other, _)| weight.multiply(Element(at).add(Element(*other))))
-        };
-        let weights = points.iter().map(|(at, _)| weight(*at)).collect();
-        Self { points, weights }
+    fn through(points: &[(u16, Chunk)]) -> Self {
+        let places: Vec<u16> = points.iter().map(|(place, _)| *place).collect();
+        let values = points.iter().map(|(_, chunk)| elements(chunk)).collect();
+        Self { inverse_weights: inverse_weights(&places), places, values }
     }
 
     /// The chunk at `index`, which is none of the known places.
     fn at(&self, index: u16) -> Chunk {
-        let mut product = Element(1);
-        let mut divisors = Vec::with_capacity(self.points.len());
-        for ((at, _), weight) in self.points.iter().zip(&self.weights) {
-            let distance = Element(index).add(Element(*at));
-            product = product.multiply(distance);
-            divisors.push(weight.multiply(distance));
+        // `Π_(m≠j) (x − x_m)` is the product of what stands before j and of what stands behind it.
+        let mut before = Element(1);
+        let mut factors = Vec::with_capacity(self.places.len());
+        for (place, weight) in self.places.iter().zip(&self.inverse_weights) {
+            factors.push(before.multiply(*weight));
+            before = before.multiply(Element(index ^ place));
         }
-        field::invert_all(&mut divisors);
-        let mut sum = [Element(0); ELEMENTS];
-        for ((_, chunk), inverse) in self.points.iter().zip(divisors) {
-            let factor = field::Factor::new(product.multiply(inverse));
-            for (to, from) in sum.iter_mut().zip(chunk.chunks_exact(2)) {
-                if let [high, low] = from {
-                    *to = to.add(factor.multiply(Element(u16::from_be_bytes([*high, *low]))));
-                }
-            }
+        let mut behind = Element(1);
+        for (place, factor) in self.places.iter().zip(&mut factors).rev() {
+            *factor = factor.multiply(behind);
+            behind = behind.multiply(Element(index ^ place));
         }
+        let sum = self.combined(&factors);
         let mut out = [0; CHUNK_BYTES];
         for (to, from) in out.chunks_exact_mut(2).zip(sum) {
-            to.copy_from_slice(&from.0.to_be_bytes());
+            to.copy_from_slice(&from.to_be_bytes());
         }
         out
     }
+
+    /// `Σ value_j · factor_j`, by Horner's rule over the bits of the factors: the sum is doubled sixteen
+    /// times, whatever the number of places, and all polynomials go side by side.
+    fn combined(&self, factors: &[Element]) -> [u16; ELEMENTS] {
+        let mut sum = [0; ELEMENTS];
+        for bit in (0..16).rev() {
+            for element in &mut sum {
+                *element = field::double(*element);
+            }
+            for (values, factor) in self.values.iter().zip(factors) {
+                let mask = (factor.0 >> bit & 1).wrapping_neg();
+                for (to, from) in sum.iter_mut().zip(values) {
+                    *to ^= from & mask;
+                }
+            }
+        }
+        sum
+    }
 }
 
-/// Weights of the places of the ciphertext's first part (960 bytes).
-static WEIGHTS_30: [Element; 30] = weights();
-/// Weights of the places of the encapsulation key's vector (1,152 bytes).
-static WEIGHTS_36: [Element; 36] = weights();
+/// A chunk as elements of the field.
+fn elements(chunk: &[u8]) -> [u16; ELEMENTS] {
+    let mut out = [0; ELEMENTS];
+    for (to, from) in out.iter_mut().zip(chunk.as_chunks::<2>().0) {
+        *to = u16::from_be_bytes(*from);
+    }
+    out
+}
 
-/// `w_j = Π (j − m)` for the places `0..N`.
+/// `1 / w_j` of any places.
+fn inverse_weights(places: &[u16]) -> Vec<Element> {
+    let weight = |at: &u16| {
+        let others = places.iter().filter(|other| *other != at);
+        others.fold(Element(1), |weight, other| weight.multiply(Element(at ^ other)))
+    };
+    let mut weights: Vec<_> = places.iter().map(weight).collect();
+    field::invert_all(&mut weights);
+    weights
+}
+
+/// For the places of the ciphertext's first part (960 bytes).
+static INVERSE_WEIGHTS_30: [Element; 30] = inverse_weights_of_message();
+/// For the places of the encapsulation key's vector (1,152 bytes).
+static INVERSE_WEIGHTS_36: [Element; 36] = inverse_weights_of_message();
+
+/// `1 / w_j` for the places `0..N`.
 #[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler, N ≤ 36")]
-const fn weights<const N: usize>() -> [Element; N] {
+const fn inverse_weights_of_message<const N: usize>() -> [Element; N] {
     let mut all = [Element(1); N];
     let mut at = 0;
     while at < N {
@@ -161,6 +194,7 @@ const fn weights<const N: usize>() -> [Element; N] {
             }
             other = other.saturating_add(1);
         }
+        all[at] = all[at].inverse();
         at = at.saturating_add(1);
     }
     all
@@ -187,8 +221,9 @@ mod tests {
     fn the_weights_that_the_compiler_computed_are_those_of_the_places() {
         for len in [960, 1152] {
             let whole = message(len);
-            let points = (0..).zip(whole.chunks_exact(32)).collect();
-            assert_eq!(Polynomials::through_message(&whole).weights, Polynomials::through(points).weights);
+            let points: Vec<_> = (0..).zip(encode(&whole, 0, u16::try_from(len / 32).unwrap())).collect();
+            let (of_message, of_any) = (Polynomials::through_message(&whole), Polynomials::through(&points));
+            assert_eq!((of_message.inverse_weights, of_message.values), (of_any.inverse_weights, of_any.values));
         }
     }
 

@@ -96,9 +96,9 @@ impl HeaderKey {
 
     pub(crate) fn open(&self, sealed: &[u8; SEALED_HEADER_BYTES], context: &HeaderContext<'_>) -> Option<Header> {
         let (text, tag) = sealed.split_last_chunk::<TAG_BYTES>()?;
-        let mut text: [u8; HEADER_BYTES] = text.try_into().ok()?;
-        aead::xopen(self.expose(), &context.nonce(), &context.associated_data(), &mut text, tag).ok()?;
-        Header::decode(&text).ok()
+        let mut out = [0; HEADER_BYTES];
+        aead::xopen(self.expose(), &context.nonce(), &context.associated_data(), (text, tag), &mut out).ok()?;
+        Header::decode(&out).ok()
     }
 }
 

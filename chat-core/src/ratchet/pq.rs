@@ -15,7 +15,7 @@ use rand_core::CryptoRng;
 
 use super::braid::{Braid, BraidError, BraidPart, EpochKey};
 use super::chain::{PqChainKey, PqMessageKey};
-use super::skipped::{SkippedKeys, Spot, hour_of};
+use super::skipped::{SkippedKeys, Spot, Taken, hour_of};
 use crate::crypto::hkdf::{Prk, expand, part};
 use crate::labels;
 use crate::limits::{CHAIN_STEPS_MAX, OLD_PQ_CHAINS_MAX};
@@ -68,7 +68,7 @@ pub(crate) struct PqSendSlot {
 
 /// What one message is opened with.
 pub(crate) struct PqOpenSlot {
-    pub(crate) key: Arc<PqMessageKey>,
+    pub(crate) key: Taken<PqMessageKey>,
     /// The Braid epoch that the header names.
     pub(crate) epoch: u64,
     /// Whether more changed than the receiving chain.
@@ -180,6 +180,12 @@ impl PqRatchet {
         any
     }
 
+    /// The newest epoch that was added.
+    #[cfg(feature = "measure")]
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
     fn add(&mut self, epoch: u64, key: &EpochKey, sid: &[u8; 16]) {
         let prk = Prk::extract(self.root.expose(), &[key.expose()]);
         let keys: Secret<96> = prk.expand(&[labels::PQ_ADD, sid, &epoch.to_be_bytes()]);
@@ -212,12 +218,12 @@ impl PqRatchet {
         Ok(())
     }
 
-    fn take(&mut self, epoch: u64, counter: u32, now: Timestamp) -> Result<Arc<PqMessageKey>, NoPqKey> {
+    fn take(&mut self, epoch: u64, counter: u32, now: Timestamp) -> Result<Taken<PqMessageKey>, NoPqKey> {
         let current = self.receiving.epoch == epoch;
         let chain = if current { Some(&mut self.receiving) } else { self.old.iter_mut().find(|c| c.epoch == epoch) };
         let chain = chain.ok_or(NoPqKey::Epoch)?;
         let Some(first) = chain.counter.checked_add(1).filter(|first| counter >= *first) else {
-            return self.skipped.take(epoch, counter).ok_or(NoPqKey::Used);
+            return self.skipped.take(epoch, counter).map(Taken::Kept).ok_or(NoPqKey::Used);
         };
         let steps = counter.saturating_sub(first);
         if steps > CHAIN_STEPS_MAX {
@@ -226,7 +232,7 @@ impl PqRatchet {
         let hour = hour_of(now);
         let passed: Vec<_> =
             (first..counter).map(|position| (Spot { chain: epoch, position, hour }, chain.step(position))).collect();
-        let key = Arc::new(chain.step(counter));
+        let key = Taken::Fresh(chain.step(counter));
         self.skipped.add(passed);
         Ok(key)
     }

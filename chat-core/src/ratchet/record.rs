@@ -85,7 +85,7 @@ pub(crate) fn root_row(ec: &DoubleRatchet) -> Vec<u8> {
         Some(chain) => out.u8(1).put(chain.header.expose()).put(&chain.ratchet.0).u64(chain.number),
     };
     out.u8(u8::try_from(ec.old.len()).unwrap_or(u8::MAX));
-    for chain in &ec.old {
+    for chain in ec.old.iter() {
         out.put(chain.header.expose()).u64(chain.number).u32(chain.hour);
     }
     out.finish()
@@ -165,6 +165,7 @@ fn read_double(root: &[u8], sending: Chain, receiving: Chain) -> Result<DoubleRa
     }
     reader.end()?;
     let skipped = SkippedKeys::default();
+    let old = Arc::new(old);
     Ok(DoubleRatchet { root: Arc::new(root), next_sending, next_receiving, turn, receiving, old, skipped })
 }
 

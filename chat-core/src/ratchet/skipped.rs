@@ -1,6 +1,7 @@
 //! Keys of positions that were passed: stored one by one, bounded in number and age, and never as a
 //! chain key from which others could be made (key-schedule C).
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::limits::{SKIPPED_KEY_MS_MAX, SKIPPED_KEYS_MAX};
@@ -29,6 +30,26 @@ impl<K> Clone for SkippedChange<K> {
         match self {
             Self::Added(spot, key) => Self::Added(*spot, Arc::clone(key)),
             Self::Removed(spot) => Self::Removed(*spot),
+        }
+    }
+}
+
+/// The key of one message, to be used now: out of what was kept, or from the chain.
+#[derive(Debug)]
+pub(crate) enum Taken<K> {
+    /// Shared with the session before.
+    Kept(Arc<K>),
+    /// Nobody else has it.
+    Fresh(K),
+}
+
+impl<K> Deref for Taken<K> {
+    type Target = K;
+
+    fn deref(&self) -> &K {
+        match self {
+            Self::Kept(key) => key,
+            Self::Fresh(key) => key,
         }
     }
 }

@@ -24,22 +24,25 @@ pub(crate) struct Seen {
 /// The last positions of a session; a position's slot follows from it, so that nothing has to be counted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Witness {
+    /// As stored: shared with the session before, which most often is dropped when the next is stored.
     slots: Arc<[Option<Seen>; WITNESS_SLOTS]>,
-    /// Slots to be stored.
-    changed: Vec<u8>,
+    /// To be stored, latest last.
+    changed: Vec<(u8, Seen)>,
 }
 
 impl Witness {
     /// Notes a packet that was opened; `random` is its `r`.
     pub(crate) fn note(&mut self, chain: u64, position: u32, random: &[u8]) {
-        let slot = slot_of(chain, position);
-        self.put(slot, Seen { chain, position, mark: mark(random) });
-        self.changed.push(slot);
+        let (slot, seen) = (slot_of(chain, position), Seen { chain, position, mark: mark(random) });
+        match self.changed.iter_mut().find(|(changed, _)| *changed == slot) {
+            Some((_, before)) => *before = seen,
+            None => self.changed.push((slot, seen)),
+        }
     }
 
     /// Whether another packet was opened at this position.
     pub(crate) fn contradicts(&self, chain: u64, position: u32, random: &[u8]) -> bool {
-        let seen = self.slots.get(usize::from(slot_of(chain, position))).copied().flatten();
+        let seen = self.at(slot_of(chain, position));
         let same_place = seen.filter(|seen| (seen.chain, seen.position) == (chain, position));
         same_place.is_some_and(|seen| seen.mark != mark(random))
     }
@@ -47,12 +50,15 @@ impl Witness {
     /// What has to be stored since the last call.
     pub(crate) fn take_changes(&mut self) -> Vec<(u8, Seen)> {
         let changed = std::mem::take(&mut self.changed);
-        changed.into_iter().filter_map(|slot| Some((slot, self.at(slot)?))).collect()
+        for (slot, seen) in &changed {
+            self.put(*slot, *seen);
+        }
+        changed
     }
 
     /// Everything that is remembered, by slot.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u8, Seen)> + '_ {
-        (0_u8..).zip(self.slots.iter()).filter_map(|(slot, seen)| Some((slot, (*seen)?)))
+        (0_u8..).zip(self.slots.iter()).filter_map(|(slot, _)| Some((slot, self.at(slot)?)))
     }
 
     /// Puts back what was stored. `false` when it was not stored by this version.
@@ -67,7 +73,8 @@ impl Witness {
     }
 
     fn at(&self, slot: u8) -> Option<Seen> {
-        self.slots.get(usize::from(slot)).copied().flatten()
+        let changed = self.changed.iter().find(|(changed, _)| *changed == slot).map(|(_, seen)| *seen);
+        changed.or_else(|| self.slots.get(usize::from(slot)).copied().flatten())
     }
 }
 

@@ -112,6 +112,14 @@ impl From<NoPqKey> for OpenError {
 }
 
 /// Whether a packet brings an initiation. Says nothing about its being genuine.
+///
+/// ```
+/// # use chat_fixtures::{pair::Couple, seeded::Seeded};
+/// use chat_core::session::is_initiation;
+/// let (_, first) = Couple::new(2, true).begin(b"hello", &mut Seeded::new(1));
+/// assert!(is_initiation(&first));
+/// assert!(!is_initiation(&[1; 622]));
+/// ```
 #[must_use]
 pub fn is_initiation(packet: &[u8]) -> bool {
     packet.first() == Some(&TYPE_INITIATION)
@@ -150,7 +158,20 @@ impl<'a> Packet<'a> {
 }
 
 impl Session {
-    /// Opens a packet of the peer.
+    /// Opens a packet of the peer. The session stays as it is; the next one comes with the content.
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::NOW, seeded::Seeded};
+    /// # let mut rng = Seeded::new(1);
+    /// # let Ends { mut alice, mut bob } = Couple::new(2, true).talking(&mut rng);
+    /// # use chat_core::session::OpenError;
+    /// let packet = alice.seal(b"hello", &mut rng)?.packet;
+    /// let opened = bob.open(&packet, NOW)?;
+    /// assert_eq!(opened.content, b"hello");
+    /// bob = opened.session; // store its changes together with the content
+    /// assert_eq!(bob.open(&packet, NOW).err(), Some(OpenError::Duplicate));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`OpenError`].
@@ -276,6 +297,25 @@ impl IncomingInitiation {
     /// Opens the sealed identity with the private prekeys that [`InitiationHead`] names. Nothing is used
     /// up by it.
     ///
+    /// ```
+    /// # use chat_fixtures::{pair::Couple, person::{NOW, RELAY}, seeded::Seeded};
+    /// # use chat_core::session::{Accept, IncomingInitiation, InitiationHead, PreKeyPair};
+    /// # let couple = Couple::new(2, true);
+    /// # let (_, packet) = couple.begin(b"hello", &mut Seeded::new(1));
+    /// # let (bob, alices_party) = (&couple.bob, &couple.alice.party);
+    /// let head = InitiationHead::parse(&packet)?;
+    /// assert_eq!(head.signed(), couple.stock.signed.record_key()); // take these out of the store
+    /// let keys = PreKeyPair { signed: &couple.stock.signed, kem: &couple.stock.kem };
+    /// let incoming = IncomingInitiation::open(&packet, &bob.device, &keys)?;
+    /// // Look up who that is; only a verified list makes it true.
+    /// assert_eq!(incoming.claimed().address(), alices_party.address());
+    /// let accept = Accept { my: &bob.party, peer: alices_party, relay: RELAY, psk: None, now: NOW };
+    /// let (opened, used) = incoming.complete(accept)?;
+    /// assert_eq!(opened.content, b"hello");
+    /// assert_eq!(used.one_time, Some(couple.stock.kem.record_key())); // delete it with the same write
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`HandshakeError`].
     pub fn open(packet: &[u8], me: &DeviceKeys, keys: &PreKeyPair<'_>) -> Result<Self, HandshakeError> {
@@ -335,7 +375,7 @@ impl IncomingInitiation {
         let start = Start { sk_ec: agreed.sk_ec, hk_a: agreed.hk_a, nhk_b: agreed.nhk_b };
         let session = Session {
             stage: Stage::Acknowledged,
-            ec: DoubleRatchet::responder(start, self.identified.signed.duplicate()),
+            ec: DoubleRatchet::responder(start, Arc::clone(&self.identified.signed)),
             pq: PqRatchet::start(false, &agreed.sk_pq, &fixed.sid.0),
             witness: Witness::default(),
             dirty: Dirty::everything(),

@@ -27,10 +27,14 @@ pub(super) fn room_for_chunks(content: &[u8]) -> usize {
     (padded(used).saturating_sub(used) / CHUNK_BYTES).min(CHUNKS_PER_MESSAGE_MAX)
 }
 
-/// `P`.
-pub(super) fn body(content: &[u8], part: &BraidPart) -> Zeroizing<Vec<u8>> {
-    let size = padded(content.len().saturating_add(BODY_HEAD_BYTES));
-    let mut out = Writer::with_capacity(size.saturating_add(TAG_BYTES));
+/// Bytes of the padded body of a content.
+pub(super) fn body_len(content: &[u8]) -> usize {
+    padded(content.len().saturating_add(BODY_HEAD_BYTES))
+}
+
+/// Appends `P`, for which there is room, to what goes before it.
+pub(super) fn put_body(mut out: Writer, content: &[u8], part: &BraidPart) -> Zeroizing<Vec<u8>> {
+    let size = out.as_slice().len().saturating_add(body_len(content));
     out.u32(u32::try_from(content.len()).unwrap_or(u32::MAX)).put(content);
     out.u8(part.kind as u8).u8(u8::try_from(part.chunks.len()).unwrap_or(u8::MAX)).u16(part.first);
     for chunk in &part.chunks {
@@ -104,18 +108,18 @@ impl MessageKey {
 }
 
 impl BodyKeys {
-    fn parts(&self) -> (Secret<32>, [u8; 12], [u8; COMMITMENT_BYTES]) {
-        let mut reader = Reader::new(self.0.expose());
-        // 32 + 12 + 16 = 60: there is enough for each.
-        let key = Secret::fill(|out| out.copy_from_slice(reader.take(32).unwrap_or(&[0; 32])));
-        (key, reader.array().unwrap_or_default(), reader.array().unwrap_or_default())
+    #[expect(clippy::expect_used, reason = "32 + 12 + 16 = 60")]
+    fn parts(&self) -> (&[u8; 32], &[u8; 12], &[u8; COMMITMENT_BYTES]) {
+        let (key, rest) = self.0.expose().split_first_chunk().expect("32 of 60");
+        let (nonce, rest) = rest.split_first_chunk().expect("12 of 28");
+        (key, nonce, rest.first_chunk().expect("16 of 16"))
     }
 
     /// Encrypts the body in place; commitment and tag.
     pub(super) fn seal(self, clear: &Clear<'_>, body: &mut [u8]) -> ([u8; COMMITMENT_BYTES], [u8; TAG_BYTES]) {
         let (key, nonce, commitment) = self.parts();
-        let tag = aead::seal(&key, &nonce, &clear.associated_data(), body);
-        (commitment, tag)
+        let tag = aead::seal(key, nonce, &clear.associated_data(), body);
+        (*commitment, tag)
     }
 
     /// Decrypts body and tag, when the commitment and then the tag are right.
@@ -130,7 +134,7 @@ impl BodyKeys {
             return None;
         }
         let mut body = Zeroizing::new(vec![0; sealed.len().checked_sub(TAG_BYTES)?]);
-        aead::open_into(&key, &nonce, &clear.associated_data(), sealed, &mut body).ok()?;
+        aead::open_into(key, nonce, &clear.associated_data(), sealed, &mut body).ok()?;
         Some(body)
     }
 }

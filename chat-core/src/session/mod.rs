@@ -143,6 +143,18 @@ impl Session {
     }
 
     /// Drops skipped keys and old chains that are over their age. Store [`Session::take_changes`].
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::NOW, seeded::Seeded};
+    /// # let mut rng = Seeded::new(1);
+    /// # let Ends { mut alice, mut bob } = Couple::new(2, true).talking(&mut rng);
+    /// let late = alice.seal(b"late", &mut rng)?.packet;
+    /// let next = alice.seal(b"next", &mut rng)?.packet;
+    /// bob = bob.open(&next, NOW)?.session;
+    /// bob.expire(NOW.plus_ms(8 * 24 * 3_600_000)); // a week is over
+    /// assert!(bob.open(&late, NOW).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn expire(&mut self, now: Timestamp) {
         self.dirty.root |= self.ec.expire(now);
         self.dirty.pq |= self.pq.expire(self.ec.waits_for_late(), now);
@@ -190,7 +202,8 @@ impl Session {
         &self.fixed.initiation_id
     }
 
-    /// What a session that replaces this one mixes in, so that only whoever has this one can replace it.
+    /// What a session that replaces this one mixes in, so that only whoever has this one can replace it:
+    /// [`Initiate::psk`] on one side, [`Accept::psk`] on the other.
     #[must_use]
     pub fn psk(&self) -> Psk {
         Psk::of_exporter(&self.fixed.exporter)
@@ -211,6 +224,20 @@ impl Session {
 
     /// Messages of the peer since it last had a new key of ours: after 50, or a day, an accepted device
     /// answers with an empty message (DESIGN §5).
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::NOW, seeded::Seeded};
+    /// # let mut rng = Seeded::new(1);
+    /// # let Ends { mut alice, mut bob } = Couple::new(2, true).talking(&mut rng);
+    /// for _ in 0..3 {
+    ///     let packet = alice.seal(b"again", &mut rng)?.packet;
+    ///     bob = bob.open(&packet, NOW)?.session;
+    /// }
+    /// assert_eq!((bob.unanswered(), alice.sent_in_row()), (3, 3));
+    /// bob.seal(b"", &mut rng)?;
+    /// assert_eq!(bob.unanswered(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn unanswered(&self) -> u32 {
         self.ec.unanswered()

@@ -3,12 +3,15 @@
 use chat_wire::codec::Writer;
 use rand_core::CryptoRng;
 
-use super::message::{Clear, MessageKey, body, room_for_chunks};
+use super::message::{COMMITMENT_BYTES, Clear, MessageKey, body_len, put_body, room_for_chunks};
 use super::{Session, Stage};
+use crate::crypto::aead::TAG_BYTES;
 use crate::crypto::random;
 use crate::limits::CONTENT_BYTES_MAX;
 use crate::ratchet::double::NoSlot;
-use crate::ratchet::header::{Header, HeaderContext, TYPE_INITIATION, TYPE_NORMAL};
+use crate::ratchet::header::{
+    Header, HeaderContext, RANDOM_BYTES, SEALED_HEADER_BYTES, TYPE_INITIATION, TYPE_NORMAL, joined,
+};
 use crate::ratchet::pq::PqExhausted;
 
 /// A sealed message.
@@ -61,6 +64,17 @@ impl Session {
     /// Seals a content at the next position. The changed session must be stored before the packet is
     /// sent, or a crash seals another content at the same position.
     ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::NOW, seeded::Seeded};
+    /// # let mut rng = Seeded::new(1);
+    /// # let Ends { mut alice, mut bob } = Couple::new(2, true).talking(&mut rng);
+    /// let packet = alice.seal(b"hello", &mut rng)?.packet;
+    /// assert_eq!(packet.len(), 512 + 110); // padded, and hidden
+    /// let rows = alice.take_changes(); // into the store, then the packet to the network
+    /// assert!(!rows.is_empty());
+    /// # Ok::<(), chat_core::session::SealError>(())
+    /// ```
+    ///
     /// # Errors
     /// [`SealError`]; the session is then as before.
     pub fn seal(&mut self, content: &[u8], rng: &mut dyn CryptoRng) -> Result<Sealed, SealError> {
@@ -83,20 +97,33 @@ impl Session {
             Stage::Acknowledged => (TYPE_NORMAL, &[][..]),
         };
         let [associated, _] = &self.fixed.associated;
-        let mut body = body(content, &pq.part);
+        // The body is laid out and encrypted where the packet needs it; what goes before is filled in then.
+        let len = COMMITMENT_BYTES.saturating_add(body_len(content)).saturating_add(TAG_BYTES);
+        let len = initiation.len().saturating_add(1 + RANDOM_BYTES + SEALED_HEADER_BYTES).saturating_add(len);
+        let mut out = Writer::with_capacity(len);
+        out.u8(kind).put(initiation);
+        let head = out.as_slice().len();
+        out.put(&[0; RANDOM_BYTES + SEALED_HEADER_BYTES + COMMITMENT_BYTES]);
+        let mut packet = put_body(out, content, &pq.part);
+        let (_, rest) = packet.split_at_mut(head);
+        let (before, body) = rest.split_at_mut(RANDOM_BYTES + SEALED_HEADER_BYTES + COMMITMENT_BYTES);
+
         let key = MessageKey::join(&slot.seed, &pq.key);
-        let random = key.hedged(&random::secret(rng), &body);
+        let random = key.hedged(&random::secret(rng), body);
         let sealed_header = slot.header_key.seal(&header, &HeaderContext { kind, associated, random: &random });
         let clear = Clear { associated, kind, random: &random, header: &sealed_header };
-        let (commitment, tag) = key.body_keys(&clear).seal(&clear, &mut body);
-
-        let mut packet = Writer::with_capacity(initiation.len().saturating_add(body.len()).saturating_add(128));
-        packet.u8(kind).put(initiation).put(&random).put(&sealed_header).put(&commitment).put(&body).put(&tag);
+        let (commitment, tag) = key.body_keys(&clear).seal(&clear, body);
+        before.copy_from_slice(&joined::<{ RANDOM_BYTES + SEALED_HEADER_BYTES + COMMITMENT_BYTES }, 3>([
+            &random,
+            &sealed_header,
+            &commitment,
+        ]));
+        packet.extend_from_slice(&tag);
         next.dirty.sending = true;
         next.dirty.root |= slot.stepped;
         next.dirty.pq |= pq.stepped;
         next.dirty.braid |= pq.stepped;
         *self = next;
-        Ok(Sealed { packet: packet.finish() })
+        Ok(Sealed { packet: std::mem::take(&mut *packet) })
     }
 }

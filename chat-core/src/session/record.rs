@@ -84,6 +84,26 @@ impl Dirty {
 
 impl Session {
     /// The rows that changed since the last call, to be written in one step with everything else.
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::NOW, seeded::Seeded};
+    /// # let mut rng = Seeded::new(1);
+    /// # let Ends { mut alice, mut bob } = Couple::new(2, true).talking(&mut rng);
+    /// # use chat_core::session::Session;
+    /// let mut store: BTreeMap<Vec<u8>, Vec<u8>> = alice.rows().into_iter().map(|(key, value)| (key, value.to_vec())).collect();
+    /// # alice.take_changes();
+    /// let packet = alice.seal(b"hello", &mut rng)?.packet;
+    /// for row in alice.take_changes() {
+    ///     match row.value {
+    ///         Some(value) => drop(store.insert(row.key, value.to_vec())),
+    ///         None => drop(store.remove(&row.key)),
+    ///     }
+    /// }
+    /// let restored = Session::from_rows(store)?;
+    /// assert_eq!(restored.encode(), alice.encode());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "a session whose changes are lost seals at used positions"]
     pub fn take_changes(&mut self) -> Vec<RowChange> {
         let dirty = std::mem::take(&mut self.dirty);
@@ -183,7 +203,20 @@ impl Session {
         Ok(Self { fixed: Arc::new(fixed), stage, ec, pq, witness, dirty: Dirty::default() })
     }
 
-    /// The whole session as one record: `version u8 | rows u32 | (key_len u8, key, value_len u32, value)…`.
+    /// The whole session as one record; [`Session::decode`] reads it.
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::NOW, seeded::Seeded};
+    /// # let mut rng = Seeded::new(1);
+    /// # let Ends { mut alice, mut bob } = Couple::new(2, true).talking(&mut rng);
+    /// # use chat_core::session::Session;
+    /// let record = alice.encode();
+    /// assert_eq!(*Session::decode(&record)?.encode(), *record);
+    /// assert!(Session::decode(&record[1..]).is_err());
+    /// # Ok::<(), chat_core::session::BadSession>(())
+    /// ```
+    ///
+    /// Layout: `version u8 | rows u32 | (key_len u8, key, value_len u32, value)…`.
     #[must_use]
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::with_capacity(4_096);

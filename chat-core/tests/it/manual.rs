@@ -25,6 +25,9 @@ fn every_test_that_the_page_of_attacks_names_is_there() {
     let all: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     let is_name =
         |word: &&str| word.len() > 20 && word.bytes().all(|b| b.is_ascii_lowercase() || b"_0123456789".contains(&b));
+    for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attack")) {
+        assert!(row.split('`').skip(1).step_by(2).any(|word| is_name(&word)), "no test in {row}");
+    }
     let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(is_name).collect();
     assert!(named.len() > 30, "{} tests named", named.len());
     let missing: Vec<&&str> = named.iter().filter(|name| !all.contains(&format!("fn {name}("))).collect();

@@ -44,6 +44,30 @@ fn a_cut_or_longer_packet_is_refused() {
 }
 
 #[test]
+fn a_repeated_a_doubled_and_a_far_packet_are_refused_and_leave_the_session_unchanged() {
+    let mut pair = Pair::new(11);
+    let copy = Session::decode(&pair.alice.encode()).unwrap();
+    let packet = pair.for_bob(b"text");
+    let far: Vec<_> = (0..=chat_core::limits::CHAIN_STEPS_MAX).map(|_| pair.for_bob(b"far")).collect();
+    crate::pair::open(&mut pair.bob, &packet);
+    assert_eq!(refused(&pair.bob, &packet), OpenError::Duplicate);
+    // A copy of the other side seals something else at the same place.
+    let mut other = std::mem::replace(&mut pair.alice, copy);
+    pair.rng = seeded(12);
+    let doubled = pair.for_bob(b"something else");
+    // Its ratchet key is another one under the same header key: a fork, told from a duplicate.
+    assert_eq!(refused(&pair.bob, &doubled), OpenError::Refused(Refusal::Contradiction));
+    std::mem::swap(&mut other, &mut pair.alice);
+    let (furthest, too_far) = (&far[far.len() - 2], pair.for_bob(b"one more"));
+    let steps = chat_core::limits::CHAIN_STEPS_MAX + 1;
+    assert_eq!(refused(&pair.bob, &too_far), OpenError::Refused(Refusal::TooFar { steps }));
+    let mut mangled = furthest.clone();
+    *mangled.last_mut().unwrap() ^= 1;
+    assert_eq!(refused(&pair.bob, &mangled), OpenError::Refused(Refusal::Body));
+    assert!(pair.bob.open(furthest, NOW).is_ok());
+}
+
+#[test]
 fn a_packet_sent_back_to_its_author_is_refused() {
     let mut pair = Pair::new(3);
     let packet = pair.for_bob(b"text");

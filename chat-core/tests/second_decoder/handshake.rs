@@ -27,6 +27,8 @@ pub(crate) struct Agreed {
     pub(crate) sid: [u8; 16],
     /// AD of what the initiator seals.
     pub(crate) associated: [u8; 32],
+    /// AD of what goes back.
+    pub(crate) associated_back: [u8; 32],
 }
 
 /// Bytes of `prefix`: suite, EK, SPK_id, opk, OPK_id, kind, KEM_id, CT.
@@ -119,6 +121,7 @@ impl Responder {
             nhk_b: part(96),
             sid,
             associated: hash(&[&label("dm/ad"), &transcript, &sid, &[0]]),
+            associated_back: hash(&[&label("dm/ad"), &transcript, &sid, &[1]]),
         }
     }
 }

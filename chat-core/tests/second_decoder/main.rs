@@ -11,20 +11,39 @@
     reason = "tests"
 )]
 
+mod braid;
 mod chains;
+mod dialogue;
 mod handshake;
 mod primitives;
 
 use serde_json::Value;
 
+use braid::Secret;
 use chains::Session;
+use dialogue::{Dialogue, Made};
 use handshake::{Private, Responder};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/spec-1.json");
+const DIALOGUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/spec-2.json");
 
 fn bytes(value: &Value) -> Vec<u8> {
     let text = value.as_str().unwrap();
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+fn responder(case: &Value) -> Responder {
+    Responder {
+        relay_id: bytes(&case["relay_id"]),
+        own_list: bytes(&case["responder_list"]),
+        peer_list: bytes(&case["initiator_list"]),
+        keys: Private {
+            identity: bytes(&case["responder_dh"]),
+            signed: bytes(&case["signed_dh"]),
+            one_time: case["one_time_dh"].is_string().then(|| bytes(&case["one_time_dh"])),
+            kem_seed: bytes(&case["kem_seed"]),
+        },
+    }
 }
 
 #[test]
@@ -33,17 +52,7 @@ fn a_decoder_written_from_the_specification_opens_the_frozen_chains() {
     let mut opened = 0;
     for case in file["chains"].as_array().unwrap() {
         let name = case["name"].as_str().unwrap();
-        let responder = Responder {
-            relay_id: bytes(&case["relay_id"]),
-            own_list: bytes(&case["responder_list"]),
-            peer_list: bytes(&case["initiator_list"]),
-            keys: Private {
-                identity: bytes(&case["responder_dh"]),
-                signed: bytes(&case["signed_dh"]),
-                one_time: case["one_time_dh"].is_string().then(|| bytes(&case["one_time_dh"])),
-                kem_seed: bytes(&case["kem_seed"]),
-            },
-        };
+        let responder = responder(case);
         let packets = case["packets"].as_array().unwrap();
         let agreed = responder.accept(&bytes(&packets[0]["packet"]));
         assert_eq!(agreed.sid.to_vec(), bytes(&case["sid"]), "{name}");
@@ -55,4 +64,32 @@ fn a_decoder_written_from_the_specification_opens_the_frozen_chains() {
         }
     }
     assert_eq!(opened, 14);
+}
+
+#[test]
+fn it_follows_the_turns_of_the_ratchet_and_whole_epochs_of_the_braid_over_a_line_that_loses() {
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(DIALOGUES).unwrap()).unwrap();
+    for case in file["dialogues"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let (responder, packets) = (responder(case), case["packets"].as_array().unwrap());
+        let agreed = responder.accept(&bytes(&packets[0]["packet"]));
+        let mut dialogue = Dialogue::responder(agreed, &responder.keys.signed);
+        for (at, entry) in packets.iter().enumerate() {
+            let (packet, content) = (bytes(&entry["packet"]), bytes(&entry["content"]));
+            let opened = match entry["from"].as_str().unwrap() {
+                "initiator" => {
+                    let opened = dialogue.receive(&packet);
+                    assert_eq!(dialogue.receive(&packet), None, "{name}, packet {at} a second time");
+                    opened
+                }
+                _ => {
+                    let secret = |key: &str| entry[key].is_string().then(|| bytes(&entry[key]));
+                    let braid = secret("seed").map(Secret::Seed).or(secret("coins").map(Secret::Coins));
+                    dialogue.sealed(&packet, Made { ratchet: secret("ratchet"), braid })
+                }
+            };
+            assert_eq!(opened, Some(content), "{name}, packet {at}");
+        }
+        assert!(dialogue.epochs() >= 3, "{name}: {} epochs", dialogue.epochs());
+    }
 }

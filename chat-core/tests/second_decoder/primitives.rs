@@ -62,6 +62,21 @@ pub(crate) fn xopen(key: &[u8], nonce: &[u8; 24], aad: &[u8], sealed: &[u8]) -> 
     open(&subkey, &[&[0; 4], &nonce[16..]].concat(), aad, sealed)
 }
 
+pub(crate) fn sha3_256(text: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA3_256, text).as_ref().to_vec()
+}
+
+/// FIPS 203's `K` of an encapsulation: the first half of `G(m ‖ H(ek))`.
+pub(crate) fn kem_shared_768(coins: &[u8], hash: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA3_512, &[coins, hash].concat()).as_ref()[..32].to_vec()
+}
+
+pub(crate) fn decapsulate_768(seed: &[u8], ciphertext: &[u8]) -> Vec<u8> {
+    use ml_kem::{Decapsulate as _, MlKem768};
+    let secret = ml_kem::DecapsulationKey::<MlKem768>::from_seed(ml_kem::Seed::try_from(seed).unwrap());
+    secret.decapsulate(ciphertext.try_into().unwrap()).as_slice().to_vec()
+}
+
 /// The encapsulation key of a seed `d ‖ z`, and the secret of a ciphertext (ML-KEM-1024).
 pub(crate) fn decapsulate(seed: &[u8], ciphertext: &[u8]) -> (Vec<u8>, [u8; 32]) {
     use ml_kem::{Decapsulate as _, KeyExport as _, MlKem1024};

@@ -57,11 +57,11 @@ pub(super) fn xopen(
     key: &[u8; 32],
     nonce: &[u8; 24],
     ad: &[u8],
-    text: &mut [u8],
-    tag: &[u8; TAG_BYTES],
+    sealed: (&[u8], &[u8; TAG_BYTES]),
+    out: &mut [u8],
 ) -> Result<(), BadTag> {
     let (subkey, nonce) = subkey(key, nonce);
-    open(&subkey, &nonce, ad, text, tag)
+    open_into(&subkey, &nonce, ad, sealed, out)
 }
 
 /// The key that 16 bytes of the nonce select, and the short nonce with the other 8.

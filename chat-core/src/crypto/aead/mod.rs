@@ -20,8 +20,8 @@ pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) struct BadTag;
 
 /// Encrypts in place and returns the tag. A (key, nonce) pair is used once, ever.
-pub(crate) fn seal(key: &Secret<32>, nonce: &[u8; 12], ad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {
-    backend::seal(key.expose(), nonce, ad, text)
+pub(crate) fn seal(key: &[u8; 32], nonce: &[u8; 12], ad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {
+    backend::seal(key, nonce, ad, text)
 }
 
 /// Decrypts in place. On failure the buffer holds no plaintext that a caller may use.
@@ -37,7 +37,7 @@ pub(crate) fn open(
 
 /// Decrypts ciphertext and tag into `out`, which is as long as the text. On failure it holds no plaintext.
 pub(crate) fn open_into(
-    key: &Secret<32>,
+    key: &[u8; 32],
     nonce: &[u8; 12],
     ad: &[u8],
     sealed: &[u8],
@@ -47,7 +47,7 @@ pub(crate) fn open_into(
     if text.len() != out.len() {
         return Err(BadTag);
     }
-    backend::open_into(key.expose(), nonce, ad, (text, tag), out)
+    backend::open_into(key, nonce, ad, (text, tag), out)
 }
 
 /// As [`seal`] with a nonce wide enough to be random.
@@ -55,15 +55,16 @@ pub(crate) fn xseal(key: &[u8; 32], nonce: &[u8; 24], ad: &[u8], text: &mut [u8]
     backend::xseal(key, nonce, ad, text)
 }
 
-/// As [`open`] with a nonce wide enough to be random.
+/// Decrypts ciphertext and tag into `out`, which is as long as the text, with a nonce wide enough to be
+/// random. On failure it holds no plaintext.
 pub(crate) fn xopen(
     key: &[u8; 32],
     nonce: &[u8; 24],
     ad: &[u8],
-    text: &mut [u8],
-    tag: &[u8; TAG_BYTES],
+    sealed: (&[u8], &[u8; TAG_BYTES]),
+    out: &mut [u8],
 ) -> Result<(), BadTag> {
-    backend::xopen(key, nonce, ad, text, tag)
+    backend::xopen(key, nonce, ad, sealed, out)
 }
 
 #[cfg(test)]

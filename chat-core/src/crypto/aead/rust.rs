@@ -48,10 +48,11 @@ pub(super) fn xopen(
     key: &[u8; 32],
     nonce: &[u8; 24],
     ad: &[u8],
-    text: &mut [u8],
-    tag: &[u8; TAG_BYTES],
+    (text, tag): (&[u8], &[u8; TAG_BYTES]),
+    out: &mut [u8],
 ) -> Result<(), BadTag> {
+    out.copy_from_slice(text);
     XChaCha20Poly1305::new(key.into())
-        .decrypt_inout_detached(nonce.into(), ad, InOutBuf::from(text), &Tag::from(*tag))
+        .decrypt_inout_detached(nonce.into(), ad, InOutBuf::from(out), &Tag::from(*tag))
         .map_err(|_| BadTag)
 }

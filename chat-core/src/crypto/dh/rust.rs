@@ -4,12 +4,19 @@ use x25519_dalek::{PublicKey, StaticSecret};
 
 use super::NotContributory;
 
-pub(super) fn public(secret: &[u8; 32]) -> [u8; 32] {
-    PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
+/// Wiped when it is dropped, as the crate does it.
+pub(super) type Prepared = StaticSecret;
+
+pub(super) fn prepare(secret: &[u8; 32]) -> Prepared {
+    StaticSecret::from(*secret)
 }
 
-pub(super) fn agree(secret: &[u8; 32], theirs: &[u8; 32], out: &mut [u8; 32]) -> Result<(), NotContributory> {
-    let shared = StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*theirs));
+pub(super) fn public(secret: &Prepared) -> [u8; 32] {
+    PublicKey::from(secret).to_bytes()
+}
+
+pub(super) fn agree(secret: &Prepared, theirs: &[u8; 32], out: &mut [u8; 32]) -> Result<(), NotContributory> {
+    let shared = secret.diffie_hellman(&PublicKey::from(*theirs));
     if !shared.was_contributory() {
         return Err(NotContributory);
     }

@@ -28,6 +28,7 @@ use crate::engine::memory::streams::PeerStream;
 use crate::engine::memory::{Parcel, State};
 use crate::session::is_initiation;
 use crate::store::Table;
+use crate::time::Timestamp;
 
 /// A content of a verified device.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(in crate::engine) enum Next {
 enum Outcome {
     Opened(DeviceAddress, Unsealed),
     Dropped(Trouble),
+    /// Not to be tried before this time.
+    Deferred(Timestamp),
     /// Lists of this account after this sequence number are needed.
     Needs(AccountId, u64),
 }
@@ -87,11 +90,11 @@ pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<
             }
             // The lists came and don't have what the packet claims.
             Outcome::Needs(..) => Outcome::Dropped(Trouble::Undecryptable),
+            Outcome::Deferred(until) if parcel.seq.is_some() && state.parcels.set_aside(until) => continue,
+            Outcome::Deferred(_) => Outcome::Dropped(Trouble::Undecryptable),
             outcome => outcome,
         };
-        state.parcels.queue.pop_front();
-        state.parcels.fetched = false;
-        state.parcels.done = parcel.seq.or(state.parcels.done);
+        state.parcels.pop();
         match outcome {
             Outcome::Opened(author, unsealed) => match read(author, &unsealed, &parcel) {
                 Some(received) => return Ok(Some(Next::Content(Box::new(received)))),
@@ -105,7 +108,7 @@ pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<
                     return Ok(Some(Next::Dropped(parcel.from, trouble)));
                 }
             }
-            Outcome::Needs(..) => {}
+            Outcome::Needs(..) | Outcome::Deferred(_) => {}
         }
     }
     Ok(None)
@@ -113,7 +116,7 @@ pub(in crate::engine) fn next(state: &mut State, work: &mut Work<'_>) -> Result<
 
 /// Tells the relay up to where everything is durable: released with the step that made it so.
 pub(in crate::engine) fn acknowledge(state: &mut State, work: &mut Work<'_>) {
-    if let Some(seq) = state.parcels.done.take() {
+    if let Some(seq) = state.parcels.due_acknowledgement() {
         state.tell(work, ClientMessage::Ack { seq }, Bytes::new());
     }
 }
@@ -135,6 +138,7 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
         Some(from) => vec![from],
         None => Sessions::devices(work, TRIAL_DEVICES_MAX),
     };
+    let mut deferred = None;
     for from in candidates {
         match state.sessions.open(work, &from, packet)? {
             Trial::Opened(unsealed) => return known_device(state, work, from, unsealed),
@@ -142,8 +146,12 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
             Trial::Refused => return Ok(Outcome::Dropped(Trouble::Undecryptable)),
             Trial::Forked => return Ok(Outcome::Dropped(Trouble::Forked(from.account))),
             Trial::Broken => return Ok(Outcome::Dropped(Trouble::SessionBroken)),
+            Trial::Deferred(until) => deferred = Some(until),
             Trial::Unknown => {}
         }
+    }
+    if let Some(until) = deferred {
+        return Ok(Outcome::Deferred(until));
     }
     if is_initiation(packet) && parcel.seq.is_some() {
         return initiation::open(state, work, packet);

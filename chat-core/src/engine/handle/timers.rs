@@ -31,6 +31,7 @@ pub(in crate::engine) fn wake(state: &mut State, work: &mut Work<'_>) -> Due {
     if state.parcels.retry_at.take_if(|at| *at <= now).is_some() {
         state.parcels.waits_for = None;
     }
+    state.parcels.put_back(now);
     let Some(link) = &state.link else { return Due { late, ..Due::default() } };
     let waited = state.asks.any(|ask| *ask == Ask::Heartbeat);
     let relay_silent = waited && now.ms_since(link.last_heard) >= RELAY_SILENCE_MS_MAX;
@@ -102,6 +103,7 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
         .chain(state.asks.next_deadline())
         .chain(due)
         .chain(state.parcels.retry_at)
+        .chain(state.parcels.aside.iter().map(|(_, until)| *until))
         .chain(state.next_expiry)
         .min()
     else {

@@ -12,7 +12,7 @@ use chat_wire::message::{ClientMessage, PresenceStatus};
 use super::context::Work;
 use super::error::EngineError;
 use super::io::{CommandId, Output, Reply, Route};
-use super::limits::REQUEST_MS_MAX;
+use super::limits::{REQUEST_MS_MAX, SET_ASIDE_MAX};
 use crate::store::{Records, Table};
 use crate::time::Timestamp;
 
@@ -162,10 +162,58 @@ pub(super) struct Parcels {
     pub(super) retry_at: Option<Timestamp>,
     /// The lists were fetched once for the first: a second miss drops it.
     pub(super) fetched: bool,
-    /// Everything up to this place is durable and not yet acknowledged.
+    /// Set aside until then, ascending by place: their device sent too much that was unsound. What came
+    /// later is opened meanwhile, and nothing behind the first is acknowledged.
+    pub(super) aside: VecDeque<(Parcel, Timestamp)>,
+    /// Everything up to this place is durable and not yet acknowledged, but for what is set aside.
     pub(super) done: Option<u64>,
+    /// The first place that is set aside, once everything before it was acknowledged.
+    pub(super) up_to: Option<u64>,
     /// New sessions by account, in the minute that began then.
     pub(super) initiations: BTreeMap<AccountId, (Timestamp, u32)>,
+}
+
+impl Parcels {
+    /// The first packet was seen to.
+    pub(super) fn pop(&mut self) {
+        let seq = self.queue.pop_front().and_then(|parcel| parcel.seq);
+        self.fetched = false;
+        self.done = if self.up_to.is_some() { self.done.max(seq) } else { seq.or(self.done) };
+    }
+
+    /// The first packet is set aside; `false` when too many are.
+    pub(super) fn set_aside(&mut self, until: Timestamp) -> bool {
+        if self.aside.len() >= SET_ASIDE_MAX {
+            return false;
+        }
+        self.aside.extend(self.queue.pop_front().map(|parcel| (parcel, until)));
+        true
+    }
+
+    /// Puts back what was set aside until now.
+    pub(super) fn put_back(&mut self, now: Timestamp) {
+        let (due, aside): (VecDeque<_>, _) = self.aside.drain(..).partition(|(_, until)| *until <= now);
+        self.aside = aside;
+        due.into_iter().rev().for_each(|(parcel, _)| self.queue.push_front(parcel));
+    }
+
+    /// The place up to which everything is durable, if that was not acknowledged.
+    pub(super) fn due_acknowledgement(&mut self) -> Option<u64> {
+        let done = self.done?;
+        let aside = self.aside.iter().map(|(parcel, _)| parcel);
+        let pending = self.queue.iter().chain(aside).filter_map(|parcel| parcel.seq).min();
+        match pending.filter(|pending| *pending < done) {
+            None => {
+                self.up_to = None;
+                self.done.take()
+            }
+            Some(pending) if self.up_to == Some(pending) => None,
+            Some(pending) => {
+                self.up_to = Some(pending);
+                pending.checked_sub(1)
+            }
+        }
+    }
 }
 
 /// One packet of the mailbox.

@@ -12,8 +12,8 @@ use serde_bytes::ByteArray;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::limits::{
-    CLEANUP_ENTRIES, HEADER_TRIALS_MAX, MANGLED_PER_MINUTE_MAX, REPLACED_SESSION_MS_MAX, REPLACED_SESSIONS_MAX,
-    SESSIONS_CACHED_MAX,
+    CLEANUP_ENTRIES, HEADER_TRIALS_MAX, MANGLED_PER_MINUTE_MAX, MANGLED_WINDOW_MS, REPLACED_SESSION_MS_MAX,
+    REPLACED_SESSIONS_MAX, SESSIONS_CACHED_MAX,
 };
 use crate::identity::Party;
 use crate::session::{OpenError, Opened, Psk, Refusal, Session, Sid};
@@ -70,6 +70,8 @@ pub(in crate::engine) enum Trial {
     Duplicate,
     /// A session knows its header, but it is not sound.
     Refused,
+    /// Its device sent too much of that: it is not tried before this time.
+    Deferred(Timestamp),
     /// Another packet was opened at its position.
     Forked,
     /// The other side broke the session's key exchange: the session seals nothing any more.
@@ -126,11 +128,11 @@ impl Sessions {
     ) -> Result<Trial, EngineError> {
         let now = work.now;
         let device = self.device(work, from)?;
-        if now.ms_since(device.mangled.0) >= 60_000 {
+        if now.ms_since(device.mangled.0) >= MANGLED_WINDOW_MS {
             device.mangled = (now, 0);
         }
         if device.mangled.1 >= MANGLED_PER_MINUTE_MAX {
-            return Ok(Trial::Refused);
+            return Ok(Trial::Deferred(device.mangled.0.plus_ms(MANGLED_WINDOW_MS)));
         }
         let replaced = device.replaced.iter_mut().filter(|(_, at_ms)| !is_over(*at_ms, now));
         let mut trials = HEADER_TRIALS_MAX;

@@ -6,9 +6,10 @@ use rand_core::CryptoRng;
 
 use super::part::{BraidPart, PartKind};
 use crate::crypto::kem_parts::{
-    FIRST_BYTES, HEADER_BYTES, PartsRandomness, PartsSeed, PublicParts, SECOND_BYTES, VECTOR_BYTES, vector_fits,
+    FIRST_BYTES, HEADER_BYTES, PartsPair, PartsRandomness, PartsSeed, PartsState, PublicParts, SECOND_BYTES,
+    VECTOR_BYTES, vector_fits,
 };
-use crate::limits::{CHUNKS_PER_MESSAGE_MAX, SPARE_CHUNKS_PER_MESSAGE_MAX};
+use crate::limits::CHUNKS_PER_MESSAGE_MAX;
 use crate::ratchet::erasure::{CHUNK_BYTES, Decoder, encode};
 use crate::secret::Secret;
 
@@ -29,6 +30,7 @@ pub(super) const CT2_STREAM_BYTES: usize = CT2_BYTES + TAG_BYTES;
 #[derive(Debug, Clone)]
 pub(super) struct KeySide {
     pub(super) seed: Arc<PartsSeed>,
+    pair: Arc<PartsPair>,
     public: Arc<PublicParts>,
     pub(super) tag: [u8; TAG_BYTES],
     /// Next chunk of the stream under way.
@@ -40,6 +42,7 @@ pub(super) struct KeySide {
 pub(super) struct CtSide {
     pub(super) header: [u8; HEADER_BYTES],
     pub(super) randomness: Arc<PartsRandomness>,
+    state: Arc<PartsState>,
     first: Arc<[u8; FIRST_BYTES]>,
     /// Next chunk of the first half.
     pub(super) next: u16,
@@ -96,14 +99,14 @@ impl std::fmt::Debug for PublicParts {
 impl KeySide {
     pub(super) fn sample(rng: &mut dyn CryptoRng, tag: impl FnOnce(&[u8; HEADER_BYTES]) -> [u8; TAG_BYTES]) -> Self {
         let seed = PartsSeed::generate(rng);
-        let public = seed.public();
+        let (pair, public) = seed.expand();
         let tag = tag(&public.header);
-        Self { seed: Arc::new(seed), public: Arc::new(public), tag, next: 0 }
+        Self { seed: Arc::new(seed), pair: Arc::new(pair), public: Arc::new(public), tag, next: 0 }
     }
 
     pub(super) fn from_record(seed: PartsSeed, tag: [u8; TAG_BYTES], next: u16) -> Self {
-        let public = Arc::new(seed.public());
-        Self { seed: Arc::new(seed), public, tag, next }
+        let (pair, public) = seed.expand();
+        Self { seed: Arc::new(seed), pair: Arc::new(pair), public: Arc::new(public), tag, next }
     }
 
     pub(super) fn header(&self) -> &[u8; HEADER_BYTES] {
@@ -111,7 +114,7 @@ impl KeySide {
     }
 
     pub(super) fn decapsulate(&self, first: &[u8; CT1_BYTES], second: &[u8; CT2_BYTES]) -> Secret<32> {
-        self.seed.decapsulate(first, second)
+        self.pair.decapsulate(first, second)
     }
 
     fn restarted(&self) -> Self {
@@ -130,9 +133,9 @@ impl CtSide {
     }
 
     fn make(header: &[u8; HEADER_BYTES], randomness: PartsRandomness, next: u16) -> Option<(Self, Secret<32>)> {
-        let (first, shared) = randomness.encapsulate_first(header).ok()?;
-        let randomness = Arc::new(randomness);
-        Some((Self { header: *header, randomness, first: Arc::new(first), next }, shared))
+        let (first, state, shared) = randomness.encapsulate_first(header).ok()?;
+        let (randomness, state) = (Arc::new(randomness), Arc::new(state));
+        Some((Self { header: *header, randomness, state, first: Arc::new(first), next }, shared))
     }
 
     pub(super) fn first(&self) -> &[u8; CT1_BYTES] {
@@ -145,10 +148,7 @@ impl CtSide {
 
     /// The second half, for a vector that fits.
     pub(super) fn second(&self, vector: &[u8; EK_BYTES]) -> Option<[u8; CT2_BYTES]> {
-        if !self.vector_fits(vector) {
-            return None;
-        }
-        self.randomness.encapsulate_second(&self.header, vector).ok()
+        self.vector_fits(vector).then(|| self.state.encapsulate_second(vector))
     }
 }
 
@@ -225,23 +225,29 @@ impl State {
 }
 
 /// The next chunks of a stream. One that fits the room goes whole each time, so that any single message
-/// carries it; a longer one goes on with chunks that were not sent yet. Those behind its end make up
-/// for lost ones: few a message, because most often nothing is lost and the other side is only silent.
+/// carries it. A longer one goes once as it is, then once in chunks beyond its end, any of which makes up
+/// for any lost one, and then as it is, over and over: that costs no arithmetic, and a side that is silent
+/// for so long has most often lost nothing.
 fn chunks(kind: PartKind, stream: &[u8], next: &mut u16, room: usize) -> BraidPart {
-    let room = room.min(CHUNKS_PER_MESSAGE_MAX);
-    let whole = stream.len().div_ceil(CHUNK_BYTES);
-    if room >= whole || u16::try_from(usize::from(*next).saturating_add(room)).is_err() {
+    let whole = u16::try_from(stream.len().div_ceil(CHUNK_BYTES)).unwrap_or(u16::MAX);
+    let room = u16::try_from(room.min(CHUNKS_PER_MESSAGE_MAX)).unwrap_or(0);
+    let (once, twice) = (whole, whole.saturating_mul(2));
+    if room >= whole {
         *next = 0;
+        return BraidPart { epoch: 0, kind, first: 0, chunks: encode(stream, 0, whole) };
     }
-    let first = *next;
-    let due = match whole.saturating_sub(usize::from(first)) {
-        0 => SPARE_CHUNKS_PER_MESSAGE_MAX,
-        left => left,
+    let (first, end) = match *next {
+        at if at < once => (at, once),
+        at if at < twice => (at, twice),
+        // Behind two rounds the index goes round in the stream itself.
+        at => (at.saturating_sub(twice).checked_rem(whole).unwrap_or(0), once),
     };
-    let count = u16::try_from(room.min(due)).unwrap_or(0);
-    if room < whole {
-        *next = first.saturating_add(count);
-    }
+    let count = room.min(end.saturating_sub(first));
+    let after = first.saturating_add(count);
+    *next = match *next {
+        at if at < twice => after,
+        _ => twice.saturating_add(after.checked_rem(whole).unwrap_or(0)),
+    };
     BraidPart { epoch: 0, kind, first, chunks: encode(stream, first, count) }
 }
 

@@ -104,6 +104,95 @@ fn a_vector_that_is_not_the_header_s_and_a_forged_ciphertext_are_refused() {
     panic!("no second half was ever sent");
 }
 
+/// The header that one side makes, and the vector behind it.
+#[test]
+fn the_header_s_hash_is_that_of_the_standard_s_key() {
+    // SPEC 8.5.4.
+    use sha3::{Digest, Sha3_256};
+    let mut world = World::new(5, 32);
+    let header = world.send(0).chunks.concat();
+    world.sides[0] = Braid::decode(&world.sides[0].encode()).unwrap();
+    let State::KeysSampled { side } = &world.sides[0].state else { panic!("{:?}", world.sides[0].state) };
+    let (_, public) = side.seed.expand();
+    assert_eq!(header[..64], public.header);
+    assert_eq!(header[32..64], Sha3_256::digest([&public.vector[..], &header[..32]].concat())[..]);
+}
+
+#[test]
+fn the_authenticator_extracts_with_its_root_as_salt() {
+    // SPEC 8.5.5: by hand, from HMAC alone.
+    let (sid, start) = ([9; 16], Secret::<32>::fill(|b| b.fill(4)));
+    let run = |key: &[u8; 32], parts: &[&[u8]]| crate::crypto::mac::tag(key, parts);
+    let prk = run(&[0; 32], &[start.expose()]);
+    let info = [crate::labels::PQ_AUTH, &sid, &1_u64.to_be_bytes()].concat();
+    let root = run(&prk, &[&info, &[1]]);
+    let mac = run(&prk, &[&root, &info, &[2]]);
+    let auth = Authenticator::start(&sid, &start);
+    assert_eq!(auth.expose(), (&root, &mac));
+    let key = EpochKey::new(Secret::fill(|b| b.fill(8)));
+    let info = [crate::labels::PQ_AUTH, &sid, &1_u64.to_be_bytes()].concat();
+    let next = run(&run(&root, &[key.expose()]), &[&info, &[1]]);
+    assert_eq!(auth.update(&sid, 1, &key).expose().0, &next);
+}
+
+#[test]
+fn who_has_the_first_half_says_so_in_every_later_message_of_the_epoch() {
+    // SPEC 8.5.6.
+    let mut world = World::new(6, 4);
+    let mut has_it = false;
+    for turn in 0..120 {
+        let part = world.send(turn % 2);
+        if turn % 2 == 0 && part.epoch == 1 {
+            let says = matches!(part.kind, PartKind::EkCt1Ack | PartKind::Ct1Ack);
+            assert!(says || !has_it, "{:?} takes back what was said", part.kind);
+            has_it |= says;
+        }
+        world.deliver(1 - turn % 2, &part);
+        if matches!(world.sides[0].state, State::EkSentCt1Received { .. }) {
+            assert_eq!(world.send(0).kind, PartKind::Ct1Ack);
+        }
+    }
+    assert!(has_it && !world.keys[0].is_empty());
+    world.check();
+}
+
+#[test]
+fn a_late_chunk_of_the_vector_counts_after_the_first_half_was_acknowledged() {
+    // SPEC 8.5.7.
+    let mut world = World::new(7, 8);
+    let mut held: Vec<BraidPart> = Vec::new();
+    for turn in 0..60 {
+        let part = world.send(turn % 2);
+        if part.kind == PartKind::Ek {
+            held.push(part);
+            continue;
+        }
+        world.deliver(1 - turn % 2, &part);
+        if let State::Ct1Acknowledged { ek, .. } = &world.sides[1].state {
+            let before = ek.chunks().len();
+            world.deliver(1, &held[0]);
+            let State::Ct1Acknowledged { ek, .. } = &world.sides[1].state else { return };
+            assert!(ek.chunks().len() > before);
+            return;
+        }
+    }
+    panic!("the first half was never acknowledged");
+}
+
+#[test]
+fn an_epoch_s_key_has_its_number_on_both_sides() {
+    // SPEC 8.5.8.
+    let mut world = World::new(8, 8);
+    for turn in 0..60 {
+        let part = world.send(turn % 2);
+        world.deliver(1 - turn % 2, &part);
+    }
+    for keys in &world.keys {
+        assert_eq!(keys.iter().map(|(epoch, _)| *epoch).take(3).collect::<Vec<_>>(), [1, 2, 3]);
+    }
+    world.check();
+}
+
 #[test]
 fn a_byte_of_the_epoch_is_enough_around_a_wrap() {
     let mut braid = Braid::start(true, [0; 16], &Secret::fill(|_| ()));

@@ -139,3 +139,36 @@ fn a_login_ended_for_the_relays_reasons_is_no_logout() {
     world.connect("alice");
     assert!(world.status("alice").online);
 }
+
+#[test]
+fn a_device_that_sends_too_much_that_is_unsound_is_set_aside_for_a_minute_and_loses_nothing() {
+    let mut world = World::friends(69);
+    world.register("carol");
+    world.say("carol", "bob", "hello from carol");
+    world.ok("bob", Command::AcceptRequest(name("carol")));
+    world.pass(2_000);
+    world.kill("bob");
+    let (alice, bob) = (world.relay.device_of("alice"), world.relay.device_of("bob"));
+    world.say("alice", "bob", "sound");
+    world.say("carol", "bob", "in the meantime");
+    let mailbox = &mut world.relay.devices.get_mut(&bob).unwrap().mailbox;
+    let entries: Vec<_> = std::mem::take(mailbox).into_iter().collect();
+    let from_alice = |sender| sender == alice;
+    let (mut place, sound) = (entries[0].0, entries.iter().find(|(_, entry)| from_alice(entry.0)).unwrap().1.clone());
+    let mut mangled = sound.2.to_vec();
+    *mangled.last_mut().unwrap() ^= 1;
+    // The first nine are changed copies, and the ninth is one too many.
+    let copies = std::iter::repeat_n((alice, sound.1, mangled.into()), 9);
+    let others = entries.into_iter().map(|(_, entry)| entry);
+    for entry in copies.chain(others) {
+        mailbox.insert(place, entry);
+        place += 1;
+    }
+    world.open("bob");
+    world.connect("bob");
+    assert_eq!(world.heard("bob"), ["hello", "hello from carol", "in the meantime"], "others do not wait");
+    assert!(world.relay.devices[&bob].mailbox.len() >= 3, "nothing behind what is set aside is acknowledged");
+    world.pass(61_000);
+    assert_eq!(world.heard("bob").last().unwrap(), "sound");
+    assert!(world.relay.devices[&bob].mailbox.is_empty());
+}

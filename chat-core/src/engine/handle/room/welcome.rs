@@ -29,9 +29,7 @@ pub(in crate::engine) fn take(state: &mut State, work: &mut Work<'_>) -> Result<
         state.fetch_lists(work, wanted.account, wanted.seq);
         return Ok(());
     }
-    state.parcels.queue.pop_front();
-    state.parcels.fetched = false;
-    state.parcels.done = parcel.seq.or(state.parcels.done);
+    state.parcels.pop();
     Ok(())
 }
 
