@@ -46,11 +46,12 @@ impl Shared {
     }
 }
 
-/// Runs the history of a seed.
+/// Runs the history of a seed; with a log of what happened, if somebody wants to read it.
 #[must_use]
-pub fn run(seed: u64, shared: &Shared) -> Report {
+pub fn run(seed: u64, shared: &Shared, log: bool) -> Report {
     let plan = Plan::of(seed);
     let mut history = History { world: World::new(plan, &shared.login), clones: Vec::new() };
+    history.world.report.log = log.then(Vec::new);
     history.meet();
     history.trouble();
     history.calm();
@@ -173,7 +174,6 @@ impl History<'_> {
                 if let Some(actor) = self.world.actors.get_mut(who) {
                     actor.disk = backup;
                     self.world.report.count("fault: store set back", 1);
-                    self.world.set_back.insert(who);
                 }
                 self.world.revive(who);
             }
@@ -197,8 +197,6 @@ impl History<'_> {
             actor.commands = 1;
         }
         self.clones.push(copy);
-        self.world.cloned.insert(who);
-        self.world.ledger.double(who);
         self.world.report.count("fault: clone", 1);
         self.world.revive(copy);
     }
@@ -224,7 +222,6 @@ impl History<'_> {
     /// After two rounds in which everybody talks to everybody, everybody hears everybody at once (I6).
     fn heal(&mut self) {
         for round in 0..=HEALING_ROUNDS {
-            self.world.healed = round == HEALING_ROUNDS;
             let mut said = Vec::new();
             for from in 0..self.people() {
                 for to in (0..self.people()).filter(|to| *to != from) {

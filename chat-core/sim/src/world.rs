@@ -1,7 +1,5 @@
 //! The world: people's programs, the network and the relay on one timeline.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 use chat_core::engine::{
     Command, CommandId, Enrollment, Event, ExportKey, Input, MessageStatus, Output, Reply, Route, Step, Trouble,
@@ -54,14 +52,6 @@ pub(crate) struct World<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) hostile: Hostile,
     pub(crate) dice: Dice,
-    /// People whose store was opened twice: what both lives say is not told apart, and either takes the
-    /// other's mail. With equal chance even their boot ids are equal, and only peers notice.
-    pub(crate) cloned: BTreeSet<usize>,
-    /// People whose store was set back and does not know it yet: it takes places of its stream again that
-    /// the other life has used, and receipts for those count for what it says now.
-    pub(crate) set_back: BTreeSet<usize>,
-    /// The rounds of healing are over.
-    pub(crate) healed: bool,
     /// Faults happen.
     pub(crate) faulty: bool,
     /// Packets that came out of the relay for a person, when somebody wants to see them.
@@ -90,9 +80,6 @@ impl<'a> World<'a> {
             ledger: Ledger::default(),
             hostile: Hostile::new(plan.seed, 0),
             dice: Dice::new(plan.seed, 2),
-            cloned: BTreeSet::new(),
-            set_back: BTreeSet::new(),
-            healed: false,
             faulty: false,
             tap: None,
             relay: Relay::new(MemoryStorage::default(), chat_relay::Config::default(), secrets),
@@ -294,7 +281,14 @@ impl<'a> World<'a> {
         {
             packets.push(frame.body.clone());
         }
+        self.note(who, || format!("hears {:?} with {}", frame.message, frame.body.len()));
         self.input(who, Input::Frame(Route(number), frame));
+    }
+
+    fn note(&mut self, who: usize, line: impl FnOnce() -> String) {
+        let at_ms = self.network.now_ms.saturating_sub(START_MS);
+        let person = self.actors.get(who).map_or(0, |actor| actor.person);
+        self.report.note(at_ms, || format!("{who} of {person} {}", line()));
     }
 
     fn enroll(&mut self, who: usize, number: u64) {
@@ -325,9 +319,7 @@ impl<'a> World<'a> {
     /// Somebody says something.
     pub(crate) fn say(&mut self, who: usize, to: usize) -> Option<String> {
         let from = self.actors.get(who).filter(|actor| actor.engine.is_some())?.person;
-        let doubled = self.cloned.contains(&from) || self.cloned.contains(&to);
-        let doubled = (!self.healed && doubled) || self.set_back.contains(&from);
-        let text = self.ledger.say(from, to, doubled);
+        let text = self.ledger.say(from, to);
         let said = Command::Send {
             to: name(to),
             text: text.clone(),
@@ -336,6 +328,7 @@ impl<'a> World<'a> {
             expires_in_ms: None,
         };
         self.report.count("messages said", 1);
+        self.note(who, || format!("is told to say {text}"));
         self.command(who, said);
         Some(text)
     }
@@ -380,6 +373,7 @@ impl<'a> World<'a> {
         let person = actor.person;
         let in_order = matches!(self.plan.kind, crate::plan::Kind::Plain);
         for (message, again) in shown {
+            self.note(who, || format!("shows {:?}", message.text));
             self.report.count("messages shown", 1);
             if let Some(wrong) = self.ledger.show(person, (&message, again), in_order) {
                 self.violation("I3", wrong);
@@ -389,6 +383,7 @@ impl<'a> World<'a> {
             Ok(released) if !dies => released.into_outputs(),
             _ => {
                 self.report.count(if fails { "fault: write failed" } else { "fault: crash between apply and act" }, 1);
+                self.note(who, || "dies of it".to_owned());
                 self.kill(who);
                 let later = self.network.now_ms.saturating_add(self.dice.below(10_000));
                 self.network.at(later, Happening::Revive(who));
@@ -444,12 +439,10 @@ impl<'a> World<'a> {
                 let message = ClientMessage::Register1 { name: username, request, invite: None };
                 self.transmit(who, route.0, Frame::new(SHELL_REQUEST, message));
             }
-            Event::Online(true) => {
-                if let Some(actor) = self.actors.get(who) {
-                    self.set_back.remove(&actor.person);
-                }
+            Event::Trouble(trouble) => {
+                self.note(who, || format!("meets {trouble:?}"));
+                self.report.count(trouble_name(trouble), 1);
             }
-            Event::Trouble(trouble) => self.report.count(trouble_name(trouble), 1),
             Event::Receipt { status: MessageStatus::Sent, .. } => self.report.count("messages accepted", 1),
             _ => {}
         }
@@ -459,6 +452,7 @@ impl<'a> World<'a> {
         if self.actors.get(who).is_none_or(|actor| actor.connection != Some(number)) {
             return;
         }
+        self.note(who, || format!("says {:?} with {}", frame.message, frame.body.len()));
         if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
             if leaks(&bytes) {
                 self.violation("I1", "a text left a device".to_owned());

@@ -397,7 +397,6 @@ impl Engine {
     /// The boot id stands: everything flows.
     fn online(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
         connect::online(&mut self.state, work)?;
-        heal::errands::resume(&mut self.state, work)?;
         if self.state.renewal.is_some() {
             return Ok(());
         }
@@ -503,6 +502,9 @@ impl Engine {
             };
         }
         inbox::note_place(state, work, &received)?;
+        if !received.ephemeral {
+            heal::fill(state, work, received.author, heal::Asking::OfGaps)?;
+        }
         let is_typing = matches!(content, Content::Typing(_));
         let blocked = state.people.get(&from).is_none_or(|person| person.blocked);
         // Typing comes beside the mailbox, and nothing else does.

@@ -14,9 +14,6 @@ pub(crate) const CANARY: &str = "canary-7f3a ";
 pub(crate) struct Said {
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// Another life of the sender or of the recipient ran beside it: a copy that can't open a message
-    /// takes it out of the mailbox all the same, and three resends are all that there are.
-    pub(crate) doubled: bool,
     /// When it was said, among all.
     pub(crate) place: u64,
 }
@@ -34,19 +31,11 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// A new text.
-    pub(crate) fn say(&mut self, from: usize, to: usize, doubled: bool) -> String {
+    pub(crate) fn say(&mut self, from: usize, to: usize) -> String {
         self.next = self.next.saturating_add(1);
         let text = format!("{CANARY}{} from {from} to {to}", self.next);
-        self.said.insert(text.clone(), Said { from, to, doubled, place: self.next });
+        self.said.insert(text.clone(), Said { from, to, place: self.next });
         text
-    }
-
-    /// A person's store is opened twice from now on: either life takes what is on its way to the other.
-    pub(crate) fn double(&mut self, person: usize) {
-        for (text, said) in &mut self.said {
-            let concerned = said.from == person || said.to == person;
-            said.doubled |= concerned && !self.shown.contains(&(said.to, text.clone()));
-        }
     }
 
     /// A person is shown a message; what is wrong with it.
@@ -75,7 +64,7 @@ impl Ledger {
     pub(crate) fn lost(&self, disk: &Disk) -> (Vec<String>, Vec<String>) {
         let (mut lost, mut waiting) = (Vec::new(), Vec::new());
         for (text, status) in disk.sent.values() {
-            let Some(said) = self.said.get(text).filter(|said| !said.doubled) else { continue };
+            let Some(said) = self.said.get(text) else { continue };
             if *status == MessageStatus::Queued {
                 waiting.push(text.clone());
             } else if *status == MessageStatus::Failed || !self.was_shown(said.to, text) {

@@ -6,7 +6,7 @@ use chat_sim::plan::{Kind, Plan};
 
 fn holds(seed: u64) {
     let shared = Shared::new().unwrap();
-    let report = run(seed, &shared);
+    let report = run(seed, &shared, false);
     assert!(report.violations.is_empty(), "{:?}: {:?}", Plan::of(seed), report.violations);
 }
 
@@ -14,7 +14,7 @@ fn holds(seed: u64) {
 fn the_same_seed_is_the_same_history_to_the_bit() {
     let shared = Shared::new().unwrap();
     for seed in 0..8 {
-        let (one, two) = (run(seed, &shared), run(seed, &shared));
+        let (one, two) = (run(seed, &shared, false), run(seed, &shared, false));
         assert_eq!(one, two, "seed {seed}");
     }
 }
@@ -24,7 +24,7 @@ fn every_promise_holds_under_every_kind_of_fault() {
     let shared = Shared::new().unwrap();
     let mut kinds = Vec::new();
     for seed in 100..112 {
-        let report = run(seed, &shared);
+        let report = run(seed, &shared, false);
         assert!(report.violations.is_empty(), "{:?}: {:?}", Plan::of(seed), report.violations);
         assert!(report.faults() > 0, "seed {seed} had no fault");
         kinds.push(Plan::of(seed).kind);
