@@ -49,3 +49,32 @@ fn an_answer_to_what_was_recalled_stops_nothing() {
 fn a_due_receipt_does_not_spin_the_timer_while_the_device_is_being_renewed() {
     holds(13);
 }
+
+#[test]
+fn two_lives_of_a_device_that_take_turns_lose_nothing_that_either_sent() {
+    holds(30);
+    holds(42);
+}
+
+#[test]
+fn a_room_that_waits_for_an_answer_does_not_spin_the_timer() {
+    holds(37);
+}
+
+#[test]
+fn devices_that_join_and_are_removed_hear_what_was_said_while_they_were_there() {
+    let with_devices = |seed: &u64| Plan::of(*seed).second > 0 && Plan::of(*seed).devices > 0;
+    (0..400).filter(with_devices).take(3).for_each(holds);
+}
+
+#[test]
+fn a_relay_that_dies_with_unsynced_writes_loses_nothing_that_it_accepted() {
+    let dying = |seed: &u64| Plan::of(*seed).relay_crashes >= 3 && Plan::of(*seed).kind == Kind::Plain;
+    (0..400).filter(dying).take(3).for_each(holds);
+}
+
+#[test]
+fn rooms_end_as_one_for_everybody_in_them_and_nobody_else() {
+    let rooms = |seed: &u64| Plan::of(*seed).rooms > 500;
+    (0..400).filter(rooms).take(3).for_each(holds);
+}

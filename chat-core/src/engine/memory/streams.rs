@@ -225,6 +225,8 @@ impl PeerStream {
             _ => self.gaps.push((from, counter)),
         }
         self.trim();
+        // Nobody asks for what was not wanted.
+        self.asked = (counter, GAP_ASKS_MAX);
         if self.told == self.counter {
             // Nothing to tell: a receipt would only show that something came and was dropped.
             self.told = counter;
