@@ -143,7 +143,9 @@ pub(super) const KEPT_MESSAGES_MAX: u64 = 256;
 pub(super) const KEPT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Kept messages that one receipt lets go.
 pub(super) const KEPT_DROPPED_AT_ONCE: usize = 8;
-/// Times that one message is sent to one device again.
+/// Times that a gap in the stream of a device is asked about.
+pub(super) const GAP_ASKS_MAX: u8 = 3;
+/// Times that one message is sent to one incarnation of a device again.
 pub(super) const RESENDS_MAX: u8 = 3;
 
 /// Messages of one side after which the other answers with an empty one, so that its keys turn.
@@ -159,8 +161,10 @@ pub(super) const ERRAND_RETRY_MS: u64 = 10_000;
 /// Own lists with a new incarnation that the relay may refuse before the device goes on without one.
 pub(super) const RENEWALS_REFUSED_MAX: u32 = 5;
 
-/// Places by which the own streams jump when the store turns out to be an old copy: the other life has
-/// used some, and a receipt for one of them must not count for a new message.
+/// Places of a stream that an incarnation has for itself: a store that turned out to be an old copy goes
+/// on in those of its next one, so that no place is used twice.
+pub(super) const INCARNATION_PLACES: u64 = 1 << 32;
+/// Places by which the own streams jump when an old copy can't get a new incarnation.
 pub(super) const STREAM_JUMP: u64 = 1 << 20;
 
 /// Milliseconds that a typing signal waits for its person to be a mutual contact who is here.

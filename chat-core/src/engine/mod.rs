@@ -401,7 +401,6 @@ impl Engine {
         connect::online(&mut self.state, work)?;
         account::handover::go_on(&mut self.state, work)?;
         account::undertake::settle(&mut self.state, work)?;
-        heal::errands::resume(&mut self.state, work)?;
         if self.state.renewal.is_some() {
             return Ok(());
         }
@@ -511,6 +510,9 @@ impl Engine {
             return self.own_word(work, &received, content);
         }
         inbox::note_place(state, work, &received)?;
+        if !received.ephemeral {
+            heal::fill(state, work, received.author, heal::Asking::OfGaps)?;
+        }
         let is_typing = matches!(content, Content::Typing(_));
         let blocked = state.people.get(&from).is_none_or(|person| person.blocked);
         // Typing comes beside the mailbox, and nothing else does.

@@ -388,10 +388,11 @@ impl Rooms {
         waiting
     }
 
-    pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
+    /// What was due before and did not happen waits for something else than time: no timer wakes it.
+    pub(in crate::engine) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let due = |room: &Room| {
             let wish = room.live.not_before.filter(|_| !room.live.intents.is_empty());
-            wish.into_iter().chain(room.live.lists_at).min()
+            wish.into_iter().chain(room.live.lists_at).filter(|at| *at > now).min()
         };
         self.rooms.values().filter_map(due).min()
     }
