@@ -62,7 +62,7 @@ impl AccountRows for Shelf {
 
 impl LogRows for Shelf {
     pass! {
-        answered(device: &DeviceAddress, key: &RequestKey) -> Option<Answered>;
+        answered(device: &DeviceAddress, key: &RequestKey, step: u64) -> Option<Answered>;
         log_figures(log: &Log, after_seq: u64) -> LogFigures;
         log_entries(log: &Log, after_seq: u64, portion: Portion) -> Vec<Entry>;
         appended(log: &Log, from: &DeviceAddress, key: &RequestKey) -> Option<(u64, u64)>;

@@ -37,7 +37,7 @@ impl ChunkCipher {
     pub(super) fn seal_behind(&self, chunk: u64, part: &mut Vec<u8>, from: usize) {
         part.resize(from.saturating_add(self.layout.padded_bytes(chunk)), 0);
         let (_, text) = part.split_at_mut(from);
-        let tag = aead::seal(&self.key, &self.layout.nonce(chunk), b"", text);
+        let tag = aead::seal(self.key.expose(), &self.layout.nonce(chunk), b"", text);
         part.extend_from_slice(&tag);
     }
 
@@ -47,7 +47,7 @@ impl ChunkCipher {
     /// [`ForgedChunk`]; `buffer` is empty then.
     pub fn open(&self, chunk: u64, sealed: &[u8], buffer: &mut Vec<u8>) -> Result<(), ForgedChunk> {
         buffer.resize(self.layout.padded_bytes(chunk), 0);
-        aead::open_into(&self.key, &self.layout.nonce(chunk), b"", sealed, buffer).map_err(|_| {
+        aead::open_into(self.key.expose(), &self.layout.nonce(chunk), b"", sealed, buffer).map_err(|_| {
             buffer.clear();
             ForgedChunk
         })

@@ -30,8 +30,8 @@ impl DoorKey {
     pub(super) fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let (text, tag) = rest.split_last_chunk::<{ aead::TAG_BYTES }>()?;
-        let mut out = text.to_vec();
-        aead::xopen(self.0.expose(), nonce, ROOM_DOOR, &mut out, tag).ok()?;
+        let mut out = vec![0; text.len()];
+        aead::xopen(self.0.expose(), nonce, ROOM_DOOR, (text, tag), &mut out).ok()?;
         Some(out)
     }
 }
