@@ -461,6 +461,7 @@ impl Engine {
 
     fn wake(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
         self.state.expire_messages(work)?;
+        account::undertake::forget_told(&mut self.state, work);
         let due = timers::wake(&mut self.state, work);
         let mut broken = due.relay_silent;
         for ask in due.late {

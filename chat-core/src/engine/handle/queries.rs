@@ -38,7 +38,7 @@ fn status(state: &State, records: &dyn Records) -> Status {
         device: me.map(|me| me.address().device),
         registering: state.enrolling.as_ref().map(|enrolling| enrolling.name.clone()),
         // What can't be read is not there; the store tells of its damage by itself.
-        changing_password: UntoldCode::load(records).is_ok_and(|untold| untold.is_some()),
+        changing_password: !state.code_told && UntoldCode::load(records).is_ok_and(|untold| untold.is_some()),
         approval: me
             .and_then(|me| lists::newest_of(records, &me.account()))
             .is_some_and(|list| list.body().flags & FLAG_APPROVAL != 0),

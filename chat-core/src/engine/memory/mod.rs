@@ -84,6 +84,8 @@ pub(super) struct State {
     pub(super) undertaking: Option<undertaking::Undertaking>,
     /// The signed end of the account, to be sent when the farewells are out.
     pub(super) farewell: Option<Signature>,
+    /// The code of a new password was told in this run: it goes from the records once that is out for sure.
+    pub(super) code_told: bool,
     /// What a login or recovery that enrolled this device is answered, once its keys are published.
     pub(super) welcome: Option<Reply>,
     /// Who waits for it, while the device is still to be let in.
@@ -258,6 +260,7 @@ impl State {
             exchange_base: None,
             undertaking: None,
             farewell: None,
+            code_told: false,
             welcome: None,
             newcomer: None,
             healing: healing::Healing::load(records)?,

@@ -14,7 +14,7 @@ fn start() -> Start {
 
 fn sides(rng: &mut SeededRng) -> (DoubleRatchet, DoubleRatchet) {
     let signed = DhSecret::generate(rng);
-    (DoubleRatchet::initiator(start(), signed.public()), DoubleRatchet::responder(start(), std::sync::Arc::new(signed)))
+    (DoubleRatchet::initiator(start(), signed.public()), DoubleRatchet::responder(start(), Arc::new(signed)))
 }
 
 struct Sent {

@@ -18,7 +18,7 @@ use crate::engine::io::{CommandId, FailureKind, Reply};
 use crate::engine::limits::LIST_MS_MAX;
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::keyring::Keyring;
-use crate::engine::memory::undertaking::{Goal, Outcome, Signed, Stage, Undertaking, UntoldCode};
+use crate::engine::memory::undertaking::{Goal, Outcome, Signed, Stage, Undertaking};
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SyncBox, SyncKey};
 use crate::identity::vault::OpenedVault;
@@ -283,7 +283,7 @@ pub(in crate::engine) fn done(state: &mut State, work: &mut Work<'_>) -> Result<
             Reply::Recovered { username: wanted.username, device, new_device: false, recovery_code: code }
         }
         Goal::Password(_) => {
-            UntoldCode::forget(work);
+            state.code_told = true;
             Reply::PasswordChanged { recovery_code: code }
         }
         _ => Reply::Done,

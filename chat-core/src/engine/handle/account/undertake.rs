@@ -157,7 +157,7 @@ pub(in crate::engine) fn lists_came(
 
 /// Begins to find out what became of a new password whose answer was lost (SPEC 9.8.4).
 pub(in crate::engine) fn settle(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    if state.undertaking.is_some() || UntoldCode::load_now(work)?.is_none() {
+    if state.undertaking.is_some() || state.code_told || UntoldCode::load_now(work)?.is_none() {
         return Ok(());
     }
     state.undertaking = Some(Undertaking::new(None, Goal::Settle));
@@ -186,14 +186,21 @@ pub(in crate::engine) fn tell_code(
         work.fail(command, FailureKind::NotLoggedIn);
         return Ok(());
     }
-    match code_stands(state, work)? {
+    match code_stands(state, work)?.filter(|_| !state.code_told) {
         Some(untold) => {
-            UntoldCode::forget(work);
+            state.code_told = true;
             work.reply(command, Reply::PasswordChanged { recovery_code: untold.into_code() });
         }
         None => work.fail(command, FailureKind::NotFound),
     }
     Ok(())
+}
+
+/// What was told in an earlier step is out: a kill between storing and telling no longer takes it away.
+pub(in crate::engine) fn forget_told(state: &mut State, work: &mut Work<'_>) {
+    if std::mem::take(&mut state.code_told) {
+        UntoldCode::forget(work);
+    }
 }
 
 /// Whether a device signed it: a password that never came to be is not made up for.

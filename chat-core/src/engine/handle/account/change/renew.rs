@@ -31,6 +31,7 @@ pub(super) fn password(state: &mut State, work: &mut Work<'_>, under_way: &mut U
         open_vault(&before, (&old.vault, old.kp), |vault, scope| vault.open_with_password(scope, &old.export_key.0))?;
     let outcome = enrolled(state, work, (&before, &opened), &wanted.new)?;
     if let Some(code) = &outcome.recovery_code {
+        state.code_told = false;
         UntoldCode::new(&outcome.list, code).save(work)?;
     }
     under_way.result = Some(outcome);
