@@ -26,6 +26,7 @@ pub mod notify;
 mod server;
 pub mod storage;
 
+pub use crate::blobstore::BlobPlaceError;
 pub use crate::config::Config;
 pub use crate::data_dir::DataDirError;
 pub use crate::embed::{EmbedConfig, Embedded, embed};

@@ -14,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use crate::blobstore::FolderBlobs;
+use crate::blobstore::{self, BlobPlaceError};
 use crate::config::Config;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::metrics::{Metrics, Readiness};
@@ -44,6 +44,9 @@ pub enum StartError {
     /// The blobs can't be read.
     #[error(transparent)]
     Blobs(#[from] BlobStoreError),
+    /// The place of the blobs can't be used.
+    #[error(transparent)]
+    BlobPlace(#[from] BlobPlaceError),
     /// There is no usable certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -142,7 +145,7 @@ impl Server {
         let (nudges, meters) = (data.nudges(), Meters::at(data.meters()));
         let secrets =
             Secrets { identity: data.identity()?, login: data.login_secrets()?, rng: Box::new(UnwrapErr(SysRng)) };
-        let blobs = Blobs::open(FolderBlobs::open(&data.blobs()).map_err(DataDirError::Io)?, config.relay.blobs)?;
+        let blobs = Blobs::open(blobstore::open(&config.blobs, &data.blobs())?, config.relay.blobs)?;
         let bulk = Bulk { blobs: Arc::new(blobs), tickets: Tickets::of(&secrets.identity) };
         let relay = Relay::new(SqliteStorage::open(&data.database())?, config.relay, secrets);
         let (ended, worker_ended) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! Pictures of others, decoded in a process of their own (security.md 1f, case 71): this side starts it,
+//! Pictures of others, decoded in a process of their own (SPEC 13.4.5; security.md 1f, case 71): this side starts it,
 //! feeds it, waits a bounded time and takes a bounded answer. What a picture does to its decoder ends there.
 //!
 //! The program is the embedder's, usually itself once more: with the words that follow its own arguments it

@@ -2,10 +2,11 @@
 
 use std::convert::Infallible;
 
-use chat_core::engine::{Answer, Boot, Context, Engine, EngineError, Input, Query, Step};
+use chat_core::engine::{Answer, Boot, Context, Engine, EngineError, ExportKey, Input, Query, Step};
 use chat_core::time::Timestamp;
 use chat_fixtures::seeded::Seeded;
-use chat_wire::ids::BootId;
+use chat_login::client::LoginStart;
+use chat_wire::ids::{BootId, DeviceId};
 use rand_core::TryRng;
 
 use crate::disk::Disk;
@@ -14,6 +15,17 @@ use crate::disk::Disk;
 pub(crate) struct Actor {
     /// Whose it is.
     pub(crate) person: usize,
+    /// Which device: a copy is the same one.
+    pub(crate) device: usize,
+    /// It logs in to an account that is there, instead of registering.
+    pub(crate) joins: bool,
+    /// What was said from there on reaches it.
+    pub(crate) since: Option<u64>,
+    /// It was taken off the account.
+    pub(crate) removed: bool,
+    /// A password that is being checked, and the key that it led to.
+    pub(crate) login: Option<LoginStart>,
+    pub(crate) key: Option<ExportKey>,
     pub(crate) disk: Disk,
     pub(crate) engine: Option<Engine>,
     pub(crate) connection: Option<u64>,
@@ -26,9 +38,15 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(person: usize, disk: Disk, rng: Seeded) -> Self {
+    pub(crate) fn new((person, device): (usize, usize), disk: Disk, rng: Seeded) -> Self {
         Self {
             person,
+            device,
+            joins: false,
+            since: Some(0),
+            removed: false,
+            login: None,
+            key: None,
             disk,
             engine: None,
             connection: None,
@@ -58,6 +76,15 @@ impl Actor {
         Some(engine.handle(Timestamp::from_ms(now_ms), input, &mut cx))
     }
 
+    /// The device's id, when the running engine is logged in.
+    pub(crate) fn logged_in(&self, now_ms: u64) -> Option<DeviceId> {
+        let engine = self.engine.as_ref()?;
+        match engine.query(Timestamp::from_ms(now_ms), &Query::Status, &self.disk.records) {
+            Answer::Status(status) if status.logged_in => status.device,
+            _ => None,
+        }
+    }
+
     /// How many packets the running engine has refused.
     pub(crate) fn refused(&self, now_ms: u64) -> Option<u64> {
         let engine = self.engine.as_ref()?;
@@ -70,7 +97,7 @@ impl Actor {
     /// The program dies; what is on disk stays.
     pub(crate) fn die(&mut self) -> Option<u64> {
         self.engine = None;
-        self.wake_at = None;
+        (self.wake_at, self.login) = (None, None);
         self.connection.take()
     }
 }

@@ -12,7 +12,7 @@ pub(crate) struct Disk {
     pub(crate) records: MemoryRecords,
     /// Own messages and how far they got.
     pub(crate) sent: BTreeMap<MessageId, (String, MessageStatus)>,
-    /// Ids of messages that were shown, in order.
+    /// Ids of messages that were shown, in order; copies of what own other devices sent among them.
     pub(crate) shown: Vec<MessageId>,
 }
 
@@ -40,9 +40,6 @@ impl Disk {
         let mut fresh = Vec::new();
         for notice in &batch.notices {
             let NoticeKind::Message(message) = &notice.kind else { continue };
-            if message.outgoing {
-                continue;
-            }
             let again = self.shown.contains(&message.id);
             self.shown.push(message.id);
             fresh.push((message.clone(), again));

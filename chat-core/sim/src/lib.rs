@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! plan (from the seed) ─▶ world: events by virtual time ─▶ engines ⇄ network ⇄ relay
-//!                            │ faults: cuts, crashes, set-back stores, clones, a relay that lies
+//!                            │ faults: cuts, crashes of programs and of the relay, set-back stores, clones,
+//!                            │         devices that join and are removed, a relay that lies
 //!                            └─▶ checks at each step and at the end ─▶ report
 //! ```
 //! A history has three parts: people meet; faults and talk; then the faults end and everything must mend.
@@ -18,6 +19,7 @@
 //! | I4 no key and nonce twice, no one-time key twice | in every packet |
 //! | I5 what is refused changes nothing | at each refusal |
 //! | I6 two round trips after the last fault all talk | at the end |
+//! | I7 who is in a room is in the same one, and nobody else hears it | at the end |
 //! | I8 a copied state opens nothing after the healing bound | at the end |
 //! | I10 everything is bounded | every thousand events |
 //!
@@ -26,8 +28,8 @@
 //! | floor | modules |
 //! |---|---|
 //! | 0 | [`chance`] [`report`] |
-//! | 1 | [`plan`] `disk` `network` |
-//! | 2 | `check` |
+//! | 1 | [`plan`] `disk` `network` `shelf` |
+//! | 2 | `check` `login` |
 //! | 3 | `actor` `hostile` |
 //! | 4 | `world` |
 //! | 5 | [`history`] |
@@ -40,7 +42,9 @@ mod check;
 mod disk;
 pub mod history;
 mod hostile;
+mod login;
 mod network;
 pub mod plan;
 pub mod report;
+mod shelf;
 mod world;

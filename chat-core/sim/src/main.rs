@@ -24,6 +24,9 @@ struct Args {
     /// Prints the plan and the report of each seed.
     #[arg(long)]
     verbose: bool,
+    /// Prints what happened, line by line: for one seed.
+    #[arg(long)]
+    log: bool,
 }
 
 fn main() -> ExitCode {
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
                 if seed >= end {
                     return reports;
                 }
-                reports.push((seed, run(seed, &shared)));
+                reports.push((seed, run(seed, &shared, args.log)));
             }
         };
         let threads: Vec<_> = (0..args.threads.max(1)).map(|_| scope.spawn(work)).collect();
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         if args.verbose {
             println!("{:?}\n{report}\n", Plan::of(*seed));
         }
+        report.log.iter().flatten().for_each(|line| println!("{line}"));
         for violation in &report.violations {
             println!("seed {seed}: {} at {} ms: {}", violation.invariant, violation.at_ms, violation.what);
         }

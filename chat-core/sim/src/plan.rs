@@ -15,6 +15,16 @@ pub enum Kind {
     Hostile,
 }
 
+/// One seed in so many has people who use rooms; their relay dies, but does not lie.
+const ROOMS_EVERY: u64 = 8;
+/// People of a history at most.
+pub(crate) const PEOPLE_MAX: usize = 4;
+
+/// The name of a person.
+pub(crate) fn name(person: usize) -> String {
+    format!("person{person}")
+}
+
 /// The plan of one seed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -22,8 +32,16 @@ pub struct Plan {
     pub seed: u64,
     /// Its kind.
     pub kind: Kind,
-    /// People with one device each.
+    /// People.
     pub people: usize,
+    /// Second devices that are there before the faults begin.
+    pub second: usize,
+    /// Times in a thousand that an action is a device that joins or is removed.
+    pub devices: u64,
+    /// Times in a thousand that an action is one with rooms as well; 0 when rooms are left alone.
+    pub rooms: u64,
+    /// Times in a thousand that the relay dies after something that it did.
+    pub relay_crashes: u64,
     /// Things that people do while faults happen.
     pub actions: u64,
     /// Milliseconds that a frame takes at least.
@@ -59,6 +77,10 @@ impl Plan {
             cuts: dice.below(12),
             crashes: dice.below(15),
             special: 20_u64.saturating_add(dice.below(80)),
+            second: if dice.permille(400) { dice.index(3) } else { 0 },
+            devices: if dice.permille(300) { dice.below(40) } else { 0 },
+            rooms: if seed.checked_rem(ROOMS_EVERY) == Some(0) { 200_u64.saturating_add(dice.below(600)) } else { 0 },
+            relay_crashes: if dice.permille(500) { dice.below(4) } else { 0 },
         }
     }
 }

@@ -25,6 +25,8 @@ pub struct Report {
     pub counts: BTreeMap<&'static str, u64>,
     /// Hash over every event and frame, in order.
     pub trace: [u8; 32],
+    /// What happened, line by line, for whoever looks into one seed.
+    pub log: Option<Vec<String>>,
 }
 
 impl Report {
@@ -32,6 +34,13 @@ impl Report {
     pub fn count(&mut self, what: &'static str, times: u64) {
         let count = self.counts.entry(what).or_default();
         *count = count.saturating_add(times);
+    }
+
+    /// Writes a line, if somebody wants to read it.
+    pub fn note(&mut self, at_ms: u64, line: impl FnOnce() -> String) {
+        if let Some(log) = &mut self.log {
+            log.push(format!("{at_ms:>8} {}", line()));
+        }
     }
 
     /// Takes bytes into the trace.

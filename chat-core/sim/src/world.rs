@@ -1,49 +1,43 @@
 //! The world: people's programs, the network and the relay on one timeline.
 
-use std::collections::BTreeSet;
+mod relay;
+mod shell;
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chat_core::engine::{
-    Command, CommandId, Enrollment, Event, ExportKey, Input, MessageStatus, Output, Reply, Route, Step, Trouble,
+    Command, CommandId, Event, Input, MessageStatus, Output, Reply, RoomInfo, RoomReply, Route, Step, Trouble,
 };
 use chat_core::store::Table;
 use chat_fixtures::seeded::Seeded;
-use chat_login::server::ServerSecrets;
-use chat_relay::storage::memory::MemoryStorage;
-use chat_relay::{ConnectionId, Now, Origin, Relay, RelayIdentity, Secrets};
-use chat_wire::frame::{ClientFrame, Frame, ServerFrame};
-use chat_wire::ids::{AccountId, UserName};
+use chat_relay::{ConnectionId, Origin, Relay};
+use chat_wire::frame::{ClientFrame, ServerFrame};
 use chat_wire::limits::FRAME_BYTES_MAX;
 use chat_wire::message::{ClientMessage, ServerMessage};
-use serde_bytes::ByteBuf;
 
 use crate::actor::Actor;
 use crate::chance::Dice;
 use crate::check::keys::Keys;
-use crate::check::ledger::{Ledger, leaks, name};
+use crate::check::ledger::{Ledger, leaks};
+use crate::check::rooms::RoomLedger;
 use crate::check::{bounds, table_hash};
 use crate::disk::Disk;
 use crate::hostile::Hostile;
+use crate::login::Login;
 use crate::network::{Happening, Network};
-use crate::plan::Plan;
+use crate::plan::{Plan, name};
 use crate::report::{Report, Violation};
+use crate::shelf::Shelf;
 
 /// The beginning of virtual time, milliseconds since the Unix epoch.
 const START_MS: u64 = 1_800_000_000_000;
 /// Milliseconds between two sweeps of the relay.
 const SWEEP_MS: u64 = 500;
-/// Request number of the shell's own question.
-const SHELL_REQUEST: u32 = 0x8000_0001;
 /// Events of a history; an ordinary one has a tenth.
 const EVENTS_MAX: u64 = 200_000;
 /// Events between two looks at the bounds.
 const BOUNDS_EVERY: u64 = 1_000;
-
-/// What a registration needs of OPAQUE, made once: nobody logs in by password here.
-pub(crate) struct Login {
-    pub(crate) request: Vec<u8>,
-    pub(crate) record: Bytes,
-}
 
 /// Everything.
 pub(crate) struct World<'a> {
@@ -52,21 +46,18 @@ pub(crate) struct World<'a> {
     pub(crate) actors: Vec<Actor>,
     pub(crate) network: Network,
     pub(crate) ledger: Ledger,
+    pub(crate) room_ledger: RoomLedger,
+    /// What programs were told of the room that they asked about last.
+    pub(crate) room_infos: BTreeMap<usize, RoomInfo>,
     pub(crate) hostile: Hostile,
     pub(crate) dice: Dice,
-    /// People whose store was opened twice: what both lives say is not told apart, and either takes the
-    /// other's mail. With equal chance even their boot ids are equal, and only peers notice.
-    pub(crate) cloned: BTreeSet<usize>,
-    /// People whose store was set back and does not know it yet: it takes places of its stream again that
-    /// the other life has used, and receipts for those count for what it says now.
-    pub(crate) set_back: BTreeSet<usize>,
-    /// The rounds of healing are over.
-    pub(crate) healed: bool,
     /// Faults happen.
     pub(crate) faulty: bool,
     /// Packets that came out of the relay for a person, when somebody wants to see them.
     pub(crate) tap: Option<(usize, Vec<Bytes>)>,
-    relay: Relay<MemoryStorage>,
+    relay: Relay<Shelf>,
+    /// It is away until then.
+    relay_back_at: u64,
     keys: Keys,
     login: &'a Login,
     connections: u64,
@@ -75,12 +66,6 @@ pub(crate) struct World<'a> {
 
 impl<'a> World<'a> {
     pub(crate) fn new(plan: Plan, login: &'a Login) -> Self {
-        let mut rng = Seeded::new(plan.seed ^ 0x7e1a);
-        let secrets = Secrets {
-            identity: RelayIdentity::from_seed(&[7; 32]),
-            login: ServerSecrets::generate(&mut rng),
-            rng: Box::new(rng),
-        };
         let mut network = Network::starting(START_MS);
         network.at(START_MS, Happening::Sweep);
         Self {
@@ -88,14 +73,14 @@ impl<'a> World<'a> {
             actors: Vec::new(),
             network,
             ledger: Ledger::default(),
+            room_ledger: RoomLedger::default(),
+            room_infos: BTreeMap::new(),
             hostile: Hostile::new(plan.seed, 0),
             dice: Dice::new(plan.seed, 2),
-            cloned: BTreeSet::new(),
-            set_back: BTreeSet::new(),
-            healed: false,
             faulty: false,
             tap: None,
-            relay: Relay::new(MemoryStorage::default(), chat_relay::Config::default(), secrets),
+            relay: relay::relay(plan.seed ^ 0x7e1a, login, Shelf::default()),
+            relay_back_at: 0,
             keys: Keys::default(),
             login,
             connections: 0,
@@ -113,9 +98,35 @@ impl<'a> World<'a> {
     }
 
     /// A new program with a store.
-    pub(crate) fn add(&mut self, person: usize, disk: Disk, rng: Seeded) -> usize {
-        self.actors.push(Actor::new(person, disk, rng));
-        self.actors.len().saturating_sub(1)
+    pub(crate) fn add(&mut self, person: usize, rng: Seeded) -> usize {
+        let device = self.actors.len();
+        self.actors.push(Actor::new((person, device), Disk::default(), rng));
+        device
+    }
+
+    /// A new program that logs in to the account of a person.
+    pub(crate) fn join(&mut self, person: usize, rng: Seeded) -> usize {
+        let who = self.add(person, rng);
+        if let Some(actor) = self.actors.get_mut(who) {
+            (actor.joins, actor.since) = (true, None);
+        }
+        self.revive(who);
+        who
+    }
+
+    /// A copy of a program's store and chance. It is never asked to have shown something.
+    pub(crate) fn copy(&mut self, original: usize) -> Option<usize> {
+        let actor = self.actors.get(original)?;
+        let mut copy = Actor::new((actor.person, actor.device), actor.disk.clone(), actor.rng.clone());
+        (copy.commands, copy.since) = (1, None);
+        self.actors.push(copy);
+        Some(self.actors.len().saturating_sub(1))
+    }
+
+    /// Devices that are to show what is said: whose, which, and since which place.
+    pub(crate) fn devices(&self) -> Vec<(usize, usize, u64)> {
+        let there = self.actors.iter().filter(|actor| !actor.buried);
+        there.filter_map(|actor| actor.since.map(|since| (actor.person, actor.device, since))).collect()
     }
 
     /// Starts a program if it is dead, and connects it if it is not connected.
@@ -188,6 +199,9 @@ impl<'a> World<'a> {
         match happening {
             Happening::Opened(number) => {
                 let Some(connection) = self.network.connections.get_mut(&number).filter(|c| !c.broken) else { return };
+                if self.network.now_ms < self.relay_back_at {
+                    return self.cut(number);
+                }
                 connection.at_relay = true;
                 let (connection, origin) = (ConnectionId(number), Origin::Trusted);
                 self.at_relay(chat_relay::Input::Opened {
@@ -242,40 +256,11 @@ impl<'a> World<'a> {
         self.network.at(later, Happening::Revive(who));
     }
 
-    fn at_relay(&mut self, input: chat_relay::Input) {
-        let wall_ms = self.network.now_ms;
-        let now = Now { wall_ms, uptime_ms: wall_ms.saturating_sub(START_MS) };
-        self.relay.handle(now, input);
-        for output in in_order(self.relay.flush(now)) {
-            match output {
-                chat_relay::Output::Send(ConnectionId(number), frame) => self.relay_says(number, frame),
-                chat_relay::Output::Close(ConnectionId(number)) => {
-                    let at = self.network.last_down(number);
-                    self.network.at(at, Happening::LostAtDevice(number));
-                }
-                chat_relay::Output::Trouble(error) => self.violation("relay", format!("{error}")),
-                chat_relay::Output::LoggedIn(_) => {}
-            }
-        }
-    }
-
     /// A frame, to the bit; of one about rooms its length: OpenMLS stamps key packages with the system's clock.
     fn trace(&mut self, way: &[u8], number: u64, bytes: &[u8], stamped: bool) {
         let length = bytes.len().to_be_bytes();
         let seen = if stamped { &length[..] } else { bytes };
         self.report.trace(&[way, &number.to_be_bytes(), &self.network.now_ms.to_be_bytes(), seen]);
-    }
-
-    fn relay_says(&mut self, number: u64, frame: ServerFrame) {
-        let Some(actor) = self.network.connections.get(&number).map(|connection| connection.actor) else { return };
-        for frame in self.hostile.tamper(actor, frame, &mut self.report) {
-            if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
-                let stamped = matches!(frame.message, ServerMessage::Room(_) | ServerMessage::RoomPush(_));
-                self.trace(b"down", number, &bytes, stamped);
-            }
-            let delay = self.delay();
-            self.network.down(number, delay, frame);
-        }
     }
 
     fn device_hears(&mut self, number: u64, frame: ServerFrame) {
@@ -287,11 +272,8 @@ impl<'a> World<'a> {
             self.report.count("fault: cut", 1);
             return self.cut(number);
         }
-        if frame.request == SHELL_REQUEST {
-            if matches!(frame.message, ServerMessage::Register1Reply { .. }) {
-                self.enroll(who, number);
-            }
-            return;
+        if frame.request == shell::SHELL_REQUEST {
+            return self.shell_hears(who, number, frame);
         }
         let person = self.actors.get(who).map(|actor| actor.person);
         if let (Some((tapped, packets)), ServerMessage::Deliver { .. }) = (&mut self.tap, &frame.message)
@@ -299,24 +281,14 @@ impl<'a> World<'a> {
         {
             packets.push(frame.body.clone());
         }
+        self.note(who, || format!("hears {:?} with {}", frame.message, frame.body.len()));
         self.input(who, Input::Frame(Route(number), frame));
     }
 
-    fn enroll(&mut self, who: usize, number: u64) {
-        let Some(username) = self.actors.get(who).and_then(|actor| UserName::parse(&name(actor.person)).ok()) else {
-            return;
-        };
-        let enrollment = Enrollment {
-            route: Route(number),
-            username,
-            display_name: None,
-            device_name: None,
-            invite: None,
-            record: self.login.record.clone(),
-            export_key: ExportKey(zeroize::Zeroizing::new([7; 64])),
-            kp: 1,
-        };
-        self.command(who, Command::Enroll(Box::new(enrollment)));
+    fn note(&mut self, who: usize, line: impl FnOnce() -> String) {
+        let at_ms = self.network.now_ms.saturating_sub(START_MS);
+        let person = self.actors.get(who).map_or(0, |actor| actor.person);
+        self.report.note(at_ms, || format!("{who} of {person} {}", line()));
     }
 
     /// Gives a program a command.
@@ -329,10 +301,8 @@ impl<'a> World<'a> {
 
     /// Somebody says something.
     pub(crate) fn say(&mut self, who: usize, to: usize) -> Option<String> {
-        let from = self.actors.get(who).filter(|actor| actor.engine.is_some())?.person;
-        let doubled = self.cloned.contains(&from) || self.cloned.contains(&to);
-        let doubled = (!self.healed && doubled) || self.set_back.contains(&from);
-        let text = self.ledger.say(from, to, doubled);
+        let actor = self.actors.get(who).filter(|actor| actor.engine.is_some())?;
+        let text = self.ledger.say(actor.device, (actor.person, to));
         let said = Command::Send {
             to: name(to),
             text: text.clone(),
@@ -341,6 +311,24 @@ impl<'a> World<'a> {
             expires_in_ms: None,
         };
         self.report.count("messages said", 1);
+        self.note(who, || format!("is told to say {text}"));
+        self.command(who, said);
+        Some(text)
+    }
+
+    /// Somebody says something in a room.
+    pub(crate) fn say_in_room(&mut self, who: usize, room: &str) -> Option<String> {
+        let actor = self.actors.get(who).filter(|actor| actor.engine.is_some())?;
+        let text = self.room_ledger.say(actor.person, room);
+        let said = Command::Send {
+            to: format!("#{room}"),
+            text: text.clone(),
+            reply_to: None,
+            idempotency_key: None,
+            expires_in_ms: None,
+        };
+        self.report.count("messages said in rooms", 1);
+        self.note(who, || format!("is told to say {text}"));
         self.command(who, said);
         Some(text)
     }
@@ -382,11 +370,18 @@ impl<'a> World<'a> {
             shown = disk.write(batch);
             Ok(())
         });
-        let person = actor.person;
+        let shower = (actor.person, actor.device);
         let in_order = matches!(self.plan.kind, crate::plan::Kind::Plain);
         for (message, again) in shown {
+            self.note(who, || format!("shows {:?}", message.text));
             self.report.count("messages shown", 1);
-            if let Some(wrong) = self.ledger.show(person, (&message, again), in_order) {
+            let in_room = message.text.as_ref().is_some_and(|text| self.room_ledger.knows(text));
+            let wrong = if in_room {
+                self.room_ledger.show(shower.1, (&message, again))
+            } else {
+                self.ledger.show(shower, (&message, again), in_order)
+            };
+            if let Some(wrong) = wrong {
                 self.violation("I3", wrong);
             }
         }
@@ -394,6 +389,7 @@ impl<'a> World<'a> {
             Ok(released) if !dies => released.into_outputs(),
             _ => {
                 self.report.count(if fails { "fault: write failed" } else { "fault: crash between apply and act" }, 1);
+                self.note(who, || "dies of it".to_owned());
                 self.kill(who);
                 let later = self.network.now_ms.saturating_add(self.dice.below(10_000));
                 self.network.at(later, Happening::Revive(who));
@@ -435,26 +431,30 @@ impl<'a> World<'a> {
             }
             Output::Reply(_, Err(failure)) => self.report.count(failure_name(failure.kind), 1),
             Output::Reply(_, Ok(Reply::Enrolled { .. })) => self.report.count("registrations", 1),
+            Output::Reply(_, Ok(Reply::LoggedIn { new_device: true, .. })) => self.joined(who),
+            Output::Reply(_, Ok(Reply::Room(RoomReply::Info(info)))) => {
+                self.room_infos.insert(who, info);
+            }
             Output::Reply(..) | Output::Notice(_) => {}
+        }
+    }
+
+    /// A device is there: what is said from now on reaches it.
+    pub(crate) fn joined(&mut self, who: usize) {
+        let place = self.ledger.next_place();
+        if let Some(actor) = self.actors.get_mut(who).filter(|actor| actor.since.is_none() && !actor.removed) {
+            actor.since = Some(place);
+            self.report.count("devices that joined", 1);
         }
     }
 
     fn event(&mut self, who: usize, event: &Event) {
         match event {
-            Event::Greeted { route, .. } => {
-                let fresh = self.actors.get(who).is_some_and(|actor| actor.commands == 0);
-                let Some(person) = self.actors.get(who).map(|actor| actor.person).filter(|_| fresh) else { return };
-                let Ok(username) = UserName::parse(&name(person)) else { return };
-                let request = ByteBuf::from(self.login.request.clone());
-                let message = ClientMessage::Register1 { name: username, request, invite: None };
-                self.transmit(who, route.0, Frame::new(SHELL_REQUEST, message));
+            Event::Greeted { route, .. } => self.greeted(who, route.0),
+            Event::Trouble(trouble) => {
+                self.note(who, || format!("meets {trouble:?}"));
+                self.report.count(trouble_name(trouble), 1);
             }
-            Event::Online(true) => {
-                if let Some(actor) = self.actors.get(who) {
-                    self.set_back.remove(&actor.person);
-                }
-            }
-            Event::Trouble(trouble) => self.report.count(trouble_name(trouble), 1),
             Event::Receipt { status: MessageStatus::Sent, .. } => self.report.count("messages accepted", 1),
             _ => {}
         }
@@ -464,6 +464,7 @@ impl<'a> World<'a> {
         if self.actors.get(who).is_none_or(|actor| actor.connection != Some(number)) {
             return;
         }
+        self.note(who, || format!("says {:?} with {}", frame.message, frame.body.len()));
         if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
             if leaks(&bytes) {
                 self.violation("I1", "a text left a device".to_owned());
@@ -482,7 +483,7 @@ impl<'a> World<'a> {
     }
 
     fn check_bounds(&mut self) {
-        let peers = self.plan.people;
+        let peers = self.actors.len();
         let exceeded: Vec<String> =
             self.actors.iter().filter_map(|actor| bounds::exceeded(&actor.disk.records, peers)).collect();
         exceeded.into_iter().for_each(|what| self.violation("I10", what));
@@ -500,36 +501,6 @@ fn exporter(number: u64) -> [u8; 32] {
         *to = from;
     }
     exporter
-}
-
-/// The relay serves its connections, and tells of who came and went, in no order; here every run has the
-/// same.
-fn in_order(mut outputs: Vec<chat_relay::Output>) -> Vec<chat_relay::Output> {
-    outputs.sort_by_key(connection_of);
-    let mut presence: Vec<_> = outputs.iter().filter(|output| account_of(output).is_some()).cloned().collect();
-    presence.sort_by_key(|output| (connection_of(output), account_of(output)));
-    let mut sorted = presence.into_iter();
-    for output in outputs.iter_mut().filter(|output| account_of(output).is_some()) {
-        if let Some(next) = sorted.next() {
-            *output = next;
-        }
-    }
-    outputs
-}
-
-/// Of whom a push of presence tells.
-fn account_of(output: &chat_relay::Output) -> Option<AccountId> {
-    match output {
-        chat_relay::Output::Send(_, Frame { message: ServerMessage::Presence { account, .. }, .. }) => Some(*account),
-        _ => None,
-    }
-}
-
-fn connection_of(output: &chat_relay::Output) -> u64 {
-    match output {
-        chat_relay::Output::Send(id, _) | chat_relay::Output::LoggedIn(id) | chat_relay::Output::Close(id) => id.0,
-        chat_relay::Output::Trouble(_) => 0,
-    }
 }
 
 fn trouble_name(trouble: &Trouble) -> &'static str {

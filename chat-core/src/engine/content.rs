@@ -1,5 +1,5 @@
-//! What is sealed (SPEC 8.6): an envelope of list states around a body, and inside the body its
-//! place in the sender's stream and one content. CBOR maps with short keys; unknown keys are dropped,
+//! What is sealed (SPEC 8.6): an envelope of list states and a place in the sender's stream around a
+//! body, and in the body one content. CBOR maps with short keys; unknown keys are dropped,
 //! unknown kinds stay raw. The author is the session, never a field.
 
 mod amend;
@@ -57,35 +57,40 @@ pub(super) struct Envelope {
     /// The recipient's list as the sender last saw it.
     #[serde(rename = "p")]
     pub(super) peer_list: ListGossip,
+    #[serde(rename = "c")]
+    counter: u64,
+    #[serde(rename = "h")]
+    previous: ByteArray<16>,
     /// A [`Body`]: bytes, because its hash goes into the id.
     #[serde(rename = "b")]
     pub(super) body: ByteBuf,
 }
 
-/// What a message id is made of and names.
+/// What a message id is made of and names, and its place. The id does not depend on the place: what
+/// was never accepted gets another place when its store turns out to be an old copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Identified {
     #[serde(rename = "i")]
     pub(super) id: MessageId,
     #[serde(rename = "n")]
     pub(super) nonce: RequestKey,
+    /// Place in the stream of this device in this conversation, from 1. Contents that are not part of
+    /// the stream (receipts, typing) carry the place of the last one that is.
+    #[serde(rename = "c")]
+    pub(super) counter: u64,
+    /// Chain hash of the place before in the stream, zero in the first.
+    #[serde(rename = "h")]
+    pub(super) previous: ByteArray<16>,
     #[serde(rename = "b")]
     pub(super) body: ByteBuf,
 }
 
-/// A content and its place.
+/// A content and its time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Body {
     /// Sender's time, milliseconds since the Unix epoch.
     #[serde(rename = "t")]
     pub(super) time_ms: u64,
-    /// Place in the stream of this device in this conversation, from 1. Contents that are not part of
-    /// the stream (receipts, typing) carry the place of the last one that is.
-    #[serde(rename = "c")]
-    pub(super) counter: u64,
-    /// First half of the hash of the body before in the stream, zero in the first.
-    #[serde(rename = "h")]
-    pub(super) previous: ByteArray<16>,
     /// Number of the kind.
     #[serde(rename = "k")]
     pub(super) kind: u32,
@@ -188,6 +193,9 @@ pub(super) struct StreamMark {
     /// Everything up to here is stored, but for the gaps.
     #[serde(rename = "c")]
     pub(super) delivered: u64,
+    /// Chain hash of that place: a stream that was continued twice has two of them.
+    #[serde(rename = "h")]
+    pub(super) hash: ByteArray<16>,
     /// Everything up to here was read, but for the gaps.
     #[serde(rename = "r")]
     pub(super) read: u64,
@@ -341,11 +349,12 @@ impl Body {
 }
 
 impl Identified {
-    /// Encodes a body and gives it its id (key-schedule C, SPEC 3.4); a file's was given before.
+    /// Encodes a body and gives it its id (key-schedule C, SPEC 3.4); a file's was given before. The
+    /// place is the counter and the chain hash before it.
     pub(super) fn new(
         author: &DeviceAddress,
-        body: &Body,
-        content: &Content,
+        (counter, previous): (u64, ByteArray<16>),
+        (body, content): (&Body, &Content),
         work: &mut Work<'_>,
     ) -> Result<Self, EngineError> {
         let body = encode(body)?;
@@ -354,7 +363,8 @@ impl Identified {
             _ => (None, plain_hash(&[&body])),
         };
         let nonce = nonce.unwrap_or_else(|| RequestKey(work.random()));
-        Ok(Self { id: message_id(author, &nonce, &commitment), nonce, body: ByteBuf::from(body) })
+        let id = message_id(author, &nonce, &commitment);
+        Ok(Self { id, nonce, counter, previous, body: ByteBuf::from(body) })
     }
 
     /// The id of a message whose file is still to be uploaded, and what it was made with.
@@ -377,11 +387,19 @@ impl Identified {
         };
         (message_id(author, &self.nonce, &commitment) == self.id).then_some(body)
     }
+
+    /// What the next place of the stream names as the one before, and what receipts and resend requests
+    /// name: first half of `H(counter ‖ previous ‖ H(body))`.
+    pub(super) fn chain_hash(&self) -> [u8; 16] {
+        let body = plain_hash(&[&self.body]);
+        first_half(&plain_hash(&[&self.counter.to_be_bytes(), &*self.previous, &body]))
+    }
 }
 
 impl Envelope {
     pub(super) fn new(message: Identified, own_list: ListGossip, peer_list: ListGossip) -> Self {
-        Self { id: message.id, nonce: message.nonce, own_list, peer_list, body: message.body }
+        let Identified { id, nonce, counter, previous, body } = message;
+        Self { id, nonce, own_list, peer_list, counter, previous, body }
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -389,7 +407,8 @@ impl Envelope {
     }
 
     pub(super) fn into_identified(self) -> Identified {
-        Identified { id: self.id, nonce: self.nonce, body: self.body }
+        let Self { id, nonce, counter, previous, body, .. } = self;
+        Identified { id, nonce, counter, previous, body }
     }
 }
 
@@ -398,11 +417,6 @@ impl Envelope {
 fn message_id(author: &DeviceAddress, nonce: &RequestKey, commitment: &[u8; 32]) -> MessageId {
     let parts = [&author.account.0[..], &author.device.0.to_be_bytes(), &nonce.0, commitment];
     MessageId(first_half(&labelled_hash(MESSAGE_ID, &parts)))
-}
-
-/// What the next body of a stream names as the one before.
-pub(super) fn chain_hash(body: &[u8]) -> [u8; 16] {
-    first_half(&plain_hash(&[body]))
 }
 
 fn first_half(hash: &[u8; 32]) -> [u8; 16] {
@@ -423,8 +437,7 @@ mod tests {
     }
 
     fn body(kind: u32, data: &[u8]) -> Body {
-        let previous = ByteArray::new([0; 16]);
-        Body { time_ms: 1, counter: 1, previous, kind, data: ByteBuf::from(data.to_vec()) }
+        Body { time_ms: 1, kind, data: ByteBuf::from(data.to_vec()) }
     }
 
     #[test]
@@ -434,13 +447,19 @@ mod tests {
         let message = Identified {
             id: message_id(&author(1), &nonce, &plain_hash(&[&bytes])),
             nonce,
+            counter: 1,
+            previous: ByteArray::new([0; 16]),
             body: ByteBuf::from(bytes),
         };
         assert!(message.verified_body(&author(1)).is_some());
         assert!(message.verified_body(&author(2)).is_none());
-        let mut changed = message;
+        let mut changed = message.clone();
         changed.body.push(0);
         assert!(changed.verified_body(&author(1)).is_none());
+        // Elsewhere in the stream it is the same message, at a place of another name.
+        let moved = Identified { counter: 2, ..message.clone() };
+        assert!(moved.verified_body(&author(1)).is_some());
+        assert_ne!(moved.chain_hash(), message.chain_hash());
     }
 
     #[test]
@@ -451,8 +470,10 @@ mod tests {
 
     #[test]
     fn every_kind_reads_back() {
-        let mark = StreamMark { device: 1, delivered: 9, read: 4, gaps: vec![(2, 3)] };
-        let message = Identified { id: MessageId([1; 16]), nonce: RequestKey([2; 16]), body: ByteBuf::from(vec![1]) };
+        let hash = ByteArray::new([5; 16]);
+        let mark = StreamMark { device: 1, delivered: 9, hash, read: 4, gaps: vec![(2, 3)] };
+        let (id, nonce) = (MessageId([1; 16]), RequestKey([2; 16]));
+        let message = Identified { id, nonce, counter: 3, previous: hash, body: ByteBuf::from(vec![1]) };
         let contents = [
             Content::Text(Text { text: "grüße".into(), reply_to: Some(MessageId([9; 16])), expires_in_ms: Some(7) }),
             Content::Edit(Edit { id: MessageId([1; 16]), text: "anders".into() }),
@@ -467,12 +488,11 @@ mod tests {
             Content::Sync(Sync { with: AccountId([4; 32]), name: None, message }),
             Content::Probe(Probe::of([1; 16])),
             Content::Echo(Probe::of([2; 16])),
-            Content::Resend(Resend { counter: 4, gaps: vec![(1, 2)] }),
+            Content::Resend(Resend { counter: 4, hash, gaps: vec![(1, 2)] }),
         ];
         for content in contents {
             let (kind, data) = content.encode().unwrap();
-            let previous = ByteArray::new([0; 16]);
-            let read = encode(&Body { time_ms: 0, counter: 0, previous, kind, data }).unwrap();
+            let read = encode(&Body { time_ms: 0, kind, data }).unwrap();
             assert_eq!(minicbor_serde::from_slice::<Body>(&read).unwrap().content(), content);
         }
     }

@@ -143,7 +143,9 @@ pub(super) const KEPT_MESSAGES_MAX: u64 = 256;
 pub(super) const KEPT_MS_MAX: u64 = 7 * 24 * 3_600_000;
 /// Kept messages that one receipt lets go.
 pub(super) const KEPT_DROPPED_AT_ONCE: usize = 8;
-/// Times that one message is sent to one device again.
+/// Times that a gap in the stream of a device is asked about.
+pub(super) const GAP_ASKS_MAX: u8 = 3;
+/// Times that one message is sent to one incarnation of a device again.
 pub(super) const RESENDS_MAX: u8 = 3;
 
 /// Messages of one side after which the other answers with an empty one, so that its keys turn.
@@ -159,8 +161,10 @@ pub(super) const ERRAND_RETRY_MS: u64 = 10_000;
 /// Own lists with a new incarnation that the relay may refuse before the device goes on without one.
 pub(super) const RENEWALS_REFUSED_MAX: u32 = 5;
 
-/// Places by which the own streams jump when the store turns out to be an old copy: the other life has
-/// used some, and a receipt for one of them must not count for a new message.
+/// Places of a stream that an incarnation has for itself: a store that turned out to be an old copy goes
+/// on in those of its next one, so that no place is used twice.
+pub(super) const INCARNATION_PLACES: u64 = 1 << 32;
+/// Places by which the own streams jump when an old copy can't get a new incarnation.
 pub(super) const STREAM_JUMP: u64 = 1 << 20;
 
 /// Milliseconds that a typing signal waits for its person to be a mutual contact who is here.
@@ -193,6 +197,10 @@ pub(super) const ROOM_POSTS_UNDER_WAY_MAX: usize = 32;
 pub(super) const ROOM_RETRY_MS: u64 = 120;
 /// Milliseconds that a lost commit waits at most.
 pub(super) const ROOM_RETRY_MS_MAX: u64 = 4_000;
+/// Epochs of a room that are remembered: the present one and those whose messages still open.
+pub(super) const ROOM_MARKS_MAX: usize = 6;
+/// Milliseconds after its end for which an epoch's messages still open: 72 h (DESIGN §6).
+pub(super) const ROOM_EPOCH_MS_MAX: u64 = 72 * 3_600_000;
 /// Milliseconds after which a leaf renews its keys (DESIGN §6).
 pub(super) const ROOM_RENEW_MS: u64 = 7 * 24 * 3_600_000;
 /// One-time key packages of a device at the relay.

@@ -329,7 +329,7 @@ impl Engine {
             (Ask::Errand(number), ServerMessage::Accepted { .. }) => heal::errands::accepted(state, work, number),
             (Ask::Renew, ServerMessage::Done {}) => {
                 if heal::renew::stored(state, work)? {
-                    self.publish(work)
+                    self.renewed(work)
                 } else {
                     Ok(())
                 }
@@ -401,7 +401,6 @@ impl Engine {
         connect::online(&mut self.state, work)?;
         account::handover::go_on(&mut self.state, work)?;
         account::undertake::settle(&mut self.state, work)?;
-        heal::errands::resume(&mut self.state, work)?;
         if self.state.renewal.is_some() {
             return Ok(());
         }
@@ -417,7 +416,13 @@ impl Engine {
 
     /// A store that was an old copy becomes the next incarnation before anything is sealed.
     fn renew(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
-        if heal::renew::pump(&mut self.state, work)? { self.publish(work) } else { Ok(()) }
+        if heal::renew::pump(&mut self.state, work)? { self.renewed(work) } else { Ok(()) }
+    }
+
+    /// The next incarnation: the relay has no keys of it yet, and its rooms are where the copy was.
+    fn renewed(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        room::doubt_all(&mut self.state, work)?;
+        self.publish(work)
     }
 
     /// The relay has no keys of this incarnation yet.
@@ -468,6 +473,7 @@ impl Engine {
         if due.chores {
             prekeys::upkeep(&mut self.state, work, None, None)?;
             chores::clean_up(&mut self.state, work)?;
+            room::tidy(&mut self.state, work)?;
             account::undertake::renew_list(&mut self.state, work)?;
         }
         heal::errands::retry(&mut self.state, work)?;
@@ -505,6 +511,9 @@ impl Engine {
             return self.own_word(work, &received, content);
         }
         inbox::note_place(state, work, &received)?;
+        if !received.ephemeral {
+            heal::fill(state, work, received.author, heal::Asking::OfGaps)?;
+        }
         let is_typing = matches!(content, Content::Typing(_));
         let blocked = state.people.get(&from).is_none_or(|person| person.blocked);
         // Typing comes beside the mailbox, and nothing else does.

@@ -3,10 +3,9 @@
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use super::cipher::ChunkCipher;
 use super::key::FileKey;
 use super::layout::{HEADER_BYTES, Layout, MAGIC, Salt, Span};
-use crate::crypto::aead;
-use crate::secret::Secret;
 
 /// Why a blob is not the file that the message names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +52,7 @@ pub enum OpenError {
 /// Opens one blob. Chunks are opened in order; after a break what was opened before is given back with
 /// [`FileOpener::skip`].
 pub struct FileOpener {
-    key: Secret<32>,
+    cipher: ChunkCipher,
     layout: Layout,
     next: u64,
     plain: Sha256,
@@ -74,7 +73,7 @@ impl FileOpener {
         if magic != MAGIC || !same {
             return Err(OpenError::Header);
         }
-        Ok(Self { key, layout, next: 0, plain: Sha256::new() })
+        Ok(Self { cipher: ChunkCipher::of(key, layout), layout, next: 0, plain: Sha256::new() })
     }
 
     /// Number of the chunk that is due.
@@ -115,11 +114,7 @@ impl FileOpener {
         if sealed.len() != expected {
             return Err(OpenError::Length { chunk, expected, found: sealed.len() });
         }
-        buffer.resize(self.layout.padded_bytes(chunk), 0);
-        if aead::open_into(self.key.expose(), &self.layout.nonce(chunk), b"", sealed, buffer).is_err() {
-            buffer.clear();
-            return Err(OpenError::Forged { chunk });
-        }
+        self.cipher.open(chunk, sealed, buffer).map_err(|_| OpenError::Forged { chunk })?;
         let plain_bytes = self.layout.plain(chunk).bytes;
         if buffer.iter().skip(plain_bytes).any(|byte| *byte != 0) {
             buffer.clear();

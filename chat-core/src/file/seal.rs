@@ -3,10 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use super::ChunkHash;
+use super::cipher::ChunkCipher;
 use super::key::FileKey;
 use super::layout::{HEADER_BYTES, Layout, Salt, Span};
-use crate::crypto::aead;
-use crate::secret::Secret;
 
 /// Why a chunk was not sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,7 +47,7 @@ pub struct FileHashes {
 /// Seals one file. Chunks are sealed in order; after a break the same sealer is made again, and what was
 /// sealed before is given its known hash.
 pub struct FileSealer {
-    key: Secret<32>,
+    cipher: ChunkCipher,
     header: [u8; HEADER_BYTES],
     layout: Layout,
     next: u64,
@@ -63,7 +62,8 @@ impl FileSealer {
         let (key, header) = key.derive(salt, &layout);
         let mut blob = Sha256::new();
         blob.update(header);
-        Self { key, header, layout, next: 0, plain: Sha256::new(), blob }
+        let cipher = ChunkCipher::of(key, layout);
+        Self { cipher, header, layout, next: 0, plain: Sha256::new(), blob }
     }
 
     /// The first bytes of the blob.
@@ -85,24 +85,38 @@ impl FileSealer {
     /// # Errors
     /// [`SealError`]; `text` holds nothing then that may leave.
     pub fn seal(&mut self, text: &mut Vec<u8>, known: Option<&ChunkHash>) -> Result<ChunkHash, SealError> {
+        self.seal_behind(text, 0, known)
+    }
+
+    /// As [`FileSealer::seal`], behind the first `from` bytes of `part`, which stay as they are: a part of
+    /// many chunks grows in one buffer.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing lies behind `from` then, unless the text there has the wrong length.
+    pub fn seal_behind(
+        &mut self,
+        part: &mut Vec<u8>,
+        from: usize,
+        known: Option<&ChunkHash>,
+    ) -> Result<ChunkHash, SealError> {
         let (chunk, chunks) = (self.next, self.layout.chunks());
         if chunk >= chunks {
             return Err(SealError::Behind { chunks });
         }
         let expected = self.layout.plain(chunk).bytes;
+        let text = part.get(from..).unwrap_or_default();
         if text.len() != expected {
             return Err(SealError::Length { chunk, expected, found: text.len() });
         }
-        self.plain.update(&text);
-        text.resize(self.layout.padded_bytes(chunk), 0);
-        let tag = aead::seal(self.key.expose(), &self.layout.nonce(chunk), b"", text);
-        text.extend_from_slice(&tag);
-        let hash = ChunkHash::from(Sha256::digest(&text));
+        self.plain.update(text);
+        self.cipher.seal_behind(chunk, part, from);
+        let sealed = part.get(from..).unwrap_or_default();
+        let hash = ChunkHash::from(Sha256::digest(sealed));
         if known.is_some_and(|known| *known != hash) {
-            text.clear();
+            part.truncate(from);
             return Err(SealError::Changed { chunk });
         }
-        self.blob.update(&text);
+        self.blob.update(sealed);
         self.next = chunk.saturating_add(1);
         Ok(hash)
     }

@@ -16,17 +16,21 @@
 mod chance;
 mod credential;
 mod crypto;
+mod door;
 mod keys;
 mod leaf;
 mod overlay;
 mod policy;
 mod room;
 mod shelf;
+mod witness;
 
 pub(crate) use credential::{LeafClaim, LeafCredential};
+pub(crate) use door::DoorKey;
 pub(crate) use keys::{LeafKey, OfferedMember, key_package, offered_member};
 pub(crate) use leaf::{GroupError, Leaf};
 pub(crate) use overlay::is_roomless;
 pub(crate) use policy::{Actor, Policy};
-pub(crate) use room::{Added, Group, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome};
+pub(crate) use room::{Added, Back, Elsewhere, Group, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome};
 pub(crate) use shelf::{Scratch, Shelf};
+pub(crate) use witness::{Base, Statement};

@@ -5,6 +5,8 @@ use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::limits::ROOM_DEVICES_MAX;
 use serde::{Deserialize, Serialize};
 
+use super::door::DoorKey;
+
 const VERSION: u8 = 1;
 
 /// The policy of a room.
@@ -27,6 +29,9 @@ pub(crate) struct Policy {
     pub(crate) owner: Option<AccountId>,
     #[serde(rename = "a", default)]
     pub(crate) admins: Vec<AccountId>,
+    /// Seals what the relay keeps; of private rooms.
+    #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) door: Option<DoorKey>,
 }
 
 /// What somebody may do, the higher the more.
@@ -43,12 +48,21 @@ pub(crate) struct Change {
     pub(crate) committer: DeviceAddress,
     /// The committer was no member before.
     pub(crate) external: bool,
+    /// It proves that it had been one, lately (SPEC 12.4.6).
+    pub(crate) resumes: bool,
     pub(crate) added: Vec<DeviceAddress>,
     pub(crate) removed: Vec<DeviceAddress>,
     /// Owners of the leaves that stay, in the order of the leaves.
     pub(crate) staying: Vec<DeviceAddress>,
     /// The policy of the new epoch.
     pub(crate) policy: Policy,
+}
+
+impl Change {
+    /// A device comes back in the place of its own leaf.
+    pub(crate) fn returns(&self) -> bool {
+        self.external && self.removed == [self.committer]
+    }
 }
 
 /// Why a commit is not allowed.
@@ -68,8 +82,21 @@ pub(crate) enum Denied {
 }
 
 impl Policy {
-    pub(crate) fn new(name: &str, public: bool, topic: Option<String>, created_ms: u64) -> Self {
-        Self { version: VERSION, name: name.to_owned(), public, topic, created_ms, owner: None, admins: Vec::new() }
+    /// A private room has a door, a public one none.
+    pub(crate) fn new(name: &str, door: Option<DoorKey>, topic: Option<String>, created_ms: u64) -> Self {
+        let (public, name) = (door.is_none(), name.to_owned());
+        Self { version: VERSION, name, public, topic, created_ms, owner: None, admins: Vec::new(), door }
+    }
+
+    /// Whether a member that lost its place goes on under this policy, which nobody proves to it: the same
+    /// room, and nobody in it who may do more than before. Else somebody who knows has to add it again.
+    pub(crate) fn may_become(&self, later: &Self) -> bool {
+        let same = self.fixed() == later.fixed() && self.owner == later.owner;
+        same && later.admins.iter().all(|admin| self.admins.contains(admin))
+    }
+
+    fn fixed(&self) -> (u8, &str, bool, u64, Option<&DoorKey>) {
+        (self.version, &self.name, self.public, self.created_ms, self.door.as_ref())
     }
 
     pub(super) fn encode(&self) -> Option<Vec<u8>> {
@@ -155,9 +182,10 @@ impl Policy {
         self.check_policy(change)
     }
 
-    /// A joiner adds itself to a public room and touches nothing else (SPEC 12.4.5).
+    /// A joiner adds itself to a public room and touches nothing else (SPEC 12.4.5); into any room it comes back
+    /// in the place of its own leaf, with a secret of an epoch that it was in (SPEC 12.4.6).
     fn check_external(&self, change: &Change) -> Result<(), Denied> {
-        if !self.public {
+        if !self.public && !(change.resumes && change.returns()) {
             return Err(Denied::NotPublic);
         }
         if change.staying.len() >= ROOM_DEVICES_MAX {
@@ -171,14 +199,15 @@ impl Policy {
 
     fn check_policy(&self, change: &Change) -> Result<(), Denied> {
         let by = &change.committer.account;
-        let expected = self.settled(&change.staying);
+        // Who goes and comes in one commit was put back, and keeps its role.
+        let present: Vec<DeviceAddress> = change.staying.iter().chain(&change.added).copied().collect();
+        let expected = self.settled(&present);
         let new = &change.policy;
-        let fixed = |policy: &Self| (policy.version, policy.name.clone(), policy.public, policy.created_ms);
         let roles = |policy: &Self| (policy.owner, policy.admins.clone());
         // Roles that were given belong to somebody who is here.
-        let here = |account: &AccountId| change.staying.iter().any(|leaf| leaf.account == *account);
+        let here = |account: &AccountId| present.iter().any(|leaf| leaf.account == *account);
         let roles_fit = new.admins.iter().chain(&new.owner).all(here);
-        let allowed = fixed(new) == fixed(&expected)
+        let allowed = new.fixed() == expected.fixed()
             && (new.topic == expected.topic || self.may_set_topic(by))
             && (roles(new) == roles(&expected) || (self.may_set_roles(by) && roles_fit));
         if allowed { Ok(()) } else { Err(Denied::Policy) }
@@ -186,95 +215,4 @@ impl Policy {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chat_wire::ids::DeviceId;
-
-    fn leaf(n: u8) -> DeviceAddress {
-        DeviceAddress { account: AccountId([n; 32]), device: DeviceId(u32::from(n)) }
-    }
-
-    /// Owner 1, admin 2, members 3 and 4.
-    fn policy() -> Policy {
-        let mut policy = Policy::new("room", false, None, 5);
-        policy.set_role(leaf(1).account, Actor::Owner);
-        policy.set_role(leaf(2).account, Actor::Admin);
-        policy
-    }
-
-    fn by(n: u8, removed: &[u8]) -> Change {
-        let removed: Vec<_> = removed.iter().map(|n| leaf(*n)).collect();
-        let staying: Vec<_> = (1..=4).map(leaf).filter(|leaf| !removed.contains(leaf)).collect();
-        let policy = policy().settled(&staying);
-        Change { committer: leaf(n), external: false, added: vec![], removed, staying, policy }
-    }
-
-    fn verdict(change: &Change) -> Result<(), Denied> {
-        policy().check(change, &|leaf| leaf.account == AccountId([4; 32]))
-    }
-
-    #[test]
-    fn owner_and_admins_remove_who_is_below_them_and_members_remove_nobody() {
-        assert_eq!(verdict(&by(1, &[2, 3])), Ok(()));
-        assert_eq!(verdict(&by(2, &[3])), Ok(()));
-        assert_eq!(verdict(&by(2, &[1])), Err(Denied::Removal));
-        assert_eq!(verdict(&by(3, &[2])), Err(Denied::Removal));
-        // Who said goodbye goes by anybody's hand, and one's own devices by one's own.
-        assert_eq!(verdict(&by(3, &[4])), Ok(()));
-        assert_eq!(verdict(&by(3, &[3])), Ok(()));
-    }
-
-    #[test]
-    fn a_room_whose_owner_goes_gets_the_first_admin_and_else_the_first_leaf() {
-        let left = policy().settled(&[leaf(2), leaf(3)]);
-        assert_eq!((left.owner, left.admins.len()), (Some(leaf(2).account), 0));
-        let left = policy().settled(&[leaf(4), leaf(3)]);
-        assert_eq!(left.owner, Some(leaf(4).account));
-        let mut without = by(1, &[1]);
-        without.policy = policy();
-        assert_eq!(verdict(&without), Err(Denied::Policy));
-    }
-
-    #[test]
-    fn only_those_who_may_change_topic_and_roles() {
-        let with = |n: u8, change: &dyn Fn(&mut Policy)| {
-            let mut commit = by(n, &[]);
-            change(&mut commit.policy);
-            verdict(&commit)
-        };
-        let topic = |policy: &mut Policy| policy.topic = Some("tea".into());
-        assert_eq!((with(1, &topic), with(2, &topic), with(3, &topic)), (Ok(()), Ok(()), Err(Denied::Policy)));
-        let promote = |policy: &mut Policy| policy.set_role(leaf(3).account, Actor::Admin);
-        assert_eq!((with(1, &promote), with(2, &promote)), (Ok(()), Err(Denied::Policy)));
-        let hand_over = |policy: &mut Policy| policy.set_role(leaf(3).account, Actor::Owner);
-        assert_eq!((with(1, &hand_over), with(3, &hand_over)), (Ok(()), Err(Denied::Policy)));
-        let stranger = |policy: &mut Policy| policy.set_role(leaf(9).account, Actor::Admin);
-        assert_eq!(with(1, &stranger), Err(Denied::Policy));
-        let open = |policy: &mut Policy| policy.public = true;
-        assert_eq!(with(1, &open), Err(Denied::Policy));
-    }
-
-    #[test]
-    fn a_joiner_adds_itself_to_a_public_room_and_touches_nothing_else() {
-        let mut public = policy();
-        public.public = true;
-        let join = Change { external: true, committer: leaf(7), policy: public.clone(), ..by(7, &[]) };
-        let nobody = |_: &DeviceAddress| true;
-        assert_eq!(public.check(&join, &nobody), Ok(()));
-        assert_eq!(policy().check(&Change { policy: policy(), ..join.clone() }, &nobody), Err(Denied::NotPublic));
-        assert_eq!(public.check(&Change { removed: vec![leaf(3)], ..join.clone() }, &nobody), Err(Denied::Removal));
-        assert_eq!(public.check(&Change { removed: vec![leaf(7)], ..join.clone() }, &nobody), Ok(()));
-        let mut crowned = join;
-        crowned.policy.set_role(leaf(7).account, Actor::Owner);
-        assert_eq!(public.check(&crowned, &nobody), Err(Denied::Policy));
-    }
-
-    #[test]
-    fn no_device_is_in_a_room_twice() {
-        let twice = Change { added: vec![leaf(3)], ..by(1, &[]) };
-        assert_eq!(verdict(&twice), Err(Denied::Twice));
-        let again = Change { added: vec![leaf(8), leaf(8)], ..by(1, &[]) };
-        assert_eq!(verdict(&again), Err(Denied::Twice));
-        assert_eq!(verdict(&Change { added: vec![leaf(3)], ..by(1, &[3]) }), Ok(()));
-    }
-}
+mod tests;

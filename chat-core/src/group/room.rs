@@ -3,14 +3,18 @@
 
 use chat_wire::ids::RoomId;
 use chat_wire::keys::VerifyKey;
+use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
     CommitMessageBundle, Extension, ExtensionType, Extensions, GroupContext, GroupId, KeyPackage, LeafNodeIndex,
     LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
-    OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, ProcessedMessageContent, Proposal, ProposalType,
-    ProtocolMessage, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration, StagedCommit, StagedWelcome,
-    UnknownExtension, Welcome,
+    OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, PastEpochDeletion, PreSharedKeyProposal,
+    ProcessedMessageContent, Proposal, ProposalType, ProtocolMessage, QueuedProposal, RequiredCapabilitiesExtension,
+    Sender, SenderRatchetConfiguration, StagedCommit, StagedWelcome, UnknownExtension, Welcome,
 };
+use openmls::schedule::PreSharedKeyId;
+use openmls_traits::random::OpenMlsRand as _;
+use openmls_traits::storage::StorageProvider as _;
 
 use super::credential::{CREDENTIAL_TYPE, LeafCredential};
 use super::crypto::SUITE;
@@ -19,6 +23,7 @@ use super::leaf::{GroupError, Leaf};
 use super::overlay::Provider;
 use super::policy::{Change, Policy};
 use super::shelf::Shelf;
+use super::witness::{Base, Witness, authenticator};
 use crate::secret::Secret;
 
 /// Epochs back for which messages still open (SPEC 12.5.2).
@@ -28,8 +33,10 @@ const GENERATIONS_LATE_MAX: u32 = 1_024;
 const GENERATIONS_AHEAD_MAX: u32 = 2_000;
 /// Messages are padded to multiples of this many bytes: short ones look alike.
 const PADDING_BYTES: usize = 512;
-/// Epochs whose resumption secrets are kept.
-const RESUMPTIONS_MAX: usize = 16;
+/// Epochs whose secrets let a member come back (SPEC 12.4.6).
+const RESUMPTIONS_MAX: u64 = 16;
+/// What these secrets are exported for.
+const RESUMPTION: &str = "chat/resume";
 
 /// Whom a commit adds and removes.
 #[derive(Debug, Default)]
@@ -37,6 +44,23 @@ pub(crate) struct Added {
     pub(crate) members: Vec<OfferedMember>,
     pub(crate) removed: Vec<u32>,
     pub(crate) policy: Option<Policy>,
+}
+
+/// A member that lost its place and comes back, into a private room with a secret of an epoch that it was in.
+#[derive(Debug)]
+pub(crate) struct Back {
+    pub(crate) epoch: Option<u64>,
+    /// The policy as it knows it.
+    pub(crate) policy: Policy,
+}
+
+/// Where a GroupInfo is from, as seen by a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// From this very epoch, or one before.
+    No,
+    /// The room is further on, or in another epoch of the same number.
+    Yes,
 }
 
 /// A commit that was made and is pending.
@@ -92,6 +116,10 @@ pub(crate) struct Joined {
 pub(crate) struct Group {
     mls: MlsGroup,
     key: LeafKey,
+    /// Where in the log the epoch began.
+    base: Base,
+    /// What this leaf says of its epoch, once it was signed.
+    stated: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Group {
@@ -105,7 +133,7 @@ fn join_config() -> MlsGroupJoinConfig {
         .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
         .padding_size(PADDING_BYTES)
         .max_past_epochs(PAST_EPOCHS_MAX)
-        .number_of_resumption_psks(RESUMPTIONS_MAX)
+        .number_of_resumption_psks(0)
         .use_ratchet_tree_extension(true)
         .sender_ratchet_configuration(ratchet())
         .build()
@@ -135,12 +163,36 @@ fn policy_of(context: &GroupContext) -> Result<Policy, GroupError> {
     Policy::decode(&bytes.0).ok_or(GroupError::Malformed)
 }
 
-fn made(bundle: CommitMessageBundle) -> Result<MadeCommit, GroupError> {
+fn made(provider: &Provider<'_>, policy: &Policy, bundle: CommitMessageBundle) -> Result<MadeCommit, GroupError> {
     let (commit, welcome, group_info) = bundle.into_messages();
     let commit = commit.to_bytes().map_err(|_| GroupError::Broken)?;
     let group_info = group_info.ok_or(GroupError::Broken)?.to_bytes().map_err(|_| GroupError::Broken)?;
+    let group_info = at_door(provider, policy, group_info)?;
     let welcome = welcome.map(|welcome| welcome.to_bytes()).transpose().map_err(|_| GroupError::Broken)?;
     Ok(MadeCommit { commit, group_info, welcome })
+}
+
+/// A GroupInfo as the relay keeps it.
+fn at_door(provider: &Provider<'_>, policy: &Policy, info: Vec<u8>) -> Result<Vec<u8>, GroupError> {
+    let Some(door) = &policy.door else { return Ok(info) };
+    let nonce = provider.rand().random_array().map_err(|_| GroupError::Broken)?;
+    Ok(door.seal(&nonce, &info))
+}
+
+/// A GroupInfo as the relay gave it; a member opens what is sealed.
+fn info_of(bytes: &[u8], policy: Option<&Policy>) -> Result<VerifiableGroupInfo, GroupError> {
+    let door = policy.and_then(|policy| policy.door.as_ref());
+    let opened = door.map(|door| door.open(bytes).ok_or(GroupError::Malformed)).transpose()?;
+    match body(opened.as_deref().unwrap_or(bytes))? {
+        MlsMessageBodyIn::GroupInfo(info) => Ok(info),
+        _ => Err(GroupError::Malformed),
+    }
+}
+
+/// What proves that somebody was in an epoch of a room.
+fn resumption(room: &GroupId, epoch: u64, nonce: Vec<u8>) -> PreSharedKeyId {
+    let id = [RESUMPTION.as_bytes(), room.as_slice(), &epoch.to_be_bytes()].concat();
+    PreSharedKeyId::external(id, nonce)
 }
 
 fn body(bytes: &[u8]) -> Result<MlsMessageBodyIn, GroupError> {
@@ -205,7 +257,7 @@ impl Group {
             .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
             .padding_size(PADDING_BYTES)
             .max_past_epochs(PAST_EPOCHS_MAX)
-            .number_of_resumption_psks(RESUMPTIONS_MAX)
+            .number_of_resumption_psks(0)
             .use_ratchet_tree_extension(true)
             .sender_ratchet_configuration(ratchet())
             .ciphersuite(SUITE)
@@ -216,33 +268,61 @@ impl Group {
         let mls = MlsGroup::new_with_group_id(&provider, &key, &config, id, key.with_credential(credential))
             .map_err(|_| GroupError::Broken)?;
         let info = mls.export_group_info(provider.crypto(), &key, true).map_err(|_| GroupError::Broken)?;
-        let info = info.to_bytes().map_err(|_| GroupError::Broken)?;
-        Ok((Self { mls, key }, info))
+        let info = at_door(&provider, policy, info.to_bytes().map_err(|_| GroupError::Broken)?)?;
+        let group = Self::of(mls, key);
+        group.keep_resumption(&provider)?;
+        Ok((group, info))
     }
 
     /// The group as it is stored.
     pub(crate) fn load(shelf: &mut dyn Shelf, room: &RoomId, key: LeafKey) -> Result<Option<Self>, GroupError> {
         let provider = Provider::new(shelf, &Secret::fill(|_| ()));
         let mls = MlsGroup::load(provider.storage(), &GroupId::from_slice(&room.0)).map_err(|_| GroupError::Damaged)?;
-        Ok(mls.map(|mls| Self { mls, key }))
+        Ok(mls.map(|mls| Self::of(mls, key)))
     }
 
-    /// Enters a public room by its GroupInfo, with nobody's help: a commit that the relay has yet to take.
+    fn of(mls: MlsGroup, key: LeafKey) -> Self {
+        Self { mls, key, base: Base::default(), stated: None }
+    }
+
+    /// Keeps what lets this leaf come back to the epoch it is in, and drops the oldest of those.
+    fn keep_resumption(&self, provider: &Provider<'_>) -> Result<(), GroupError> {
+        let epoch = self.epoch();
+        let secret = self.mls.export_secret(provider.crypto(), RESUMPTION, &[], 32).map_err(|_| GroupError::Broken)?;
+        let id = resumption(self.mls.group_id(), epoch, Vec::new());
+        id.store(provider, &secret).map_err(|_| GroupError::Damaged)?;
+        let Some(over) = epoch.checked_sub(RESUMPTIONS_MAX) else { return Ok(()) };
+        let over = resumption(self.mls.group_id(), over, Vec::new());
+        provider.storage().delete_psk(over.psk()).map_err(|_| GroupError::Damaged)
+    }
+
+    /// Enters a public room by its GroupInfo, with nobody's help, or comes back into the place of its own leaf:
+    /// a commit that the relay has yet to take.
     pub(crate) fn enter(
         shelf: &mut dyn Shelf,
         seed: &Secret<32>,
         group_info: &[u8],
         leaf: (LeafKey, &LeafCredential),
+        back: Option<&Back>,
     ) -> Result<(Self, MadeCommit), GroupError> {
         let provider = Provider::new(shelf, seed);
         let (key, credential) = leaf;
-        let MlsMessageBodyIn::GroupInfo(info) = body(group_info)? else { return Err(GroupError::Malformed) };
-        policy_of(info.group_context())?;
-        let builder = MlsGroup::external_commit_builder()
+        let info = info_of(group_info, back.map(|back| &back.policy))?;
+        let policy = policy_of(info.group_context())?;
+        if back.is_some_and(|back| !back.policy.may_become(&policy)) {
+            return Err(GroupError::Malformed);
+        }
+        let room = info.group_context().group_id().clone();
+        let mut builder = MlsGroup::external_commit_builder()
             .with_config(join_config())
             .skip_lifetime_validation()
             .build_group(&provider, info, key.with_credential(credential))
             .map_err(|_| GroupError::Malformed)?;
+        if let Some(epoch) = back.and_then(|back| back.epoch) {
+            let nonce = provider.rand().random_vec(SUITE.hash_length()).map_err(|_| GroupError::Broken)?;
+            let psk = resumption(&room, epoch, nonce);
+            builder = builder.add_psk_proposal(PreSharedKeyProposal::new(psk));
+        }
         let (mls, bundle) = builder
             .leaf_node_parameters(LeafNodeParameters::builder().with_capabilities(capabilities()).build())
             .load_psks(provider.storage())
@@ -251,7 +331,22 @@ impl Group {
             .map_err(|_| GroupError::Malformed)?
             .finalize(&provider)
             .map_err(|_| GroupError::Malformed)?;
-        Ok((Self { mls, key }, made(bundle)?))
+        let group = Self::of(mls, key);
+        group.keep_resumption(&provider)?;
+        let made = made(&provider, &policy, bundle)?;
+        Ok((group, made))
+    }
+
+    /// Whether the room that a GroupInfo tells of is not where this leaf is.
+    pub(crate) fn compare(&self, group_info: &[u8]) -> Result<Elsewhere, GroupError> {
+        let policy = self.policy()?;
+        let info = info_of(group_info, Some(&policy))?;
+        let (theirs, ours) = (info.group_context(), self.mls.public_group().group_context());
+        if theirs.group_id() != ours.group_id() {
+            return Err(GroupError::Malformed);
+        }
+        let here = theirs.epoch() < ours.epoch() || theirs == ours;
+        Ok(if here { Elsewhere::No } else { Elsewhere::Yes })
     }
 
     /// Joins by a Welcome, whose inviter the caller has verified.
@@ -264,7 +359,9 @@ impl Group {
         let provider = Provider::new(shelf, seed);
         let staged = stage(&provider, welcome)?;
         let mls = staged.into_group(&provider).map_err(|_| GroupError::Damaged)?;
-        Ok(Joined { group: Self { mls, key } })
+        let group = Self::of(mls, key);
+        group.keep_resumption(&provider)?;
+        Ok(Joined { group })
     }
 
     /// Takes everything of the group off the shelf.
@@ -294,6 +391,36 @@ impl Group {
         self.mls.own_leaf_index().u32()
     }
 
+    /// The epoch of this leaf, for its statements.
+    pub(crate) fn witness(&self) -> Witness {
+        let authenticator = authenticator(self.mls.epoch_authenticator().as_slice());
+        Witness { epoch: self.epoch(), authenticator, base: self.base }
+    }
+
+    /// Where in the log this epoch began.
+    pub(crate) fn begin_at(&mut self, base: Base) {
+        self.base = base;
+        self.stated = None;
+    }
+
+    /// Whatever is sealed next says where this leaf is.
+    fn state_epoch(&mut self) -> Result<(), GroupError> {
+        let stated = match self.stated.take() {
+            Some(stated) => stated,
+            None => self.witness().state(&room_of(self.mls.group_id())?, &self.key),
+        };
+        self.mls.set_aad(stated.clone());
+        self.stated = Some(stated);
+        Ok(())
+    }
+
+    /// Forgets the secrets of all past epochs but the last few (SPEC 12.5.2).
+    pub(crate) fn forget_epochs(&mut self, shelf: &mut dyn Shelf, keep: usize) -> Result<(), GroupError> {
+        let provider = Provider::new(shelf, &Secret::fill(|_| ()));
+        let those = PastEpochDeletion::delete_all_without_timestamps().max_past_epochs(keep);
+        self.mls.delete_past_epoch_secrets(&provider, those).map_err(|_| GroupError::Damaged)
+    }
+
     pub(crate) fn has_pending(&self) -> bool {
         self.mls.pending_commit().is_some()
     }
@@ -305,6 +432,8 @@ impl Group {
         seed: &Secret<32>,
         what: Added,
     ) -> Result<MadeCommit, GroupError> {
+        self.state_epoch()?;
+        let policy = what.policy.clone().map_or_else(|| self.policy(), Ok)?;
         let provider = Provider::new(shelf, seed);
         let packages: Vec<KeyPackage> = what.members.into_iter().map(|member| member.package).collect();
         let removed: Vec<LeafNodeIndex> = what.removed.into_iter().map(LeafNodeIndex::new).collect();
@@ -321,13 +450,15 @@ impl Group {
             .map_err(|_| GroupError::Malformed)?
             .stage_commit(&provider)
             .map_err(|_| GroupError::Broken)?;
-        made(bundle)
+        made(&provider, &policy, bundle)
     }
 
     /// The log holds our commit.
     pub(crate) fn merge_pending(&mut self, shelf: &mut dyn Shelf, seed: &Secret<32>) -> Result<(), GroupError> {
         let provider = Provider::new(shelf, seed);
-        self.mls.merge_pending_commit(&provider).map_err(|_| GroupError::Damaged)
+        self.mls.merge_pending_commit(&provider).map_err(|_| GroupError::Damaged)?;
+        self.stated = None;
+        self.keep_resumption(&provider)
     }
 
     /// The log never will.
@@ -343,6 +474,7 @@ impl Group {
         seed: &Secret<32>,
         content: &[u8],
     ) -> Result<Vec<u8>, GroupError> {
+        self.state_epoch()?;
         let provider = Provider::new(shelf, seed);
         let message = self.mls.create_message(&provider, &self.key, content).map_err(|_| GroupError::Broken)?;
         message.to_bytes().map_err(|_| GroupError::Broken)
@@ -396,14 +528,20 @@ impl Group {
         staged: StagedChange,
     ) -> Result<(), GroupError> {
         let provider = Provider::new(shelf, seed);
-        self.mls.merge_staged_commit(&provider, staged.staged).map_err(|_| GroupError::Damaged)
+        self.mls.merge_staged_commit(&provider, staged.staged).map_err(|_| GroupError::Damaged)?;
+        self.stated = None;
+        self.keep_resumption(&provider)
     }
 
     /// What a staged commit does, from what MLS authenticated and nothing else.
     fn staged(&self, sender: &Sender, staged: StagedCommit) -> Result<StagedChange, GroupError> {
         const KNOWN: [ProposalType; 4] =
             [ProposalType::Add, ProposalType::Remove, ProposalType::GroupContextExtensions, ProposalType::ExternalInit];
-        if staged.queued_proposals().any(|queued| !KNOWN.contains(&queued.proposal().proposal_type())) {
+        let resumes = staged.psk_proposals().count();
+        let known = |queued: &QueuedProposal| KNOWN.contains(&queued.proposal().proposal_type());
+        let strange = staged.queued_proposals().filter(|queued| !known(queued)).count();
+        // The one secret that is shared with a commit proves that its maker was in an epoch of this room.
+        if strange != resumes || resumes > usize::from(matches!(sender, Sender::NewMemberCommit)) {
             return Err(GroupError::Malformed);
         }
         let leaves = self.leaves()?;
@@ -434,6 +572,7 @@ impl Group {
         let change = Change {
             committer: committer.owner(),
             external,
+            resumes: resumes > 0,
             added: added.iter().map(Leaf::owner).collect(),
             removed: removed.iter().map(Leaf::owner).collect(),
             staying: leaves.iter().filter(|leaf| !removed.contains(leaf)).map(Leaf::owner).collect(),

@@ -23,6 +23,10 @@ pub const SIG_LEAF: &str = "sig/leaf";
 pub const SIG_LEAVE: &str = "sig/leave";
 /// Statement that a room is deleted, by its owner's leaf key.
 pub const SIG_ROOM_END: &str = "sig/room-end";
+/// What a member says of a room's epoch, by its leaf key (SPEC 12.6.1).
+pub const SIG_ROOM_STATE: &str = "sig/room-state";
+/// A member that lost its place asks to be put back, by its leaf key (SPEC 12.6.4).
+pub const SIG_ROOM_BACK: &str = "sig/room-back";
 /// A request for recovery.
 pub const SIG_RECOVERY: &str = "sig/recover";
 /// The end of an account.

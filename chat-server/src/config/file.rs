@@ -11,8 +11,8 @@ use toml::Spanned;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    CertificateFiles, Config, ConfigError, Doors, LOG_FILES_KEPT, Log, LogFile, LogFormat, Place, Problem, Rotation,
-    VARIABLE_PREFIX, resolve,
+    BlobPlace, CertificateFiles, Config, ConfigError, Doors, LOG_FILES_KEPT, Log, LogFile, LogFormat, Place, Problem,
+    Rotation, VARIABLE_PREFIX, resolve,
 };
 
 const MIB: u64 = 1024 * 1024;
@@ -38,6 +38,7 @@ struct File {
     metrics: Option<Spanned<String>>,
     data: Option<PathBuf>,
     tls: Option<Tls>,
+    files: Option<FilesTable>,
     registration: Option<Mode>,
     #[serde(default)]
     log: LogTable,
@@ -50,6 +51,12 @@ struct File {
 struct Tls {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilesTable {
+    objects: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -192,6 +199,9 @@ impl Source<'_> {
             files.certificate = tls.certificate.unwrap_or(std::mem::take(&mut files.certificate));
             files.key = tls.key.unwrap_or(std::mem::take(&mut files.key));
         }
+        if let Some(objects) = file.files.as_ref().and_then(|files| files.objects.as_ref()) {
+            config.blobs = self.objects(objects)?;
+        }
         match file.registration {
             None => {}
             Some(Mode::Open) => config.relay.registration = Registration::Open,
@@ -260,6 +270,17 @@ impl Source<'_> {
         Ok(())
     }
 
+    fn objects(&self, url: &Spanned<String>) -> Result<BlobPlace, ConfigError> {
+        if !cfg!(feature = "object_store") {
+            return Err(self.error(url.span(), Problem::ObjectsNotBuilt));
+        }
+        let bucket = url.get_ref().strip_prefix("s3://").and_then(|rest| rest.split('/').next());
+        match bucket {
+            Some(bucket) if !bucket.is_empty() => Ok(BlobPlace::Objects(url.get_ref().clone())),
+            _ => Err(self.error(url.span(), Problem::Objects)),
+        }
+    }
+
     fn blobs(&self, table: &LimitsTable, blobs: &mut BlobLimits) -> Result<(), ConfigError> {
         for (given, limit, unit) in [
             (&table.file_mib, &mut blobs.blob_bytes_max, MIB),
@@ -270,7 +291,13 @@ impl Source<'_> {
                 *limit = u64::from(self.positive(given)?).saturating_mul(unit);
             }
         }
-        Ok(())
+        let said = table.files_per_account_mib.as_ref().or(table.file_mib.as_ref());
+        match said {
+            Some(said) if blobs.account_bytes_max < blobs.blob_bytes_max => {
+                Err(self.error(said.span(), Problem::LessThanOneFile))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn limits(&self, table: &LimitsTable, limits: &mut Limits) -> Result<(), ConfigError> {

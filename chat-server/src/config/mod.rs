@@ -16,6 +16,9 @@
 //! # certificate = "/etc/chat-server/fullchain.pem"
 //! # key = "/etc/chat-server/key.pem"
 //!
+//! # [files]                             # without it they lie in the data directory
+//! # objects = "s3://bucket/prefix"      # endpoint and keys: AWS_ENDPOINT, AWS_REGION, AWS_ACCESS_KEY_ID, …
+//!
 //! [log]
 //! level = "info"                        # or a filter such as "warn,chat_server=debug"
 //! format = "text"                       # or "json"
@@ -112,6 +115,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// Certificate; none for a self-signed one, made once.
     pub tls: Option<CertificateFiles>,
+    /// Where blobs lie.
+    pub blobs: BlobPlace,
     /// Registration and limits of the core.
     pub relay: chat_relay::Config,
     /// Limits on connections.
@@ -123,6 +128,15 @@ pub struct Config {
     /// Speaks without TLS, so that logins are bound to no channel. No file and no variable sets it: it
     /// is for measurements on this machine.
     pub danger_plain: bool,
+}
+
+/// Where blobs lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BlobPlace {
+    /// In a folder of the data directory.
+    Folder,
+    /// In an object store, `s3://BUCKET/PREFIX`; takes the feature `object_store`.
+    Objects(String),
 }
 
 /// Limits on connections, before the core sees them.
@@ -282,6 +296,15 @@ pub enum Problem {
     /// Clients make frames of 1 MiB, and none over 4 MiB.
     #[error("must be from 1024 to 4096")]
     FrameSize,
+    /// Not of the form of a place in an object store.
+    #[error("is no place in an object store, s3://BUCKET/PREFIX")]
+    Objects,
+    /// This program can't reach object stores.
+    #[error("takes a chat-server that was built with the feature object_store")]
+    ObjectsNotBuilt,
+    /// Not one file of the largest size would fit.
+    #[error("must be at least file_mib, or no file of that size is ever taken")]
+    LessThanOneFile,
     /// Presence relies on less.
     #[error("at least 10, since silence counts from 8 seconds on")]
     SilenceTooShort,
@@ -295,6 +318,7 @@ impl Default for Config {
             metrics: None,
             data: None,
             tls: None,
+            blobs: BlobPlace::Folder,
             relay: chat_relay::Config::default(),
             doors: Doors::default(),
             log: Log { level: "info".to_owned(), format: LogFormat::Text, addresses: false, file: None },

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::carrier::{Load, Sink, Source};
-use crate::blobstore::FolderBlobs;
+use crate::blobstore::AnyBlobs;
 
 /// Without a frame for this long nobody needs the connection; a slow line moves a part in less.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
@@ -29,7 +29,7 @@ const READ_BYTES: usize = 64 * 1024;
 /// What bulk connections work on.
 #[derive(Debug, Clone)]
 pub(crate) struct Bulk {
-    pub(crate) blobs: Arc<Blobs<FolderBlobs>>,
+    pub(crate) blobs: Arc<Blobs<AnyBlobs>>,
     pub(crate) tickets: Tickets,
 }
 
@@ -139,7 +139,7 @@ async fn work(
     }
 }
 
-fn answer(blobs: &Blobs<FolderBlobs>, account: AccountId, ask: BlobAsk, body: &Bytes) -> (ServerMessage, Bytes) {
+fn answer(blobs: &Blobs<AnyBlobs>, account: AccountId, ask: BlobAsk, body: &Bytes) -> (ServerMessage, Bytes) {
     match blobs.handle(now_ms(), account, ask, body) {
         Ok((answer, body)) => (ServerMessage::Blob(answer), body),
         Err(kind) => (ServerMessage::Refused(Refusal::of(kind)), Bytes::new()),

@@ -22,6 +22,7 @@ mod hostile;
 mod lifecycle;
 mod presence;
 mod privacy;
+mod room_walk;
 mod rooms;
 mod step;
 mod world;

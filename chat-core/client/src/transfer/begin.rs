@@ -1,4 +1,4 @@
-//! How a transfer begins: what is asked is looked at, named, and stored before anything moves.
+//! How a transfer begins: what is asked is looked at and named before anything moves.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use serde_bytes::ByteArray;
 use tokio::task::spawn_blocking;
 
 use super::ledger::Ledger;
-use super::row::{Outgoing, Row, Up};
+use super::row::{Outgoing, Row, Up, Way};
 use super::types::{FileToFetch, FileToSend, failed};
 use super::upload::{io_failure, open, written_ns};
 use super::{names, place};
@@ -50,7 +50,7 @@ pub(super) async fn upload(ledger: &Ledger, file: FileToSend) -> Result<Row, Fai
     Ok(row)
 }
 
-/// Finds out what a message's file is and where it goes, and stores that it is wanted.
+/// Finds out what a message's file is and where it goes.
 pub(super) async fn download(ledger: &Ledger, file: FileToFetch) -> Result<Row, Failure> {
     let Told::File(shared) = ledger.query(Query::File(file.id)).await? else {
         return failed(FailureKind::Internal);
@@ -62,9 +62,16 @@ pub(super) async fn download(ledger: &Ledger, file: FileToFetch) -> Result<Row, 
     let placed = spawn_blocking(move || target_of(file.path)).await;
     let (target, exact) = placed.map_err(|_| Failure::of(FailureKind::Internal))??;
     let with = shared.with;
-    let row = Row::download((file.id, with), &shared.pointer, (&target, exact), clock::now().as_ms());
-    ledger.save(&row).await?;
-    Ok(row)
+    Ok(Row::download((file.id, with), &shared.pointer, (&target, exact), clock::now().as_ms()))
+}
+
+/// Whether a download goes where this one is to go.
+pub(super) fn goes_to(row: &Row, path: Option<&Path>) -> bool {
+    let wanted = match path {
+        Some(path) => std::path::absolute(path).ok(),
+        None => place::downloads(),
+    };
+    matches!(&row.way, Way::Down(down) if wanted.as_deref() == Some(down.target()))
 }
 
 /// The directory that a file goes to, or the file that it becomes.

@@ -2,6 +2,7 @@
 //! ends done, failed, or halted by an order; a closed client leaves it as it is stored.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::ledger::{Ledger, Progress, closed};
 use super::row::{Row, Way};
 use super::types::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, failed};
 use super::upload::{self, Broken};
-use super::{begin, download};
+use super::{begin, download, place};
 use crate::config::Downloads;
 use crate::driver::{Arrival, Door};
 use crate::event::Direction;
@@ -102,6 +103,8 @@ struct Job {
     stop: Option<oneshot::Sender<()>>,
     halts: Vec<Halt>,
     waiters: Vec<Waiter>,
+    /// Wanted at other places as well, one after the other.
+    next: Vec<(FileToFetch, Answer<SavedFile>)>,
     failure: Option<FailureKind>,
 }
 
@@ -203,10 +206,14 @@ impl Desk {
     }
 
     fn fetch(&mut self, file: FileToFetch, answer: Answer<SavedFile>) {
+        let file = FileToFetch { path: file.path.or_else(|| self.usual_dir()), ..file };
         if let Some(job) = self.jobs.get_mut(&(file.id, Direction::Download)).filter(|job| job.stop.is_some()) {
-            return job.waiters.push(Waiter::Saved(answer));
+            // It may come by itself just now, to another place than the one that is asked for.
+            return match begin::goes_to(&job.row, file.path.as_deref()) {
+                true => job.waiters.push(Waiter::Saved(answer)),
+                false => job.next.push((file, answer)),
+            };
         }
-        let file = FileToFetch { path: file.path.or_else(|| self.downloads.dir.clone()), ..file };
         let (ledger, reports) = (self.means.ledger.clone(), self.reports_in.clone());
         tokio::spawn(async move {
             let begun = begin::download(&ledger, file).await;
@@ -231,24 +238,27 @@ impl Desk {
         }
     }
 
-    /// Fetches what comes by itself. Strangers' messages do not come here before they are accepted.
+    /// Fetches what comes by itself. Strangers' messages do not come here before they are accepted (SPEC 13.4.4).
     async fn arrived(&mut self, arrival: Arrival) {
         let most = self.downloads.auto_bytes_max;
         if most == 0 {
             return;
         }
         if arrival.size <= most && !self.jobs.contains_key(&(arrival.id, Direction::Download)) {
-            let file = FileToFetch { id: arrival.id, path: self.downloads.dir.clone() };
+            let file = FileToFetch { id: arrival.id, path: self.usual_dir() };
             match begin::download(&self.means.ledger, file).await {
-                Ok(row) => {
-                    let key = self.put(row);
-                    self.start(key);
-                }
+                Ok(row) => self.begin_fetching(row, None).await,
                 Err(failure) => tracing::info!(kind = ?failure.kind, "a file does not come by itself"),
             }
         }
         // What can't be stored is decided once more after a restart: the transfer is known by then.
         let _ = self.means.ledger.decide(arrival.seq).await;
+    }
+
+    /// Where files go to, when somebody said so.
+    fn usual_dir(&self) -> Option<PathBuf> {
+        // One that can't be made is told when something is to lie there.
+        self.downloads.dir.clone().inspect(|dir| drop(place::make_dir(dir)))
     }
 
     fn list(&self) -> Vec<Transfer> {
@@ -295,6 +305,7 @@ impl Desk {
 
     async fn report(&mut self, report: Report) {
         match report {
+            Report::Begun(Ok(row), Waiter::Saved(answer), _) => self.begin_fetching(row, Some(answer)).await,
             Report::Begun(Ok(row), waiter, name) => {
                 let key = self.put(row);
                 if let Some(job) = self.jobs.get_mut(&key) {
@@ -311,6 +322,26 @@ impl Desk {
             }
             Report::Over(key, outcome) => self.over(key, outcome).await,
         }
+    }
+
+    /// A download begins, unless its file is on its way by now.
+    async fn begin_fetching(&mut self, row: Row, answer: Option<Answer<SavedFile>>) {
+        if self.jobs.get(&(row.id, Direction::Download)).is_some_and(|job| job.stop.is_some()) {
+            if let (Some(answer), Way::Down(down)) = (answer, &row.way) {
+                self.fetch(FileToFetch { id: row.id, path: Some(down.target().to_path_buf()) }, answer);
+            }
+            return;
+        }
+        let saved = self.means.ledger.save(&row).await;
+        let waiter = answer.map(Waiter::Saved);
+        if let Err(failure) = saved {
+            return waiter.into_iter().for_each(|waiter| waiter.refuse(failure.clone()));
+        }
+        let key = self.put(row);
+        if let Some(job) = self.jobs.get_mut(&key) {
+            job.waiters.extend(waiter);
+        }
+        self.start(key);
     }
 
     async fn over(&mut self, key: Key, outcome: Outcome) {
@@ -336,10 +367,12 @@ impl Desk {
             }
             _ => {}
         }
+        let next = std::mem::take(&mut job.next);
         for waiter in std::mem::take(&mut job.waiters) {
             waiter.settle(&outcome);
         }
         halts.into_iter().for_each(Halt::grant);
+        next.into_iter().for_each(|(file, answer)| self.fetch(file, answer));
         self.forget_old().await;
     }
 
@@ -349,7 +382,8 @@ impl Desk {
         let Some(job) = self.jobs.get_mut(&key) else { return };
         let result = if cancelled {
             let row = job.row.clone();
-            for waiter in std::mem::take(&mut job.waiters) {
+            let next = std::mem::take(&mut job.next).into_iter().map(|(_, answer)| Waiter::Saved(answer));
+            for waiter in std::mem::take(&mut job.waiters).into_iter().chain(next) {
                 waiter.refuse(Failure::of(FailureKind::Cancelled));
             }
             self.jobs.remove(&key);
@@ -385,7 +419,8 @@ impl Desk {
     fn put(&mut self, row: Row) -> Key {
         let key = (row.id, row.direction());
         let progress = Progress::new(self.means.ledger.clone(), &row);
-        let job = Job { row, progress, stop: None, halts: Vec::new(), waiters: Vec::new(), failure: None };
+        let (waiters, next) = (Vec::new(), Vec::new());
+        let job = Job { row, progress, stop: None, halts: Vec::new(), waiters, next, failure: None };
         self.jobs.insert(key, job);
         key
     }

@@ -2,7 +2,7 @@
 //! works on the next part. A break costs reading and sealing again, which proves that the file is the same.
 //!
 //! ```text
-//! reader thread:  file ─▶ seal ─▶ part ─┐ (one waits)
+//! reader thread:  file ─▶ seal ─▶ part ─┐ (three wait)
 //! here:                                 └─▶ hashes durable ─▶ Put ─▶ … ─▶ Finish ─▶ offer
 //! ```
 
@@ -18,6 +18,7 @@ use chat_core::engine::{
 use chat_core::file::{ChunkHash, FileHashes, FileSealer, HEADER_BYTES, Layout};
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::BlobId;
+use chat_wire::limits::BLOB_PART_BYTES_MAX;
 use chat_wire::message::{BlobAnswer, BlobAsk};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -30,6 +31,9 @@ use crate::picture::{self, Decoder, Source};
 
 /// Bytes of a part that is sent at once: one large chunk, or this many of small ones.
 const PART_BYTES: usize = 1024 * 1024;
+
+/// Sealed parts that wait for their hashes to be durable: several share one sync.
+const PARTS_AHEAD_MAX: usize = 3;
 
 /// Parts on their way without an answer: the relay writes one while the next ones travel.
 const PARTS_UNDER_WAY_MAX: u32 = 4;
@@ -125,27 +129,31 @@ pub(super) async fn attempt(
     let drawing = decoder.and_then(|decoder| draw(row, up, decoder));
     let known = ledger.chunks(row.id).await?;
     let mut stored = u64::try_from(known.len()).unwrap_or(u64::MAX);
-    let (parts_in, mut parts) = mpsc::channel(1);
+    let (parts_in, mut parts) = mpsc::channel(PARTS_AHEAD_MAX);
     let reader = Reader { path: row.path().to_path_buf(), row: row.clone(), layout, known };
     let sealing = spawn_blocking(move || reader.run(&parts_in));
     // Answers tell how far the relay is; the file's bytes are told by the part that is answered.
     let mut reached = std::collections::VecDeque::new();
-    while let Some(part) = parts.recv().await {
-        let new = usize::try_from(stored.saturating_sub(part.first)).unwrap_or(usize::MAX);
-        if let Some(hashes) = part.hashes.get(new..).filter(|hashes| !hashes.is_empty()) {
-            ledger.add_chunks(row.id, stored, hashes).await?;
+    let mut sealed = Vec::new();
+    while parts.recv_many(&mut sealed, PARTS_AHEAD_MAX).await > 0 {
+        let hashes = new_hashes(&sealed, stored);
+        if !hashes.is_empty() {
+            // One sync for all that are sealed by now, before any of them leaves (SPEC 13.2.2).
+            ledger.add_chunks(row.id, stored, &hashes).await?;
             stored = stored.saturating_add(u64::try_from(hashes.len()).unwrap_or(0));
         }
-        let end = part.at.saturating_add(u64::try_from(part.bytes.len()).unwrap_or(0));
-        if end <= held {
-            progress.reached(part.reached.max(progress.done()));
-            continue;
+        for part in sealed.drain(..) {
+            let end = part.at.saturating_add(u64::try_from(part.bytes.len()).unwrap_or(0));
+            if end <= held {
+                progress.reached(part.reached.max(progress.done()));
+                continue;
+            }
+            while bulk.under_way() >= PARTS_UNDER_WAY_MAX {
+                taken(&mut bulk, &mut reached, progress).await?;
+            }
+            bulk.send(BlobAsk::Put { blob: row.blob, at: part.at, token: up.token }, part.bytes).await?;
+            reached.push_back(part.reached);
         }
-        while bulk.under_way() >= PARTS_UNDER_WAY_MAX {
-            taken(&mut bulk, &mut reached, progress).await?;
-        }
-        bulk.send(BlobAsk::Put { blob: row.blob, at: part.at, token: up.token }, part.bytes).await?;
-        reached.push_back(part.reached);
     }
     let hashes = sealing.await.map_err(|_| internal())??;
     while bulk.under_way() > 0 {
@@ -156,6 +164,15 @@ pub(super) async fn attempt(
         None => None,
     };
     Ok(Uploaded { bulk, hashes, thumbnail })
+}
+
+/// The hashes of chunks from number `stored` on.
+fn new_hashes(parts: &[Part], stored: u64) -> Vec<ChunkHash> {
+    let new = |part: &Part| {
+        let known = usize::try_from(stored.saturating_sub(part.first)).unwrap_or(usize::MAX);
+        part.hashes.get(known..).unwrap_or_default().to_vec()
+    };
+    parts.iter().flat_map(new).collect()
 }
 
 /// Makes the thumbnail of a picture while it is sealed; a file without one is sent all the same.
@@ -235,23 +252,23 @@ impl Reader {
         self.unchanged(up, &metadata)?;
         let mut sealer = FileSealer::new(self.row.key(), up.salt(), self.layout);
         let mut header = Some(sealer.header().to_vec());
-        let mut chunk = Vec::new();
         let mut number: u64 = 0;
         while sealer.wants().is_some() {
             let first = number;
             let at = if header.is_some() { 0 } else { self.layout.sealed(first).at };
             let mut bytes = header.take().unwrap_or_default();
-            bytes.reserve(self.layout.sealed(first).bytes.max(PART_BYTES));
+            // Read, sealed and sent in this one place.
+            bytes.reserve(BLOB_PART_BYTES_MAX);
             let (mut hashes, mut reached) = (Vec::new(), 0);
             while let Some(span) =
                 sealer.wants().filter(|_| hashes.is_empty() || bytes.len() < PART_BYTES - HEADER_BYTES)
             {
-                self.read(&mut file, span.bytes, &mut chunk)?;
+                let from = bytes.len();
+                read(&mut file, span.bytes, &mut bytes)?;
                 let known = usize::try_from(number).ok().and_then(|number| self.known.get(number));
                 // Another text under the same key would give both away: this key is spent.
-                let hash = sealer.seal(&mut chunk, known).map_err(|_| changed())?;
+                let hash = sealer.seal_behind(&mut bytes, from, known).map_err(|_| changed())?;
                 hashes.push(hash);
-                bytes.extend_from_slice(&chunk);
                 reached = span.at.saturating_add(span.bytes as u64);
                 number = number.saturating_add(1);
             }
@@ -264,16 +281,16 @@ impl Reader {
         sealer.finish().ok_or_else(internal)
     }
 
-    fn read(&self, file: &mut File, bytes: usize, chunk: &mut Vec<u8>) -> Result<(), Broken> {
-        chunk.clear();
-        let read = file.take(bytes as u64).read_to_end(chunk).map_err(|error| io_failure(&error))?;
-        if read == bytes { Ok(()) } else { Err(changed()) }
-    }
-
     fn unchanged(&self, up: &Up, metadata: &Metadata) -> Result<(), Broken> {
         let same = metadata.len() == self.row.size && written_ns(metadata) == up.written_ns;
         if same { Ok(()) } else { Err(changed()) }
     }
+}
+
+/// Reads so many bytes behind those that a part has.
+fn read(file: &mut File, bytes: usize, part: &mut Vec<u8>) -> Result<(), Broken> {
+    let read = file.take(bytes as u64).read_to_end(part).map_err(|error| io_failure(&error))?;
+    if read == bytes { Ok(()) } else { Err(changed()) }
 }
 
 /// The file is not the one that was to be sent.

@@ -5,6 +5,7 @@ mod account;
 mod amend;
 mod devices;
 mod files;
+mod hostile;
 mod network;
 mod profile;
 mod rooms;

@@ -4,6 +4,7 @@ pub(crate) mod bounds;
 pub(crate) mod copies;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod rooms;
 
 use chat_core::store::{MemoryRecords, Records, Table};
 use chat_wire::domain::plain_hash;

@@ -6,7 +6,7 @@ use chat_sim::plan::{Kind, Plan};
 
 fn holds(seed: u64) {
     let shared = Shared::new().unwrap();
-    let report = run(seed, &shared);
+    let report = run(seed, &shared, false);
     assert!(report.violations.is_empty(), "{:?}: {:?}", Plan::of(seed), report.violations);
 }
 
@@ -14,7 +14,7 @@ fn holds(seed: u64) {
 fn the_same_seed_is_the_same_history_to_the_bit() {
     let shared = Shared::new().unwrap();
     for seed in 0..8 {
-        let (one, two) = (run(seed, &shared), run(seed, &shared));
+        let (one, two) = (run(seed, &shared, false), run(seed, &shared, false));
         assert_eq!(one, two, "seed {seed}");
     }
 }
@@ -24,7 +24,7 @@ fn every_promise_holds_under_every_kind_of_fault() {
     let shared = Shared::new().unwrap();
     let mut kinds = Vec::new();
     for seed in 100..112 {
-        let report = run(seed, &shared);
+        let report = run(seed, &shared, false);
         assert!(report.violations.is_empty(), "{:?}: {:?}", Plan::of(seed), report.violations);
         assert!(report.faults() > 0, "seed {seed} had no fault");
         kinds.push(Plan::of(seed).kind);
@@ -48,4 +48,33 @@ fn an_answer_to_what_was_recalled_stops_nothing() {
 #[test]
 fn a_due_receipt_does_not_spin_the_timer_while_the_device_is_being_renewed() {
     holds(13);
+}
+
+#[test]
+fn two_lives_of_a_device_that_take_turns_lose_nothing_that_either_sent() {
+    holds(30);
+    holds(42);
+}
+
+#[test]
+fn a_room_that_waits_for_an_answer_does_not_spin_the_timer() {
+    holds(37);
+}
+
+#[test]
+fn devices_that_join_and_are_removed_hear_what_was_said_while_they_were_there() {
+    let with_devices = |seed: &u64| Plan::of(*seed).second > 0 && Plan::of(*seed).devices > 0;
+    (0..400).filter(with_devices).take(3).for_each(holds);
+}
+
+#[test]
+fn a_relay_that_dies_with_unsynced_writes_loses_nothing_that_it_accepted() {
+    let dying = |seed: &u64| Plan::of(*seed).relay_crashes >= 3 && Plan::of(*seed).kind == Kind::Plain;
+    (0..400).filter(dying).take(3).for_each(holds);
+}
+
+#[test]
+fn rooms_end_as_one_for_everybody_in_them_and_nobody_else() {
+    let rooms = |seed: &u64| Plan::of(*seed).rooms > 500;
+    (0..400).filter(rooms).take(3).for_each(holds);
 }

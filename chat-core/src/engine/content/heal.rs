@@ -22,6 +22,9 @@ impl Probe {
 pub(in crate::engine) struct Resend {
     #[serde(rename = "c")]
     pub(in crate::engine) counter: u64,
+    /// Chain hash of that place.
+    #[serde(rename = "h")]
+    pub(in crate::engine) hash: ByteArray<16>,
     #[serde(rename = "g", default)]
     pub(in crate::engine) gaps: Vec<(u64, u64)>,
 }

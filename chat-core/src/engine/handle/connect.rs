@@ -119,14 +119,16 @@ pub(in crate::engine) fn entered(
         link.entry = Some(entry);
         link.phase = Phase::Booting;
     }
-    if entry.boot == Some(state.boot) {
-        return Ok(true);
-    }
+    let same_run = entry.boot == Some(state.boot);
     let known = me::known_boots(work)?;
-    let foreign = entry.boot.is_some_and(|boot| !known.contains(&boot));
+    let foreign = !same_run && entry.boot.is_some_and(|boot| !known.contains(&boot));
+    // A copy that was made with all its chance has the same boot id; what it sent shows.
     if foreign || entry.step > me::step(work)? {
         me::raise_step(work, entry.step)?;
         state.renew(work)?;
+    }
+    if same_run {
+        return Ok(true);
     }
     // Written before it is sent: if the answer is lost, the relay may hold either.
     let boots: Vec<BootId> = entry.boot.into_iter().chain([state.boot]).collect();
@@ -148,7 +150,7 @@ pub(in crate::engine) fn online(state: &mut State, work: &mut Work<'_>) -> Resul
     me::save_boots(work, &[state.boot])?;
     state.set_phase(Phase::Online);
     work.event(Event::Online(true));
-    state.resend_flights(work)?;
+    state.resend_under_way(work)?;
     state.appear(work);
     let account = state.own_address()?.account;
     let known_seq = state.list_of(work, &account)?.map_or(0, |known| known.list.body().seq);

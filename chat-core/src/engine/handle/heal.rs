@@ -39,11 +39,16 @@ pub(in crate::engine) fn failed(
         Trouble::Undecryptable | Trouble::SessionBroken => {
             state.healing.count(work, |counts| &mut counts.undecryptable)?;
         }
+        // Too many sessions in a minute: what was dropped comes again when it is asked for.
+        Trouble::Overflow => {}
         _ => return Ok(()),
     }
     let Some(from) = from else { return Ok(()) };
     if !state.may_heal(work, &from)? {
         return Ok(());
+    }
+    if trouble == Trouble::Overflow {
+        return fill(state, work, from, Asking::Anyway);
     }
     let live = state.sessions.has_live(work, &from)?;
     if !live || matches!(trouble, Trouble::Forked(_)) {
@@ -91,7 +96,39 @@ fn ask_for_lost(state: &mut State, work: &mut Work<'_>, of: DeviceAddress) -> Re
     }
     let stream = PeerStream::load(work, &of.account, &of)?;
     state.healing.count(work, |counts| &mut counts.resends_asked)?;
-    state.errand(work, of, &Content::Resend(Resend { counter: stream.counter, gaps: stream.gaps }))
+    state.errand(work, of, &Content::Resend(stream.lacking()))
+}
+
+/// Whether what is missing of a stream is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Asking {
+    /// Only where its places show a gap.
+    OfGaps,
+    Anyway,
+}
+
+/// Asks a device for what is missing of its stream, a few times for each gap: what asked before may
+/// have been lost as well, and some gaps are never filled.
+pub(in crate::engine) fn fill(
+    state: &mut State,
+    work: &mut Work<'_>,
+    of: DeviceAddress,
+    asking: Asking,
+) -> Result<(), EngineError> {
+    let now = work.now;
+    if of.account == state.own_address()?.account {
+        return Ok(());
+    }
+    let mut stream = PeerStream::load(work, &of.account, &of)?;
+    let wanted = asking == Asking::Anyway || stream.wants();
+    let asked = state.healing.asked.get(&of).is_some_and(|at| now.ms_since(*at) < PROBE_MS);
+    if !wanted || asked || !state.may_heal(work, &of)? {
+        return Ok(());
+    }
+    state.healing.asked.insert(of, now);
+    stream.note_asked();
+    stream.save(work, &of.account, &of)?;
+    ask_for_lost(state, work, of)
 }
 
 /// A packet of a device opened. What concerns only sessions is dealt with here: `true`.
@@ -165,7 +202,7 @@ fn resend(state: &mut State, work: &mut Work<'_>, received: &Received, lacking: 
     if !received.via.live || to.account == state.own_address()?.account || !state.may_heal(work, &to)? {
         return Ok(());
     }
-    for message in state.take_lost(work, &to, (lacking.counter, &lacking.gaps))? {
+    for message in state.take_lost(work, &to, lacking)? {
         if state.errands.push(work, &Errand { to, message })? {
             state.healing.count(work, |counts| &mut counts.resent)?;
         }

@@ -11,7 +11,7 @@ use chat_wire::device_list::DeviceList;
 use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::message::ClientMessage;
 
-use crate::engine::content::{Body, Content, Envelope, Identified, ListGossip, Sync, chain_hash};
+use crate::engine::content::{Body, Content, Envelope, Identified, ListGossip, Sync};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::Trouble;
@@ -209,12 +209,13 @@ pub(in crate::engine) fn note_place(
     }
     let account = received.author.account;
     let mut stream = PeerStream::load(work, &account, &received.author)?;
-    let (counter, hash) = (received.body.counter, chain_hash(&received.message.body));
+    let Identified { counter, previous, .. } = received.message;
+    let hash = received.message.chain_hash();
     if state.profile.joined {
         // What was said before this device came is not missing here.
-        stream.begin_at(counter, &received.body.previous);
+        stream.begin_at(counter, &previous);
     }
-    if stream.contradicts(counter, &received.body.previous) {
+    if stream.contradicts(counter, &previous) {
         work.trouble(Trouble::StreamBroken(account));
     }
     // What is dropped counts as missing, so that no receipt ever claims it.
@@ -285,14 +286,17 @@ pub(in crate::engine) fn synced(
     }
     let said = Said { message: &sync.message, body: &body, sent_ms: received.sent_ms };
     let content = body.content();
-    if !matches!(content, Content::Text(_) | Content::File(_)) {
+    let shown = matches!(content, Content::Text(_) | Content::File(_));
+    if content.is_in_stream() && sync.with != own {
+        // Receipts for it reach this device too.
+        state.sent_elsewhere(work, (&sync.with, &received.author), (&sync.message, shown))?;
+    }
+    if !shown {
         let doer = Doer { device: received.author, time_ms: said.time_ms() };
         return Ok(Some(Elsewhere { doer, with: sync.with, content }));
     }
     // Writing to somebody accepts, from whichever device.
     state.accept(work, sync.with)?;
-    // Receipts for it reach this device too.
-    state.sent_elsewhere(work, (&sync.with, &received.author), (body.counter, &sync.message.id))?;
     let arrival = arrival(&said, sync.with, received.author, content);
     state.show(work, arrival)?;
     Ok(None)
@@ -330,7 +334,7 @@ fn arrival(said: &Said<'_>, conversation: AccountId, author: DeviceAddress, cont
         conversation,
         author,
         id: said.message.id,
-        counter: said.body.counter,
+        counter: said.message.counter,
         time_ms: said.time_ms(),
         text,
         unknown,

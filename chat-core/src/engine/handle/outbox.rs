@@ -358,10 +358,12 @@ pub(in crate::engine) fn refused(
             state.queue.lane(flight.conversation).succeeded();
             finish(state, work, &flight, MessageStatus::Failed)
         }
-        // The same bytes again, later: nothing else of this lane goes out before.
+        RefusalKind::Conflict => state.overtaken(work),
+        // The same packets again, later: nothing else of this lane goes out before.
         _ => {
-            let conversation = Flight::load(work, flight)?.conversation;
-            state.queue.lane(conversation).back_off(now, refusal.retry_ms);
+            let sent = Flight { step: 0, ..Flight::load(work, flight)? };
+            sent.save(work, flight)?;
+            state.queue.lane(sent.conversation).back_off(now, refusal.retry_ms);
             Ok(())
         }
     }
@@ -377,7 +379,7 @@ pub(in crate::engine) fn retry(state: &mut State, work: &mut Work<'_>) -> Result
         let free = state.queue.peek(&lane).is_some_and(|lane| lane.hold == Hold::Free);
         if !asked && free {
             let flight = Flight::load(work, number)?;
-            state.transmit(work, number, flight);
+            state.transmit(work, number, flight)?;
         }
     }
     Ok(())

@@ -125,6 +125,12 @@ fn apply_mark(
     (author, mark): (DeviceAddress, &StreamMark),
 ) -> Result<(), EngineError> {
     let before = OwnStream::load(work, &from, &author)?;
+    let is_own = author == state.own_address()?;
+    let ours = before.bears_out(work, (&from, &author), (mark.delivered, &mark.hash))?;
+    // Of what an own other device sent some may never have come here.
+    if !ours.unwrap_or(!is_own) {
+        return Ok(());
+    }
     let mut after = before.clone();
     after.note(mark);
     if after == before {
@@ -134,19 +140,19 @@ fn apply_mark(
     // Below the first gap everything was settled before.
     let gap = before.gaps.first().map_or(u64::MAX, |gap| gap.0);
     let read = (before.read.saturating_add(1).min(gap), after.read);
-    for (counter, id) in sent_between(work, &from, device, read)? {
+    for (counter, place) in sent_between(work, &from, device, read)? {
         if !contains(&after.gaps, counter) {
             work.delete(Table::Sent, &sent_key(&from, device, counter));
-            state.announce_status(work, &from, id, MessageStatus::Read);
+            place.id.into_iter().for_each(|id| state.announce_status(work, &from, id, MessageStatus::Read));
         }
     }
     let delivered = (before.delivered.saturating_add(1).min(gap), after.delivered);
-    for (counter, id) in sent_between(work, &from, device, delivered)? {
+    for (counter, place) in sent_between(work, &from, device, delivered)? {
         if after.is_delivered(counter) && !before.is_delivered(counter) {
-            state.announce_status(work, &from, id, MessageStatus::Delivered);
+            place.id.into_iter().for_each(|id| state.announce_status(work, &from, id, MessageStatus::Delivered));
         }
     }
-    if author == state.own_address()? {
+    if is_own {
         kept::drop_delivered(work, &from, &after);
     }
     after.save(work, &from, &author)

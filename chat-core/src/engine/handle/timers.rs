@@ -95,7 +95,7 @@ pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
         .next_due(work.now)
         .into_iter()
         .chain(state.errands.next_due())
-        .chain(state.rooms.next_due())
+        .chain(state.rooms.next_due(work.now))
         .filter(|_| online)
         .min();
     let Some(next) = heartbeat

@@ -98,6 +98,8 @@ pub enum Trouble {
     SessionBroken,
     /// A commit in a room was not sound or not allowed; it was passed over.
     CommitRefused,
+    /// Two members of a room were shown two histories of it.
+    RoomForked,
     /// More was held back or waiting than a limit allows; a packet was dropped.
     Overflow,
 }

@@ -2,18 +2,17 @@
 
 use chat_wire::ids::{AccountId, DeviceAddress, MessageId};
 use chat_wire::message::PresenceStatus;
-use serde_bytes::ByteArray;
 
 use super::State;
 use super::people::Person;
 use super::queue::Outgoing;
-use super::streams::{OwnStream, peer_streams, sent_key};
-use crate::engine::content::{Body, Content, Identified, Profile, Receipt, chain_hash};
+use super::streams::{OwnStream, peer_streams};
+use crate::engine::content::{Body, Content, Identified, Profile, Receipt};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Conversation, Event, FailureKind, MessageStatus, Reply};
 use crate::engine::limits::RECEIPT_GAP_MS;
-use crate::store::{HistoryChange, Table};
+use crate::store::HistoryChange;
 
 /// A content that got its place and its id.
 pub(in crate::engine) struct Composed {
@@ -31,19 +30,19 @@ impl State {
     ) -> Result<Composed, EngineError> {
         let author = self.own_address()?;
         let mut stream = OwnStream::load(work, conversation, &author)?;
-        let counter = if content.is_in_stream() { stream.next_counter()? } else { stream.counter };
+        let in_stream = content.is_in_stream();
+        let counter = if in_stream { stream.next_counter(self.first_place()?)? } else { stream.counter };
         let (kind, data) = content.encode()?;
-        let body = Body { time_ms: work.now.as_ms(), counter, previous: stream.last, kind, data };
-        let message = Identified::new(&author, &body, content, work)?;
-        if content.is_in_stream() {
-            stream.counter = counter;
-            stream.last = ByteArray::new(chain_hash(&message.body));
-            stream.save(work, conversation, &author)?;
+        let body = Body { time_ms: work.now.as_ms(), kind, data };
+        let message = Identified::new(&author, (counter, stream.last), (&body, content), work)?;
+        if in_stream {
+            let shown = matches!(content, Content::Text(_) | Content::File(_));
+            stream.append(work, (conversation, &author), (&message, shown))?;
         }
         Ok(Composed { message, counter })
     }
 
-    /// Composes a content and puts it into the outbox. A message's place is kept for receipts.
+    /// Composes a content and puts it into the outbox.
     pub(in crate::engine) fn post(
         &mut self,
         work: &mut Work<'_>,
@@ -52,10 +51,6 @@ impl State {
     ) -> Result<Identified, EngineError> {
         let Composed { message, counter } = self.compose(work, &conversation, content)?;
         let counter = matches!(content, Content::Text(_) | Content::File(_)).then_some(counter);
-        if let Some(counter) = counter {
-            let device = self.own_address()?.device.0;
-            work.put(Table::Sent, &sent_key(&conversation, device, counter), message.id.0.to_vec());
-        }
         let outgoing = Outgoing { conversation, message: message.clone(), counter };
         self.queue.push(work, &outgoing)?;
         Ok(message)

@@ -33,6 +33,7 @@ pub(in crate::engine) struct Trip {
     pub(in crate::engine) to: DeviceAddress,
     #[serde(rename = "k")]
     pub(in crate::engine) key: RequestKey,
+    /// 0 once the relay has refused it for now.
     #[serde(rename = "p")]
     pub(in crate::engine) step: u64,
     /// Length of each packet.
@@ -43,6 +44,12 @@ pub(in crate::engine) struct Trip {
     pub(in crate::engine) covers: Vec<u64>,
     #[serde(rename = "b")]
     pub(in crate::engine) body: ByteBuf,
+}
+
+impl Trip {
+    pub(in crate::engine) fn save(&self, work: &mut Work<'_>, number: u64) -> Result<(), EngineError> {
+        work.save(Table::Errands, &trip_key(number), self)
+    }
 }
 
 /// One device's errands.
@@ -105,7 +112,7 @@ impl Errands {
     /// Stores a sealed trip; its errands leave the line.
     pub(in crate::engine) fn launch(&mut self, work: &mut Work<'_>, trip: &Trip) -> Result<u64, EngineError> {
         let number = self.next_number();
-        work.save(Table::Errands, &trip_key(number), trip)?;
+        trip.save(work, number)?;
         let line = self.line(trip.to);
         line.waiting.retain(|waiting| !trip.covers.contains(waiting));
         line.trip = Some(number);
@@ -146,6 +153,11 @@ impl Errands {
     /// Whether something is on its way to a device.
     pub(in crate::engine) fn has(&self, to: &DeviceAddress) -> bool {
         self.lines.contains_key(to)
+    }
+
+    /// Trips under way.
+    pub(in crate::engine) fn trips(&self) -> Vec<u64> {
+        self.lines.values().filter_map(|line| line.trip).collect()
     }
 
     /// The connection is new: nothing is held back.

@@ -1,6 +1,8 @@
 //! From contents to packets: which devices (SPEC 1.1: those of verified lists), which sessions, and the
 //! sealed `Send`.
 
+use std::collections::BTreeMap;
+
 use chat_wire::device_list::DeviceList;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey};
 use chat_wire::message::{ClientMessage, ListState, PacketHead};
@@ -8,6 +10,7 @@ use serde_bytes::ByteBuf;
 
 use super::State;
 use super::asks::Ask;
+use super::errands::{Trip, load_trip};
 use super::lists;
 use super::me;
 use super::queue::Flight;
@@ -228,25 +231,74 @@ impl State {
             body: ByteBuf::from(cargo.packets.body),
         };
         let number = self.queue.launch(work, &flight)?;
-        self.transmit(work, number, flight);
-        Ok(())
+        self.transmit(work, number, flight)
     }
 
-    /// Sends a stored send, again as it is if need be.
-    pub(in crate::engine) fn transmit(&mut self, work: &mut Work<'_>, number: u64, flight: Flight) {
+    /// Sends a stored send, again as it is if need be. One that was refused for now is another step: the
+    /// relay takes them in their order only (SPEC 7.2.3).
+    pub(in crate::engine) fn transmit(
+        &mut self,
+        work: &mut Work<'_>,
+        number: u64,
+        mut flight: Flight,
+    ) -> Result<(), EngineError> {
+        if flight.step == 0 {
+            flight.step = me::raise_step(work, 0)?;
+            flight.save(work, number)?;
+        }
         let ask = Ask::Send { lane: flight.conversation, flight: number };
         let Flight { key, step, lists, packets, body, .. } = flight;
         let message = ClientMessage::Send { key, step, lists, packets };
         self.ask_with(work, ask, message, bytes::Bytes::from(body.into_vec()));
+        Ok(())
     }
 
-    /// Sends everything that is under way once more, oldest first.
-    pub(in crate::engine) fn resend_flights(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+    /// Sends stored errands of one device, as they are if need be.
+    pub(in crate::engine) fn transmit_trip(
+        &mut self,
+        work: &mut Work<'_>,
+        number: u64,
+        mut trip: Trip,
+    ) -> Result<(), EngineError> {
+        if trip.step == 0 {
+            trip.step = me::raise_step(work, 0)?;
+            trip.save(work, number)?;
+        }
+        let Trip { to, key, step, lengths, body, .. } = trip;
+        let packets = lengths.into_iter().map(|len| PacketHead { to, len }).collect();
+        let message = ClientMessage::Send { key, step, lists: Vec::new(), packets };
+        self.ask_with(work, Ask::Errand(number), message, bytes::Bytes::from(body.into_vec()));
+        Ok(())
+    }
+
+    /// Sends everything that is under way once more, in the order of its steps; what was refused last.
+    pub(in crate::engine) fn resend_under_way(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        let (mut flights, mut trips) = (BTreeMap::new(), BTreeMap::new());
         for number in self.queue.flights().into_keys() {
             let flight = Flight::load(work, number)?;
-            self.transmit(work, number, flight);
+            flights.insert((flight.step.wrapping_sub(1), number), flight);
         }
+        for number in self.errands.trips() {
+            let trip = load_trip(work, number)?;
+            trips.insert((trip.step.wrapping_sub(1), number), trip);
+        }
+        let mut order: Vec<(u64, u64)> = flights.keys().chain(trips.keys()).copied().collect();
+        order.sort_unstable();
+        for place in order {
+            if let Some(flight) = flights.remove(&place) {
+                self.transmit(work, place.1, flight)?;
+            }
+            if let Some(trip) = trips.remove(&place) {
+                self.transmit_trip(work, place.1, trip)?;
+            }
+        }
+        self.errands.wake_all();
         Ok(())
+    }
+
+    /// The relay refused a send because another life of this device sent since: this store is the old one.
+    pub(in crate::engine) fn overtaken(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        if self.renewal.is_some() { Ok(()) } else { self.renew(work) }
     }
 
     /// Takes everything that is under way back, to be sealed afresh.

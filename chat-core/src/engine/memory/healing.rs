@@ -28,6 +28,8 @@ pub(in crate::engine) struct Healing {
     pub(in crate::engine) probes: BTreeMap<DeviceAddress, Probe>,
     /// The last reset of each device.
     pub(in crate::engine) resets: BTreeMap<DeviceAddress, Timestamp>,
+    /// When each device was last asked for what its stream lacks.
+    pub(in crate::engine) asked: BTreeMap<DeviceAddress, Timestamp>,
     counts: Diagnostics,
 }
 

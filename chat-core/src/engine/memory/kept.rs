@@ -3,18 +3,22 @@
 //!
 //! Under `conversation 32 ‖ counter u64` of this device's stream.
 
+use chat_wire::device_list::DeviceList;
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, MessageId};
 use serde::{Deserialize, Serialize};
 
 use super::State;
 use super::queue::{Flight, Outgoing};
-use super::streams::{OwnStream, Ranges, contains};
-use crate::engine::content::{Body, Identified};
+use super::streams::{OwnStream, contains};
+use crate::engine::content::{Identified, Resend};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::limits::{KEPT_DROPPED_AT_ONCE, KEPT_MESSAGES_MAX, KEPT_MS_MAX, RESENDS_MAX};
 use crate::store::Table;
 use crate::time::Timestamp;
+
+/// Bytes of a conversation in a key.
+const CONVERSATION_BYTES: usize = 32;
 
 /// A message as it was sent, and to whom.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,9 +30,9 @@ pub(in crate::engine) struct Kept {
     /// The recipient's list that it was sealed for.
     #[serde(rename = "q")]
     list_seq: u64,
-    /// Devices that it was sealed for, and how often it was sent to them again.
+    /// Devices that it was sealed for, and how often it was sent to which incarnation of them again.
     #[serde(rename = "d")]
-    devices: Vec<(u32, u8)>,
+    devices: Vec<(u32, u8, u32)>,
 }
 
 /// Keeps a message that the relay took, unless it is of no stream or was confirmed already.
@@ -39,23 +43,26 @@ pub(in crate::engine) fn keep(
     stream: &OwnStream,
 ) -> Result<(), EngineError> {
     let conversation = flight.conversation;
-    let Some(body) = read_body(&outgoing.message).filter(|body| body.content().is_in_stream()) else { return Ok(()) };
-    let Some(list) = flight.lists.iter().find(|list| list.account == conversation) else { return Ok(()) };
-    if stream.is_delivered(body.counter) {
+    if !outgoing.is_in_stream() {
         return Ok(());
     }
-    let mut devices: Vec<(u32, u8)> = Vec::new();
+    let counter = outgoing.message.counter;
+    let Some(list) = flight.lists.iter().find(|list| list.account == conversation) else { return Ok(()) };
+    if stream.is_delivered(counter) {
+        return Ok(());
+    }
+    let mut devices: Vec<(u32, u8, u32)> = Vec::new();
     for head in flight.packets.iter().filter(|head| head.to.account == conversation) {
-        if !devices.iter().any(|(device, _)| *device == head.to.device.0) {
-            devices.push((head.to.device.0, 0));
+        if !devices.iter().any(|(device, ..)| *device == head.to.device.0) {
+            devices.push((head.to.device.0, 0, 0));
         }
     }
     if devices.is_empty() {
         return Ok(());
     }
     let (message, at_ms) = (outgoing.message.clone(), work.now.as_ms());
-    work.save(Table::Kept, &key(&conversation, body.counter), &Kept { message, at_ms, list_seq: list.seq, devices })?;
-    let over = body.counter.checked_sub(KEPT_MESSAGES_MAX).map(|old| key(&conversation, old));
+    work.save(Table::Kept, &key(&conversation, counter), &Kept { message, at_ms, list_seq: list.seq, devices })?;
+    let over = counter.checked_sub(KEPT_MESSAGES_MAX).map(|old| key(&conversation, old));
     if let Some(over) = over.filter(|over| work.get(Table::Kept, over).is_some()) {
         work.delete(Table::Kept, &over);
     }
@@ -69,6 +76,22 @@ pub(in crate::engine) fn drop_delivered(work: &mut Work<'_>, conversation: &Acco
         if counter.is_none_or(|counter| stream.is_delivered(counter)) {
             work.delete(Table::Kept, &key);
         }
+    }
+}
+
+/// Keeps no more of each conversation than its last: places jump with an incarnation.
+pub(in crate::engine) fn trim(work: &mut Work<'_>) {
+    let mut keys: Vec<Vec<u8>> =
+        work.scan(Table::Kept, &[], None, usize::MAX).into_iter().map(|(key, _)| key).collect();
+    keys.reverse();
+    let mut last: Option<(Vec<u8>, u64)> = None;
+    for key in keys {
+        let conversation = key.get(..CONVERSATION_BYTES).unwrap_or_default().to_vec();
+        let kept = last.take().filter(|(of, _)| *of == conversation).map_or(0, |(_, kept)| kept).saturating_add(1);
+        if kept > KEPT_MESSAGES_MAX {
+            work.delete(Table::Kept, &key);
+        }
+        last = Some((conversation, kept));
     }
 }
 
@@ -100,21 +123,31 @@ impl State {
         &mut self,
         work: &mut Work<'_>,
         device: &DeviceAddress,
-        (counter, gaps): (u64, &Ranges),
+        lacking: &Resend,
     ) -> Result<Vec<Identified>, EngineError> {
-        let conversation = device.account;
-        let stream = OwnStream::load(work, &conversation, &self.own_address()?)?;
+        let (conversation, own) = (device.account, self.own_address()?);
+        let stream = OwnStream::load(work, &conversation, &own)?;
+        // What it got of another life of this device says nothing of what this one sent: a message that it
+        // has all the same it knows by its id.
+        let named = stream.bears_out(work, (&conversation, &own), (lacking.counter, &lacking.hash))?;
+        let ours = named == Some(true);
         let mut lost = Vec::new();
         for (key, value) in work.scan(Table::Kept, &conversation.0, None, usize::MAX) {
             let at = key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-            let has_it = at <= counter && !contains(gaps, at);
+            let has_it = ours && at <= lacking.counter && !contains(&lacking.gaps, at);
             if has_it || stream.is_delivered(at) || is_over(work, &value)? {
                 continue;
             }
             let mut kept: Kept = decode(Table::Kept, &value)?;
-            let same = self.has_same_keys(work, device, kept.list_seq)?;
-            let Some((_, times)) = kept.devices.iter_mut().find(|(id, _)| *id == device.device.0) else { continue };
-            if !same || *times >= RESENDS_MAX {
+            let Some(incarnation) = self.same_keys(work, device, kept.list_seq)? else { continue };
+            let Some((_, times, of)) = kept.devices.iter_mut().find(|(id, ..)| *id == device.device.0) else {
+                continue;
+            };
+            if *of != incarnation {
+                // Another life of the device may have taken what was sent to the one before.
+                (*times, *of) = (0, incarnation);
+            }
+            if *times >= RESENDS_MAX {
                 continue;
             }
             *times = times.saturating_add(1);
@@ -124,20 +157,17 @@ impl State {
         Ok(lost)
     }
 
-    /// Whether a device is listed now with the keys that it had in an earlier list.
-    fn has_same_keys(&mut self, work: &Work<'_>, device: &DeviceAddress, seq: u64) -> Result<bool, EngineError> {
+    /// The incarnation of a device that is listed now with the keys that it had in an earlier list.
+    fn same_keys(&mut self, work: &Work<'_>, device: &DeviceAddress, seq: u64) -> Result<Option<u32>, EngineError> {
         let id: DeviceId = device.device;
-        let keys = |list: &chat_wire::device_list::DeviceList| {
-            list.body().live_devices().find(|listed| listed.id == id).map(|listed| (listed.sig_key, listed.dh_key))
+        let listed = |list: &DeviceList| {
+            let listed = list.body().live_devices().find(|listed| listed.id == id);
+            listed.map(|listed| ((listed.sig_key, listed.dh_key), listed.incarnation))
         };
-        let now = self.list_of(work, &device.account)?.and_then(|known| keys(&known.list));
-        let then = self.lists.version(work, &device.account, seq)?.and_then(|list| keys(&list));
-        Ok(now.is_some() && now == then)
+        let now = self.list_of(work, &device.account)?.and_then(|known| listed(&known.list));
+        let then = self.lists.version(work, &device.account, seq)?.and_then(|list| listed(&list));
+        Ok(now.zip(then).filter(|(now, then)| now.0 == then.0).map(|(now, _)| now.1))
     }
-}
-
-fn read_body(message: &Identified) -> Option<Body> {
-    minicbor_serde::from_slice(&message.body).ok()
 }
 
 fn key(conversation: &AccountId, counter: u64) -> Vec<u8> {

@@ -14,7 +14,7 @@ use chat_wire::message::{ListState, PacketHead};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use crate::engine::content::Identified;
+use crate::engine::content::{Body, Identified};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN};
@@ -33,6 +33,14 @@ pub(in crate::engine) struct Outgoing {
     pub(in crate::engine) counter: Option<u64>,
 }
 
+impl Outgoing {
+    /// Whether receipts count it.
+    pub(in crate::engine) fn is_in_stream(&self) -> bool {
+        let body: Option<Body> = minicbor_serde::from_slice(&self.message.body).ok();
+        body.is_some_and(|body| body.content().is_in_stream())
+    }
+}
+
 /// A sealed `Send`, stored before it is sent and sent again as it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::engine) struct Flight {
@@ -40,6 +48,7 @@ pub(in crate::engine) struct Flight {
     pub(in crate::engine) conversation: AccountId,
     #[serde(rename = "k")]
     pub(in crate::engine) key: RequestKey,
+    /// 0 once the relay has refused it for now: the next attempt is another step.
     #[serde(rename = "p")]
     pub(in crate::engine) step: u64,
     #[serde(rename = "q")]
@@ -60,6 +69,10 @@ impl Flight {
     pub(in crate::engine) fn load(work: &Work<'_>, number: u64) -> Result<Self, EngineError> {
         let missing = EngineError::Missing { table: Table::InFlight };
         work.load(Table::InFlight, &number.to_be_bytes())?.ok_or(missing)
+    }
+
+    pub(in crate::engine) fn save(&self, work: &mut Work<'_>, number: u64) -> Result<(), EngineError> {
+        work.save(Table::InFlight, &number.to_be_bytes(), self)
     }
 }
 

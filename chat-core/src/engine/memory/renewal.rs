@@ -8,7 +8,8 @@ use serde_bytes::ByteBuf;
 
 use super::State;
 use super::me::Me;
-use super::streams;
+use super::queue::Outgoing;
+use super::streams::{OwnStream, sent_key};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::Trouble;
@@ -61,7 +62,6 @@ impl State {
         self.asks.forget_sends();
         self.recall_flights(work)?;
         self.errands.recall_all(work)?;
-        streams::jump(work, &self.own_address()?)?;
         let renewal = Renewal::default();
         renewal.save(work)?;
         self.renewal = Some(renewal);
@@ -119,6 +119,28 @@ impl State {
         me.save(work)?;
         self.me = Some(me);
         self.end_renewal(work);
+        Ok(())
+    }
+
+    /// What the relay never accepted goes on at places of this incarnation: those that it had, another life
+    /// may have used for something else (SPEC 8.6.4).
+    pub(in crate::engine) fn place_anew(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        let (own, first) = (self.own_address()?, self.first_place()?);
+        for (key, value) in work.scan(Table::Outbox, &[], None, usize::MAX) {
+            let mut outgoing: Outgoing = decode(Table::Outbox, &value)?;
+            if !outgoing.is_in_stream() {
+                continue;
+            }
+            let conversation = outgoing.conversation;
+            work.delete(Table::Sent, &sent_key(&conversation, own.device.0, outgoing.message.counter));
+            let mut stream = OwnStream::load(work, &conversation, &own)?;
+            outgoing.message.counter = stream.next_counter(first)?;
+            outgoing.message.previous = stream.last;
+            let shown = outgoing.counter.is_some();
+            stream.append(work, (&conversation, &own), (&outgoing.message, shown))?;
+            outgoing.counter = shown.then_some(outgoing.message.counter);
+            work.save(Table::Outbox, &key, &outgoing)?;
+        }
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub(in crate::engine) enum RoomTask {
     Post(RoomId, u64),
     Leave(RoomId, Option<CommandId>),
     Delete(RoomId, CommandId),
+    /// A request to be put back.
+    Back(RoomId),
     Open(RoomId),
     Lists(RoomId),
     Claim(RoomId),

@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
 use super::State;
-use crate::engine::content::StreamMark;
+use crate::engine::content::{Identified, Resend, StreamMark};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::limits::{GAPS_MAX, STREAM_JUMP};
+use crate::engine::limits::{GAP_ASKS_MAX, GAPS_MAX, INCARNATION_PLACES, STREAM_JUMP};
 use crate::store::Table;
+
+/// The incarnation that every device begins with.
+const FIRST_INCARNATION: u32 = 1;
 
 /// Ranges of counters, ascending, both ends included.
 pub(in crate::engine) type Ranges = Vec<(u64, u64)>;
@@ -27,6 +30,9 @@ pub(in crate::engine) struct OwnStream {
     /// Everything up to here was delivered, but for the gaps.
     #[serde(rename = "d", default)]
     pub(in crate::engine) delivered: u64,
+    /// Chain hash of that place.
+    #[serde(rename = "dh", default = "nothing")]
+    delivered_hash: ByteArray<16>,
     #[serde(rename = "g", default)]
     pub(in crate::engine) gaps: Ranges,
     /// Everything up to here was read.
@@ -54,6 +60,9 @@ pub(in crate::engine) struct PeerStream {
     pub(in crate::engine) told: u64,
     #[serde(rename = "tr", default)]
     pub(in crate::engine) told_read: u64,
+    /// The end of the last gap that was asked about, and how often.
+    #[serde(rename = "a", default)]
+    asked: (u64, u8),
 }
 
 /// How a content stands to what came before.
@@ -87,8 +96,46 @@ impl OwnStream {
         work.save(Table::Streams, &stream_key(conversation, author), self)
     }
 
-    pub(in crate::engine) fn next_counter(&self) -> Result<u64, EngineError> {
-        self.counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))
+    /// The next place; no incarnation takes one before its first.
+    pub(in crate::engine) fn next_counter(&self, first: u64) -> Result<u64, EngineError> {
+        let next = self.counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))?;
+        Ok(next.max(first))
+    }
+
+    /// A content takes the place that was made for it; what the sender sees a status of is remembered
+    /// until it was read, of the others the place's name.
+    pub(in crate::engine) fn append(
+        &mut self,
+        work: &mut Work<'_>,
+        (conversation, author): (&AccountId, &DeviceAddress),
+        (message, shown): (&Identified, bool),
+    ) -> Result<(), EngineError> {
+        let hash = message.chain_hash();
+        (self.counter, self.last) = (message.counter, ByteArray::new(hash));
+        // Nobody confirms notes to oneself.
+        if *conversation != author.account {
+            let place = SentPlace { id: shown.then_some(message.id), hash };
+            place.put(work, &sent_key(conversation, author.device.0, message.counter));
+        }
+        self.save(work, conversation, author)
+    }
+
+    /// Whether a place of this stream has this name; none when its name is not known any more. A stream
+    /// that an old copy of the store continued has two contents at one place, and what the other side says
+    /// of one says nothing of the other.
+    pub(in crate::engine) fn bears_out(
+        &self,
+        work: &Work<'_>,
+        (conversation, author): (&AccountId, &DeviceAddress),
+        (counter, hash): (u64, &[u8; 16]),
+    ) -> Result<Option<bool>, EngineError> {
+        let known = match counter {
+            0 => Some([0; 16]),
+            last if last == self.counter => Some(*self.last),
+            told if told == self.delivered => Some(*self.delivered_hash),
+            _ => SentPlace::load(work, &sent_key(conversation, author.device.0, counter))?.map(|place| place.hash),
+        };
+        Ok(known.map(|known| counter == 0 || known == *hash))
     }
 
     /// Whether the peer said that it holds this one.
@@ -104,7 +151,7 @@ impl OwnStream {
         if delivered > self.delivered {
             let fresh = (self.delivered.saturating_add(1), delivered);
             gaps.extend(overlaps(&mark.gaps, fresh, delivered));
-            self.delivered = delivered;
+            (self.delivered, self.delivered_hash) = (delivered, mark.hash);
         }
         gaps.truncate(GAPS_MAX);
         self.gaps = gaps;
@@ -178,6 +225,8 @@ impl PeerStream {
             _ => self.gaps.push((from, counter)),
         }
         self.trim();
+        // Nobody asks for what was not wanted.
+        self.asked = (counter, GAP_ASKS_MAX);
         if self.told == self.counter {
             // Nothing to tell: a receipt would only show that something came and was dropped.
             self.told = counter;
@@ -191,8 +240,27 @@ impl PeerStream {
         self.told != self.counter || self.told_read != self.read
     }
 
+    /// Whether something is missing of it that was not asked for often enough.
+    pub(in crate::engine) fn wants(&self) -> bool {
+        let Some((_, end)) = self.gaps.last() else { return false };
+        *end > self.asked.0 || self.asked.1 < GAP_ASKS_MAX
+    }
+
+    /// What is missing is asked for.
+    pub(in crate::engine) fn note_asked(&mut self) {
+        let end = self.gaps.last().map_or(self.asked.0, |(_, end)| *end);
+        let times = if end > self.asked.0 { 0 } else { self.asked.1 };
+        self.asked = (end.max(self.asked.0), times.saturating_add(1));
+    }
+
+    /// What is missing of it.
+    pub(in crate::engine) fn lacking(&self) -> Resend {
+        Resend { counter: self.counter, hash: self.last, gaps: self.gaps.clone() }
+    }
+
     pub(in crate::engine) fn mark(&self, author: &DeviceAddress) -> StreamMark {
-        StreamMark { device: author.device.0, delivered: self.counter, read: self.read, gaps: self.gaps.clone() }
+        let (delivered, hash, read, gaps) = (self.counter, self.last, self.read, self.gaps.clone());
+        StreamMark { device: author.device.0, delivered, hash, read, gaps }
     }
 
     fn trim(&mut self) {
@@ -201,7 +269,8 @@ impl PeerStream {
     }
 }
 
-/// The store is an old copy: places of the other life are left free in every own stream.
+/// No new incarnation could be taken: places that another life may have used are left free in every own
+/// stream.
 pub(in crate::engine) fn jump(work: &mut Work<'_>, own: &DeviceAddress) -> Result<(), EngineError> {
     for (key, value) in work.scan(Table::Streams, &[], None, usize::MAX) {
         let (conversation, author) = split_key(&key)?;
@@ -247,34 +316,72 @@ pub(in crate::engine) fn split_key(key: &[u8]) -> Result<(AccountId, DeviceAddre
     read().ok_or(EngineError::Store { table: Table::Streams })
 }
 
-/// Own messages by their place, until they are read: `conversation ‖ device u32 ‖ counter u64` → id.
+/// Own contents by their place, until they are read: `conversation ‖ device u32 ‖ counter u64`.
 pub(in crate::engine) fn sent_key(conversation: &AccountId, device: u32, counter: u64) -> Vec<u8> {
     [&conversation.0[..], &device.to_be_bytes(), &counter.to_be_bytes()].concat()
 }
 
+/// What stands at a place of an own stream: a message that the sender sees a status of, or something
+/// else; and the place's chain hash. As bytes: `hash 16 ‖ id 16 or nothing`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct SentPlace {
+    pub(in crate::engine) id: Option<MessageId>,
+    pub(in crate::engine) hash: [u8; 16],
+}
+
+impl SentPlace {
+    pub(in crate::engine) fn load(work: &Work<'_>, key: &[u8]) -> Result<Option<Self>, EngineError> {
+        work.get(Table::Sent, key).map(|value| Self::read(&value)).transpose()
+    }
+
+    fn put(&self, work: &mut Work<'_>, key: &[u8]) {
+        let id = self.id.as_ref().map_or(&[][..], |id| &id.0);
+        work.put(Table::Sent, key, [&self.hash[..], id].concat());
+    }
+
+    fn read(value: &[u8]) -> Result<Self, EngineError> {
+        let damaged = EngineError::Store { table: Table::Sent };
+        let (hash, id) = value.split_first_chunk::<16>().ok_or(damaged)?;
+        let id = if id.is_empty() { None } else { Some(MessageId::from_slice(id).ok_or(damaged)?) };
+        Ok(Self { id, hash: *hash })
+    }
+}
+
 impl State {
-    /// Notes a message that an own other device sent.
+    /// The first place of the own streams in this incarnation. Each incarnation has places of its own:
+    /// another life of the device may have used any of those before (SPEC 8.6.4).
+    pub(in crate::engine) fn first_place(&self) -> Result<u64, EngineError> {
+        let me = self.me.as_ref().ok_or(EngineError::Broken(Bug::OwnKeys))?;
+        let before = u64::from(me.keys.incarnation()).saturating_sub(u64::from(FIRST_INCARNATION));
+        Ok(before.saturating_mul(INCARNATION_PLACES))
+    }
+
+    /// Notes what an own other device sent.
     pub(in crate::engine) fn sent_elsewhere(
         &self,
         work: &mut Work<'_>,
         (conversation, author): (&AccountId, &DeviceAddress),
-        (counter, id): (u64, &MessageId),
+        (message, shown): (&Identified, bool),
     ) -> Result<(), EngineError> {
         let mut stream = OwnStream::load(work, conversation, author)?;
-        stream.counter = stream.counter.max(counter);
-        stream.save(work, conversation, author)?;
-        work.put(Table::Sent, &sent_key(conversation, author.device.0, counter), id.0.to_vec());
+        let hash = message.chain_hash();
+        if message.counter > stream.counter {
+            (stream.counter, stream.last) = (message.counter, ByteArray::new(hash));
+            stream.save(work, conversation, author)?;
+        }
+        let key = sent_key(conversation, author.device.0, message.counter);
+        SentPlace { id: shown.then_some(message.id), hash }.put(work, &key);
         Ok(())
     }
 }
 
-/// Own messages of a stream with counters in `from..=to`, ascending.
+/// Own places of a stream with counters in `from..=to`, ascending.
 pub(in crate::engine) fn sent_between(
     work: &Work<'_>,
     conversation: &AccountId,
     device: u32,
     range: (u64, u64),
-) -> Result<Vec<(u64, MessageId)>, EngineError> {
+) -> Result<Vec<(u64, SentPlace)>, EngineError> {
     if range.0 > range.1 {
         return Ok(Vec::new());
     }
@@ -288,9 +395,13 @@ pub(in crate::engine) fn sent_between(
         if counter > range.1 {
             break;
         }
-        found.push((counter, MessageId::from_slice(&value).ok_or(damaged)?));
+        found.push((counter, SentPlace::read(&value)?));
     }
     Ok(found)
+}
+
+fn nothing() -> ByteArray<16> {
+    ByteArray::new([0; 16])
 }
 
 pub(in crate::engine) fn contains(ranges: &[(u64, u64)], value: u64) -> bool {
@@ -322,7 +433,7 @@ mod tests {
     use super::*;
 
     fn mark(delivered: u64, read: u64, gaps: &[(u64, u64)]) -> StreamMark {
-        StreamMark { device: 1, delivered, read, gaps: gaps.to_vec() }
+        StreamMark { device: 1, delivered, hash: nothing(), read, gaps: gaps.to_vec() }
     }
 
     #[test]

@@ -168,14 +168,74 @@ fn a_copy_that_speaks_in_a_session_is_noticed_by_its_peer_and_the_session_ends()
     world.client("alice").disk = copy;
     world.open("alice");
     world.connect("alice");
-    world.say("alice", "bob", "the copy");
+    let at_the_same_place = world.say("alice", "bob", "the copy");
     world.pass(15_000);
     assert!(troubles(&mut world, "bob", |t| matches!(t, Trouble::Forked(_))) >= 1);
-    assert_eq!(world.diagnostics("bob").resets, 1);
+    assert_eq!((world.diagnostics("bob").resets, world.diagnostics("bob").forks), (1, 1), "and it shows");
+    // What the copy said at a place that the original had used comes again in the new session, once.
+    assert_eq!(world.heard("bob"), ["hello", "the original", "the copy"]);
+    assert!(world.status_of("alice", at_the_same_place) >= MessageStatus::Sent);
     world.say("bob", "alice", "who are you?");
     world.say("alice", "bob", "me");
     assert_eq!(world.heard("alice").last().unwrap(), "who are you?");
     assert_eq!(world.heard("bob").last().unwrap(), "me");
+}
+
+#[test]
+fn what_two_lives_say_at_one_place_arrives_from_both_and_is_confirmed_to_each_alone() {
+    let mut world = World::friends(90);
+    world.restart("alice");
+    let old = world.client("alice").disk.clone();
+    world.say("alice", "bob", "first life");
+    world.kill("alice");
+    world.client("alice").disk = old;
+    world.open("alice");
+    // The same place of the stream, before the store can know that it is an old one.
+    let waiting = world.say("alice", "bob", "second life");
+    world.cut("bob");
+    world.connect("alice");
+    world.pass(3_000);
+    assert_eq!(world.status_of("alice", waiting), MessageStatus::Sent, "bob has not seen it");
+    world.connect("bob");
+    world.pass(5_000);
+    assert_eq!(world.heard("bob"), ["hello", "first life", "second life"]);
+    assert_eq!(world.status_of("alice", waiting), MessageStatus::Delivered);
+    assert_eq!((world.diagnostics("alice").stale_stores, world.diagnostics("bob").forks), (1, 0));
+}
+
+#[test]
+fn a_copy_with_the_same_boot_id_is_found_out_by_the_steps_of_its_sends() {
+    let mut world = World::friends(92);
+    let device = world.relay.device_of("alice");
+    let (boot, step) = (world.relay.devices[&device].boot, world.relay.devices[&device].step);
+    // Another life with the same chance has sent under the next step, and this one's answer is missing.
+    world.relay.devices.get_mut(&device).unwrap().step = step + 1;
+    let said = world.say("alice", "bob", "after the other");
+    world.pass(5_000);
+    assert_eq!(world.relay.devices[&device].boot, boot);
+    assert_eq!(world.diagnostics("alice").stale_stores, 1, "refused, and so found out");
+    assert_eq!(world.heard("bob"), ["hello", "after the other"]);
+    assert_eq!(world.status_of("alice", said), MessageStatus::Delivered);
+    // On the next connection it shows before anything is sent.
+    world.cut("alice");
+    world.relay.devices.get_mut(&device).unwrap().step += 10;
+    world.connect("alice");
+    world.pass(1_000);
+    assert_eq!(world.diagnostics("alice").stale_stores, 2);
+}
+
+#[test]
+fn a_gap_that_a_stream_shows_is_asked_about_and_filled() {
+    let mut world = World::friends(93);
+    world.cut("bob");
+    world.say("alice", "bob", "one");
+    let bob = world.relay.device_of("bob");
+    world.relay.devices.get_mut(&bob).unwrap().mailbox.clear();
+    world.connect("bob");
+    world.say("alice", "bob", "two");
+    world.pass(5_000);
+    assert_eq!(world.heard("bob"), ["hello", "two", "one"]);
+    assert_eq!((world.diagnostics("bob").resends_asked, world.diagnostics("alice").resent), (1, 1));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod presence;
 mod relay;
 mod requests;
 mod restarts;
+mod room_heal;
 mod room_service;
 mod room_talk;
 mod rooms;

@@ -472,6 +472,9 @@ impl FakeRelay {
         if self.taken.contains(&(me, key)) {
             return accepted(self);
         }
+        if step <= self.devices[&me].step {
+            return Some(ServerMessage::Refused(Refusal::of(RefusalKind::Conflict)));
+        }
         let mut newer = Vec::new();
         for used in lists {
             let bytes = self.accounts[&used.account].lists.last().unwrap();

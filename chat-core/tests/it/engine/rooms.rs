@@ -295,6 +295,10 @@ fn who_missed_a_commit_enters_a_public_room_afresh_and_its_old_leaf_goes() {
     world.say("carol", "#tea", "in the next epoch");
     world.connect("bob");
     world.pass(10_000);
+    // Carol is nobody that bob knows; what alice says of her epoch counts.
+    assert!(events(&mut world, "bob", "tea", RoomEventKind::Resynced).is_empty());
+    world.say("alice", "#tea", "bob?");
+    world.pass(10_000);
     assert_eq!(events(&mut world, "bob", "tea", RoomEventKind::Resynced).len(), 1);
     world.say("carol", "#tea", "welcome back");
     assert_eq!(world.heard("bob"), ["welcome back"]);

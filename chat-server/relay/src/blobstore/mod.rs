@@ -2,6 +2,8 @@
 
 mod memory;
 
+use std::fmt::Debug;
+
 use bytes::Bytes;
 use chat_wire::ids::{AccountId, BlobId};
 
@@ -59,7 +61,7 @@ impl From<std::io::Error> for BlobStoreError {
 }
 
 /// A storage of blobs. Calls about one blob come one after the other, but for reads of a finished one.
-pub trait BlobStore: Send + Sync {
+pub trait BlobStore: Debug + Send + Sync {
     /// Makes an empty blob.
     ///
     /// # Errors
@@ -101,4 +103,34 @@ pub trait BlobStore: Send + Sync {
     /// # Errors
     /// [`BlobStoreError`].
     fn each(&self, visit: &mut dyn FnMut(BlobId, BlobState)) -> Result<(), BlobStoreError>;
+}
+
+impl<S: BlobStore + ?Sized> BlobStore for Box<S> {
+    fn create(&self, blob: &BlobId, head: &BlobHead) -> Result<(), BlobStoreError> {
+        (**self).create(blob, head)
+    }
+
+    fn state(&self, blob: &BlobId) -> Result<Option<BlobState>, BlobStoreError> {
+        (**self).state(blob)
+    }
+
+    fn append(&self, blob: &BlobId, at: u64, bytes: &[u8]) -> Result<(), BlobStoreError> {
+        (**self).append(blob, at, bytes)
+    }
+
+    fn finish(&self, blob: &BlobId) -> Result<(), BlobStoreError> {
+        (**self).finish(blob)
+    }
+
+    fn read(&self, blob: &BlobId, at: u64, count: usize) -> Result<Bytes, BlobStoreError> {
+        (**self).read(blob, at, count)
+    }
+
+    fn remove(&self, blob: &BlobId) -> Result<(), BlobStoreError> {
+        (**self).remove(blob)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(BlobId, BlobState)) -> Result<(), BlobStoreError> {
+        (**self).each(visit)
+    }
 }

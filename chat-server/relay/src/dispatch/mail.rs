@@ -46,6 +46,8 @@ pub(super) fn send<S: Storage>(
         if let Some(answered) = core.store.answered(&from, &send.key, send.step)? {
             return Ok(Reply::Answer(ServerMessage::Accepted { now_ms: answered.accepted_ms, step: login.step }));
         }
+        // SPEC 7.2.3: no repeat, and not the next step either: another life of the device sent since.
+        return Err(RefusalKind::Conflict.into());
     }
     core.gates.sends.take(from, here.now.uptime_ms)?;
     let packets = cut(&send.packets, send.body, PACKET_BYTES_MAX).ok_or(RefusalKind::Malformed)?;

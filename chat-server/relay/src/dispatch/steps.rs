@@ -85,6 +85,8 @@ pub(super) fn log_in<S: Storage>(
     device: DeviceAddress,
 ) -> Result<Reply, Refuse> {
     core.settle_acknowledgements()?;
+    // The step that the answer names counts every send that was accepted.
+    core.settle();
     let roster = core.rosters.get(&mut core.store, &device.account)?.ok_or(RefusalKind::Unavailable)?;
     let incarnation = core.store.incarnation(&device)?;
     let pairs_left = core.store.pairs_left(&device)?;

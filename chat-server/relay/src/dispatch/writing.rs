@@ -193,7 +193,7 @@ pub(super) fn commit<S: Storage>(
     let Some(next) = next_room(live, &offer) else { return Ok(behind(live)) };
     let draft = Draft { from: device, kind: COMMIT, key: offer.key, accepted_ms: here.now.wall_ms, body: parts.commit };
     let coming: BTreeSet<DeviceAddress> = offer.added.iter().filter(|d| !live.is_member(d)).copied().collect();
-    let staying = live.devices(None).filter(|d| !offer.removed.contains(d)).count();
+    let staying = live.devices(None).filter(|d| !offer.removed.contains(d) || offer.added.contains(d)).count();
     if staying.saturating_add(coming.len()) > devices_max {
         return Err(RefusalKind::TooLarge.into());
     }
@@ -235,7 +235,8 @@ fn next_room(live: &Live, offer: &Offer) -> Option<Room> {
 fn with_owner(live: &Live, offer: &Offer, by: AccountId, next: Room) -> Result<Room, Refuse> {
     let own = live.room.owner;
     let mut of_owner = live.devices(own).filter(|_| own.is_some());
-    if own != Some(by) && of_owner.any(|device| offer.removed.contains(&device)) {
+    let goes = |device: &DeviceAddress| offer.removed.contains(device) && !offer.added.contains(device);
+    if own != Some(by) && of_owner.any(|device| goes(&device)) {
         return Err(RefusalKind::Forbidden.into());
     }
     let Some(named) = offer.owner else { return Ok(next) };

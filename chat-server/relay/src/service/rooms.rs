@@ -131,10 +131,12 @@ impl Live {
     /// An entry, with the readers that it adds and removes.
     pub(crate) fn turn(&self, draft: Draft, (added, removed): (&[DeviceAddress], &[DeviceAddress])) -> Turn {
         let seq = self.last_seq.saturating_add(1);
-        let leaving = removed.iter().filter_map(|device| self.readers.get(device)).filter(|r| r.is_member());
+        let leaving = removed.iter().filter(|device| !added.contains(device));
+        let leaving = leaving.filter_map(|device| self.readers.get(device)).filter(|r| r.is_member());
         let mut readers: Vec<Reader> = leaving.map(|reader| Reader { until: Some(seq), ..*reader }).collect();
         for device in added {
-            if !self.is_member(device) {
+            // Who goes and comes with one entry reads on from there.
+            if !self.is_member(device) || removed.contains(device) {
                 readers.push(Reader::joining(*device, seq));
             }
         }

@@ -59,6 +59,22 @@ fn a_repeat_is_answered_like_the_first_and_delivered_once() {
 }
 
 #[test]
+fn a_step_that_another_life_of_the_device_took_is_refused_also_right_after_a_login() {
+    let mut bench = Bench::new(Config::default());
+    let ((alice, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));
+    for number in 1..=3 {
+        accepted(&bench.send(a, number, &bob, b"first life"));
+    }
+    let a = bench.login(&alice, 1);
+    let (message, body) = kit::send(3, vec![bob.state()], &[bob.address(1)], b"second life");
+    let ClientMessage::Send { step, lists, packets, .. } = message else { unreachable!() };
+    let message = ClientMessage::Send { key: RequestKey([9; 16]), step, lists, packets };
+    assert_eq!(refusal_of(&bench.ask_with(a, message, body).message), RefusalKind::Conflict);
+    accepted(&bench.send(a, 4, &bob, b"next"));
+    assert_eq!(texts(&mut bench, b), ["first life", "first life", "first life", "next"]);
+}
+
+#[test]
 fn what_waits_is_delivered_in_order_at_login_then_the_mailbox_is_called_drained() {
     let mut bench = Bench::new(Config::default());
     let ((_, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));

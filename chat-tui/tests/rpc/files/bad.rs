@@ -1,6 +1,6 @@
 //! What a disk, a relay or a person may do to a file: each ends with its kind, and nothing half-done stays.
 
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::driver::{Profile, Rpc};
-use crate::world::{Relay, cramped};
+use crate::world::{Proxy, Relay, cramped};
 
 /// Bytes before those of a blob in its file at the relay, and where the time of its making stands there.
 const HEAD: usize = 128;
@@ -130,6 +130,39 @@ fn a_file_that_changes_before_it_was_read_is_not_sent_and_offline_one_waits() {
     let sent = alice.answer(second).unwrap();
     assert_eq!(expect_file(&mut bob)["id"], sent["id"], "the message of the other one was never sent");
     wait_until("only one blob is left", || blobs(&world).len() == 1);
+}
+
+/// The hashes of what was sealed outlive a kill: the same key never seals another text, whatever the file
+/// says of itself.
+#[test]
+fn a_file_that_was_changed_secretly_while_its_sender_was_down_is_not_sent_on() {
+    let world = World::new();
+    let (alice, mut bob) = world.friends("alice", "bob");
+    alice.quit();
+    let proxy = Proxy::to(&world.relay.address);
+    let profile = Profile::new(world.folder.path().join("alice"), &proxy.address, &world.relay.pin);
+    let mut alice = profile.start();
+    alice.online();
+    let from = TempDir::new().unwrap();
+    let path = file(&from, "large", &bytes(80 << 20));
+    alice.post("sendFile", json!({ "to": "bob", "path": text(&path) }));
+    let id = alice.expect("fileProgress", |progress| progress["done"].as_u64() > Some(0))["id"].clone();
+    proxy.cut(true);
+    assert_ne!(state(&mut alice, &id), "done", "the file is too small for this machine");
+    alice.kill();
+    let open = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let written = open.metadata().unwrap().modified().unwrap();
+    open.write_all_at(b"something else", 100).unwrap();
+    open.set_modified(written).unwrap();
+    proxy.cut(false);
+    let mut alice = profile.start();
+    wait_until("it fails", || state(&mut alice, &id) == "failed");
+    let transfers = alice.ok("transfers", json!({}));
+    assert_eq!(transfers["transfers"][0]["reason"], "Integrity");
+    wait_until("nothing of it is left at the relay", || blobs(&world).is_empty());
+    alice.send("bob", "never mind");
+    bob.expect_text("never mind");
+    assert!(bob.so_far("message").iter().all(|message| !message["file"].is_object()));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod bad;
 mod large;
 mod pictures;
 mod room;
+mod stops;
 
 fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|at| (at.wrapping_mul(2_654_435_761) >> 7).to_le_bytes()[0]).collect()

@@ -1,8 +1,8 @@
 //! The way of what goes to one device only: sealed in its session, sent until the relay has it.
 
 use chat_wire::error::{Refusal, RefusalKind};
-use chat_wire::ids::{DeviceAddress, RequestKey};
-use chat_wire::message::{ClientMessage, PacketHead};
+use chat_wire::ids::RequestKey;
+use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 
 use crate::engine::context::Work;
@@ -70,21 +70,7 @@ fn depart(state: &mut State, work: &mut Work<'_>, party: &Party) -> Result<(), E
     let step = me::raise_step(work, 0)?;
     let trip = Trip { to, key: RequestKey(work.random()), step, lengths, covers, body: ByteBuf::from(packets.body) };
     let number = state.errands.launch(work, &trip)?;
-    transmit(state, work, number, trip);
-    Ok(())
-}
-
-fn transmit(state: &mut State, work: &mut Work<'_>, number: u64, trip: Trip) {
-    let Trip { to, key, step, lengths, body, .. } = trip;
-    let packets = lengths.into_iter().map(|len| PacketHead { to, len }).collect();
-    let message = ClientMessage::Send { key, step, lists: Vec::new(), packets };
-    state.ask_with(work, Ask::Errand(number), message, bytes::Bytes::from(body.into_vec()));
-}
-
-/// The connection is new: what was under way goes out once more.
-pub(in crate::engine) fn resume(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    state.errands.wake_all();
-    resend(state, work, |_| true)
+    state.transmit_trip(work, number, trip)
 }
 
 /// The time of some has come.
@@ -110,7 +96,7 @@ fn resend(
     for number in trips {
         if !state.asks.any(|ask| *ask == Ask::Errand(number)) {
             let trip = load_trip(work, number)?;
-            transmit(state, work, number, trip);
+            state.transmit_trip(work, number, trip)?;
         }
     }
     Ok(())
@@ -130,11 +116,13 @@ pub(in crate::engine) fn refused(
 ) -> Result<(), EngineError> {
     match refusal.kind {
         RefusalKind::RateLimited | RefusalKind::Unavailable | RefusalKind::MailboxFull => {
-            let to: DeviceAddress = load_trip(work, number)?.to;
+            let trip = Trip { step: 0, ..load_trip(work, number)? };
+            trip.save(work, number)?;
             let wait_ms = refusal.retry_ms.max(ERRAND_RETRY_MS);
-            state.errands.line(to).hold = Some(work.now.plus_ms(wait_ms));
+            state.errands.line(trip.to).hold = Some(work.now.plus_ms(wait_ms));
             Ok(())
         }
+        RefusalKind::Conflict => state.overtaken(work),
         // The device is gone, or can't be written to.
         _ => accepted(state, work, number),
     }

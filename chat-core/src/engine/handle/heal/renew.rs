@@ -5,15 +5,16 @@ use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::message::ClientMessage;
 
-use crate::engine::content::{Content, Resend};
+use crate::engine::content::Content;
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::Trouble;
 use crate::engine::limits::RENEWALS_REFUSED_MAX;
 use crate::engine::memory::State;
 use crate::engine::memory::asks::Ask;
+use crate::engine::memory::kept;
 use crate::engine::memory::renewal::Renewal;
-use crate::engine::memory::streams::PeerStream;
+use crate::engine::memory::streams::{self, PeerStream};
 
 /// Signs and sends the list once the newest own one is known. `true` when the device has just been
 /// renewed and its keys are to be published.
@@ -91,7 +92,10 @@ fn finish(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
     if state.renewal.is_some() {
         work.trouble(Trouble::RelayBroken);
         state.end_renewal(work);
+        streams::jump(work, &state.own_address()?)?;
     }
+    state.place_anew(work)?;
+    kept::trim(work);
     let own = state.own_address()?;
     let mutual = state.people.iter().filter(|(_, person)| person.is_mutual()).map(|(account, _)| *account);
     let accounts: Vec<AccountId> = mutual.chain([own.account]).collect();
@@ -103,7 +107,7 @@ fn finish(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
                 continue;
             }
             let stream = PeerStream::load(work, &account, &to)?;
-            state.errand(work, to, &Content::Resend(Resend { counter: stream.counter, gaps: stream.gaps }))?;
+            state.errand(work, to, &Content::Resend(stream.lacking()))?;
         }
     }
     Ok(())

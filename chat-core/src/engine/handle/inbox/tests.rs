@@ -66,15 +66,10 @@ impl Bench {
     /// Lets a content of a device arrive.
     fn hear(&mut self, author: DeviceAddress, content: (u32, Vec<u8>), way: Way) -> (WriteBatch, Vec<Output>) {
         let (kind, data) = content;
-        let body = Body {
-            time_ms: way.time_ms,
-            counter: way.counter,
-            previous: ByteArray::new([0; 16]),
-            kind,
-            data: ByteBuf::from(data),
-        };
+        let body = Body { time_ms: way.time_ms, kind, data: ByteBuf::from(data) };
         self.step(|engine, work| {
-            let message = Identified::new(&author, &body, &body.content(), work)?;
+            let place = (way.counter, ByteArray::new([0; 16]));
+            let message = Identified::new(&author, place, (&body, &body.content()), work)?;
             let none = ListGossip::of(None);
             let received = Received {
                 author,
@@ -166,8 +161,13 @@ fn a_senders_clock_counts_only_to_within_five_minutes_of_the_relays() {
 fn copies_of_own_messages_count_only_from_own_devices() {
     let mut bench = Bench::new(true);
     let bob = bench.bob;
-    let message =
-        Identified { id: MessageId([1; 16]), nonce: chat_wire::ids::RequestKey([2; 16]), body: ByteBuf::from(vec![0]) };
+    let message = Identified {
+        id: MessageId([1; 16]),
+        nonce: chat_wire::ids::RequestKey([2; 16]),
+        counter: 1,
+        previous: ByteArray::new([0; 16]),
+        body: ByteBuf::from(vec![0]),
+    };
     let sync = Content::Sync(Sync { with: bob.account, name: None, message });
     let (batch, outputs) = bench.hear_content(bob, &sync, MAIL);
     assert!(shown(&batch).is_empty() && outputs.is_empty());
@@ -181,10 +181,11 @@ fn a_copy_from_an_own_device_is_shown_as_sent_by_us() {
     let mut bench = Bench::new(true);
     let (bob, second) = (bench.bob, DeviceAddress { device: DeviceId(99), ..bench.own });
     let (kind, data) = text("from my other device").encode().unwrap();
-    let body = Body { time_ms: NOW.as_ms(), counter: 1, previous: ByteArray::new([0; 16]), kind, data };
+    let body = Body { time_ms: NOW.as_ms(), kind, data };
     let mut message = None;
     bench.step(|_, work| {
-        message = Some(Identified::new(&second, &body, &body.content(), work)?);
+        let place = (1, ByteArray::new([0; 16]));
+        message = Some(Identified::new(&second, place, (&body, &body.content()), work)?);
         Ok(())
     });
     let sync = Content::Sync(Sync { with: bob.account, name: None, message: message.unwrap() });
@@ -215,7 +216,13 @@ fn a_stranger_moves_nothing_but_its_request() {
     let (batch, outputs) = bench.hear_content(bench.bob, &Content::Accepted, MAIL);
     assert!(batch.history.is_empty() && outputs.is_empty());
     assert!(!bench.engine.state.people.get(&bench.bob.account).unwrap().accepts_us);
-    let streams = vec![StreamMark { device: bench.own.device.0, delivered: 9, read: 9, gaps: vec![] }];
+    let streams = vec![StreamMark {
+        device: bench.own.device.0,
+        delivered: 9,
+        hash: ByteArray::new([0; 16]),
+        read: 9,
+        gaps: vec![],
+    }];
     let (batch, outputs) = bench.hear_content(bench.bob, &Content::Receipt(Receipt { streams }), MAIL);
     assert!(batch.history.is_empty() && outputs.is_empty());
     let (batch, _) = bench.hear_content(bench.bob, &text("hi"), Way { counter: 2, ..MAIL });
@@ -227,16 +234,22 @@ fn a_stranger_moves_nothing_but_its_request() {
 fn receipts_speak_only_of_what_was_sent_to_their_sender() {
     let mut bench = Bench::new(true);
     let bob = bench.bob;
-    let mut id = None;
+    let mut posted = None;
     bench.step(|engine, work| {
-        id = Some(engine.state.post(work, bob.account, &text("mine"))?.id);
+        posted = Some(engine.state.post(work, bob.account, &text("mine"))?);
         Ok(())
     });
-    let mark = |device| StreamMark { device, delivered: 50, read: 0, gaps: vec![] };
-    let stranger_device = Content::Receipt(Receipt { streams: vec![mark(12_345)] });
-    let (batch, _) = bench.hear_content(bob, &stranger_device, MAIL);
-    assert!(batch.history.is_empty());
-    let receipt = Content::Receipt(Receipt { streams: vec![mark(bench.own.device.0)] });
+    let posted = posted.unwrap();
+    let (id, hash) = (Some(posted.id), ByteArray::new(posted.chain_hash()));
+    let mark = |device| StreamMark { device, delivered: 1, hash, read: 0, gaps: vec![] };
+    let own = mark(bench.own.device.0);
+    // Of another device; of a place that was never sent; of what another life of this device said there.
+    let other_life = StreamMark { hash: ByteArray::new([9; 16]), ..own.clone() };
+    for mark in [mark(12_345), StreamMark { delivered: 50, ..own.clone() }, other_life] {
+        let (batch, _) = bench.hear_content(bob, &Content::Receipt(Receipt { streams: vec![mark] }), MAIL);
+        assert!(batch.history.is_empty());
+    }
+    let receipt = Content::Receipt(Receipt { streams: vec![own] });
     let (batch, _) = bench.hear_content(bob, &receipt, MAIL);
     let status = |change: &HistoryChange| matches!(change, HistoryChange::Status { id: of, status: MessageStatus::Delivered, .. } if Some(*of) == id);
     assert_eq!(batch.history.iter().filter(|change| status(change)).count(), 1);

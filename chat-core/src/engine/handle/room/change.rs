@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use chat_wire::domain::plain_hash;
-use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName, UserName};
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId, RequestKey, RoomId, RoomName, UserName};
 use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{OfferedKeyPackage, PacketHead, RoomAsk};
 use serde_bytes::{ByteArray, ByteBuf};
 
-use super::enter;
+use super::{enter, heal};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Role};
@@ -24,8 +24,8 @@ enum Plan {
     /// The room is so.
     Done,
     Fail(FailureKind),
-    /// Key packages of the account first.
-    Claim(AccountId),
+    /// Key packages of the account first, of these devices or of all.
+    Claim(AccountId, Vec<DeviceId>),
     Commit(Added),
 }
 
@@ -156,7 +156,7 @@ fn may(policy: &Policy, own: &AccountId, wish: &Wish) -> bool {
         Wish::Remove(account) => policy.may_kick(own, account),
         Wish::Topic(_) => policy.may_set_topic(own),
         Wish::Role(..) => policy.may_set_roles(own),
-        Wish::Add(..) | Wish::Sweep | Wish::Renew => true,
+        Wish::Add(..) | Wish::Sweep | Wish::Renew | Wish::Refresh(_) | Wish::PutBack(..) => true,
     }
 }
 
@@ -182,12 +182,12 @@ pub(super) fn next(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Resu
                     work.fail(command, kind);
                 }
             }
-            Plan::Claim(account) => {
+            Plan::Claim(account, devices) => {
                 put_back(state, room, intent);
                 if let Some(known) = state.rooms.get_mut(&room) {
                     known.live.claiming = true;
                 }
-                let ask = RoomAsk::ClaimKeyPackages { account, devices: Vec::new() };
+                let ask = RoomAsk::ClaimKeyPackages { account, devices };
                 state.ask_room(work, RoomTask::Claim(room), ask, Bytes::new());
                 return Ok(());
             }
@@ -210,13 +210,18 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
     let own = state.own_address()?.account;
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(Plan::Fail(FailureKind::UnknownRoom)) };
     let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
-    let allowed = may(&policy, &own, wish);
+    let (allowed, epoch_now) = (may(&policy, &own, wish), group.epoch());
     let with = |policy: Policy| Plan::Commit(Added { policy: Some(policy), ..Added::default() });
     let of = |account: &AccountId| -> Vec<u32> {
         leaves.iter().filter(|leaf| leaf.owner().account == *account).map(|leaf| leaf.index).collect()
     };
     let plan = match wish {
         Wish::Add(account, offered) => plan_add(state, room, (&leaves, account), offered),
+        Wish::PutBack(device, offered) => {
+            let asked = state.rooms.get(&room).map(|room| room.record.asked.clone()).unwrap_or_default();
+            let leaf = leaves.iter().find(|leaf| leaf.owner() == *device && asked.contains(&leaf.key.0.into()));
+            plan_back((leaf, device), offered)
+        }
         Wish::Remove(account) => {
             let removed = of(account);
             if removed.is_empty() { Plan::Done } else { Plan::Commit(Added { removed, ..Added::default() }) }
@@ -237,6 +242,14 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
             let contest = state.rooms.get(&room).is_some_and(|room| room.live.contest);
             let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
             if old || contest { Plan::Commit(Added::default()) } else { Plan::Done }
+        }
+        // Whoever was faster has shown where the room is.
+        Wish::Refresh(epoch) => {
+            if epoch_now == *epoch {
+                Plan::Commit(Added::default())
+            } else {
+                Plan::Done
+            }
         }
     };
     // What is as wished needs no right any more: an owner who gave the room away is one no longer.
@@ -264,6 +277,18 @@ fn plan_role(policy: &Policy, own: &AccountId, (account, role): (&AccountId, Rol
     Plan::Commit(Added { policy: Some(new), ..Added::default() })
 }
 
+/// A device that lost its place: its leaf goes, and it comes in again.
+fn plan_back((leaf, device): (Option<&Leaf>, &DeviceAddress), offered: &mut Option<Vec<OfferedMember>>) -> Plan {
+    let Some(leaf) = leaf else { return Plan::Done };
+    let Some(members) = offered.take() else { return Plan::Claim(device.account, vec![device.device]) };
+    let members: Vec<OfferedMember> =
+        members.into_iter().filter(|member| member.leaf.owner() == *device).take(1).collect();
+    if members.is_empty() {
+        return Plan::Fail(FailureKind::NotFound);
+    }
+    Plan::Commit(Added { members, removed: vec![leaf.index], policy: None })
+}
+
 /// Key packages are used in one commit only: a second try claims others.
 fn plan_add(
     state: &State,
@@ -287,7 +312,7 @@ fn plan_add(
         }
         None if !own && leaves.iter().any(|leaf| leaf.owner().account == *account) => Plan::Done,
         None if own && state.rooms.get(&room).is_some_and(|room| room.live.lost > 8) => Plan::Done,
-        None => Plan::Claim(*account),
+        None => Plan::Claim(*account, Vec::new()),
     }
 }
 
@@ -332,7 +357,8 @@ fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added)
     let goes = |leaf: &&Leaf| what.removed.contains(&leaf.index) && !staying.contains(&leaf.owner());
     let removed: Vec<DeviceAddress> = leaves.iter().filter(goes).map(Leaf::owner).collect();
     let added: Vec<DeviceAddress> = what.members.iter().map(|member| member.leaf.owner()).collect();
-    let new = what.policy.take().unwrap_or_else(|| policy.clone()).settled(&staying);
+    let present: Vec<DeviceAddress> = staying.iter().chain(&added).copied().collect();
+    let new = what.policy.take().unwrap_or_else(|| policy.clone()).settled(&present);
     what.policy = (new != policy).then(|| new.clone());
     let base = group.epoch();
     if group.has_pending() {
@@ -396,6 +422,10 @@ pub(super) fn lost(
     (epoch, seq): (u64, u64),
 ) -> Result<(), EngineError> {
     CommitFlight::land(work, &room);
+    if heal::is_due(state, &room) {
+        heal::once_more(state, work, room);
+        return Ok(());
+    }
     if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
         return enter::again(state, work, room);
     }
@@ -463,6 +493,10 @@ pub(super) fn refused(
     room: RoomId,
     failure: &Failure,
 ) -> Result<(), EngineError> {
+    if heal::is_due(state, &room) && !matches!(failure.kind, FailureKind::UnknownRoom | FailureKind::Forbidden) {
+        // As it is, once more, on the next connection.
+        return Ok(());
+    }
     CommitFlight::land(work, &room);
     if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
         return enter::kept_out(state, work, room, failure);
@@ -484,8 +518,11 @@ pub(super) fn packages_came(
 ) -> Result<(), EngineError> {
     let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
     known.live.claiming = false;
-    let Some(Intent { wish: Wish::Add(account, _), .. }) = known.live.intents.front() else { return Ok(()) };
-    let account = *account;
+    let account = match known.live.intents.front() {
+        Some(Intent { wish: Wish::Add(account, _), .. }) => *account,
+        Some(Intent { wish: Wish::PutBack(device, _), .. }) => device.account,
+        _ => return Ok(()),
+    };
     let own = state.own_address()?;
     let _ = state.take_list(work, &account, list)?;
     let mut members = Vec::new();
@@ -497,7 +534,7 @@ pub(super) fn packages_came(
             members.push(member);
         }
     }
-    if let Some(Intent { wish: Wish::Add(_, offered), .. }) =
+    if let Some(Intent { wish: Wish::Add(_, offered) | Wish::PutBack(_, offered), .. }) =
         state.rooms.get_mut(&room).and_then(|room| room.live.intents.front_mut())
     {
         *offered = Some(members);
@@ -542,15 +579,19 @@ pub(super) fn upkeep(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Re
     Ok(())
 }
 
-/// Somebody leaves: some member takes its leaves away, most likely the one with the first leaf.
-pub(super) fn sweep_later(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+/// Something that any member can do: most likely the one with the first leaf does.
+pub(super) fn soon(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: Wish) -> Result<(), EngineError> {
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
     let own = group.own_index();
     let rank = group.leaves().unwrap_or_default().iter().filter(|leaf| leaf.index < own).count();
     let rank = u64::try_from(rank).unwrap_or(u64::MAX).min(20);
     let at = work.now.plus_ms(rank.saturating_mul(ROOM_RETRY_MS));
     if let Some(known) = state.rooms.get_mut(&room) {
-        known.live.intents.push_back(Intent { command: None, wish: Wish::Sweep });
+        let same = |intent: &Intent| std::mem::discriminant(&intent.wish) == std::mem::discriminant(&wish);
+        if known.live.intents.iter().any(|intent| intent.command.is_none() && same(intent)) {
+            return Ok(());
+        }
+        known.live.intents.push_back(Intent { command: None, wish });
         if rank > 0 && known.live.intents.len() == 1 {
             known.live.not_before = Some(at);
         }

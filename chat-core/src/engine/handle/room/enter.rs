@@ -1,29 +1,27 @@
 //! Into a room: by making it, by an external commit to a public one, or by an invitation that waited.
 
 use bytes::Bytes;
+use chat_wire::domain::plain_hash;
 use chat_wire::ids::{MessageId, RequestKey, RoomId, RoomName};
 use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{RoomAsk, RoomCard};
 use serde_bytes::ByteBuf;
 
-use super::{reply_done, tell};
+use super::{heal, log, reply_done, tell};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply, Trouble};
+use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply};
 use crate::engine::memory::State;
 use crate::engine::memory::results::Queued;
 use crate::engine::memory::room_tasks::{Entering, RoomTask};
 use crate::engine::memory::rooms::{CommitFlight, Phase, RoomRecord, RoomShelf, seed};
-use crate::group::{Actor, Group, GroupError, Policy};
+use crate::group::{Actor, DoorKey, Group, GroupError, Policy};
 use crate::store::{HistoryChange, Table};
 
 /// The room of everybody.
 const LOBBY: &str = "lobby";
 /// The lobby was entered once: who left it stays out.
 const LOBBY_KEY: &[u8] = b"lobby";
-/// Times a day that a room is entered afresh because this device was out of step (DESIGN §6).
-const RESYNCS_A_DAY_MAX: usize = 2;
-const RESYNC_DAY_MS: u64 = 24 * 3_600_000;
 /// Times that a joiner tries again when others are faster.
 const TRIES_MAX: u32 = 32;
 
@@ -76,7 +74,8 @@ fn make(state: &mut State, work: &mut Work<'_>, wanted: Wanted, owned: bool) -> 
     let (key, credential) = state.new_leaf(work)?;
     let Wanted { name, public, topic, .. } = wanted;
     let topic = topic.filter(|topic| !topic.is_empty());
-    let mut policy = Policy::new(name.as_str(), public, topic.clone(), work.now.as_ms());
+    let door = (!public).then(|| DoorKey::generate(work.rng));
+    let mut policy = Policy::new(name.as_str(), door, topic.clone(), work.now.as_ms());
     if owned {
         policy.set_role(credential.owner.account, Actor::Owner);
     }
@@ -116,6 +115,7 @@ pub(super) fn send_creation(state: &mut State, work: &mut Work<'_>, room: RoomId
 /// The room stands.
 pub(super) fn created(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
     CommitFlight::land(work, &room);
+    log::begin(state, work, room, (0, &[0; 32]))?;
     let Some(name) = settle(state, work, room, 0)? else { return Ok(()) };
     let own = state.own_address()?.account;
     tell(state, work, &name, RoomEventKind::Created, (Some(own), None))?;
@@ -223,7 +223,7 @@ pub(super) fn found(
     Ok(())
 }
 
-fn ask_group_info(state: &mut State, work: &mut Work<'_>, name: RoomName, room: RoomId) {
+pub(super) fn ask_group_info(state: &mut State, work: &mut Work<'_>, name: RoomName, room: RoomId) {
     state.ask_room(work, RoomTask::GroupInfo(name, room), RoomAsk::GroupInfo { room }, Bytes::new());
 }
 
@@ -258,6 +258,9 @@ pub(super) fn group_info_came(
     (name, room): (RoomName, RoomId),
     info: &[u8],
 ) -> Result<(), EngineError> {
+    if heal::is_due(state, &room) {
+        return heal::group_info_came(state, work, room, info);
+    }
     let (key, credential) = state.new_leaf(work)?;
     let owner = credential.owner;
     let mut record = RoomRecord::new(name.clone(), true, Phase::Entering, &key);
@@ -265,7 +268,7 @@ pub(super) fn group_info_came(
     let entering = state.rooms.entering.get(&name);
     record.resynced_ms = entering.map(|entering| entering.resynced_ms.clone()).unwrap_or_default();
     let seed = seed(work);
-    let entered = Group::enter(&mut RoomShelf::new(work, &room), &seed, info, (key, &credential));
+    let entered = Group::enter(&mut RoomShelf::new(work, &room), &seed, info, (key, &credential), None);
     let policy = |group: &Group| group.policy().ok().filter(|policy| policy.public && policy.name == name.as_str());
     let (group, made) = match entered {
         Ok((group, made)) if policy(&group).is_some() => (group, made),
@@ -297,26 +300,6 @@ pub(super) fn group_info_came(
     Ok(())
 }
 
-/// The room went on by a commit that this device could not follow. A public one is entered afresh, seldom and
-/// visibly; into a private one a member has to put the device back.
-pub(super) fn resync(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
-    work.trouble(Trouble::CommitRefused);
-    let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
-    let now_ms = work.now.as_ms();
-    let mut lately = record.resynced_ms;
-    lately.retain(|at| now_ms.saturating_sub(*at) < RESYNC_DAY_MS);
-    if !record.public || lately.len() >= RESYNCS_A_DAY_MAX {
-        return Ok(());
-    }
-    lately.push(now_ms);
-    let _ = state.rooms.remove(work, &room)?;
-    tell(state, work, &record.name, RoomEventKind::Resynced, (None, None))?;
-    let entering = Entering { resynced_ms: lately, ..Entering::default() };
-    state.rooms.entering.insert(record.name.clone(), entering);
-    ask_group_info(state, work, record.name, room);
-    Ok(())
-}
-
 /// Whatever a try left on the shelf.
 fn forget_group(work: &mut Work<'_>, room: &RoomId) {
     for (key, _) in work.scan(Table::Groups, &room.0, None, usize::MAX) {
@@ -330,7 +313,14 @@ pub(super) fn appended(state: &mut State, work: &mut Work<'_>, room: RoomId, seq
     if phase != Phase::Entering {
         return Ok(());
     }
+    let Some(flight) = CommitFlight::load(work, &room)? else { return Ok(()) };
     CommitFlight::land(work, &room);
+    let len = usize::try_from(flight.commit_len).unwrap_or(usize::MAX);
+    let commit = flight.body.get(..len).unwrap_or_default();
+    log::begin(state, work, room, (seq, &plain_hash(&[commit])))?;
+    if heal::is_due(state, &room) {
+        return heal::is_back(state, work, room, seq);
+    }
     let Some(name) = settle(state, work, room, seq)? else { return Ok(()) };
     let own = state.own_address()?.account;
     tell(state, work, &name, RoomEventKind::Joined, (Some(own), None))?;

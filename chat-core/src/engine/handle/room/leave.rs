@@ -1,35 +1,18 @@
 //! Out of a room: by leaving it, by deleting it, or because it is no more.
 
-use bytes::Bytes;
 use chat_wire::domain::{SIG_LEAVE, SIG_ROOM_END};
 use chat_wire::ids::{AccountId, RequestKey, RoomId, RoomName};
-use chat_wire::keys::{Signature, VerifyKey};
 use chat_wire::message::{RoomAsk, RoomEnd};
 
+use super::statement::{signer, statement};
 use super::tell;
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, RoomEventKind};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::engine::memory::rooms::{Intent, Owner, Phase};
-use crate::group::{Actor, Group, Leaf, LeafKey};
-
-/// `leaf_key 32 ‖ signature 64` (SPEC 12.3).
-fn statement(key: &LeafKey, label: &str, room: &RoomId) -> Bytes {
-    let public = key.public();
-    let signature = key.sign_statement(label, &[&room.0, &public.0]);
-    Bytes::from([&public.0[..], &signature.0].concat())
-}
-
-/// The leaf that signed a statement, if it is one of these.
-pub(super) fn signer<'a>(leaves: &'a [Leaf], label: &str, room: &RoomId, bytes: &[u8]) -> Option<&'a Leaf> {
-    let (key, signature) = bytes.split_first_chunk::<32>()?;
-    let signature = Signature(signature.try_into().ok()?);
-    let key = VerifyKey(*key);
-    let leaf = leaves.iter().find(|leaf| leaf.key == key)?;
-    key.verifies(label, &[&room.0, &key.0], &signature).then_some(leaf)
-}
+use crate::engine::memory::rooms::{Intent, Owner, Phase, Wish};
+use crate::group::{Actor, Group, LeafKey};
 
 /// A command leaves a room, or declines an invitation.
 pub(super) fn leave(
@@ -169,7 +152,7 @@ pub(super) fn taken(
     state.rooms.change(work, &room, |record| record.leaving.push(account))?;
     let Some(name) = state.rooms.get(&room).map(|room| room.record.name.clone()) else { return Ok(None) };
     tell(state, work, &name, RoomEventKind::Left, (Some(account), None))?;
-    super::change::sweep_later(state, work, room)?;
+    super::change::soon(state, work, room, Wish::Sweep)?;
     Ok(None)
 }
 

@@ -7,15 +7,15 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{EntryKind, ListState, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::{change, enter, leave, talk, tell};
+use super::{change, heal, leave, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
-use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, ROOM_ENTRIES_MAX};
+use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, ROOM_ENTRIES_MAX, ROOM_EPOCH_MS_MAX, ROOM_MARKS_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::engine::memory::rooms::{CommitFlight, LogEntry, Owner, Phase, RoomShelf, seed};
-use crate::group::{Actor, GroupError, Leaf, Policy, Processed, Scratch, StagedChange};
+use crate::engine::memory::rooms::{CommitFlight, LogEntry, Mark, Owner, Phase, RoomShelf, seed};
+use crate::group::{Actor, Base, GroupError, Leaf, Policy, Processed, Scratch, StagedChange};
 use crate::store::Table;
 
 /// What became of an entry.
@@ -59,6 +59,7 @@ pub(super) fn caught_up(state: &mut State, work: &mut Work<'_>, room: RoomId) ->
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.caught_up = true;
     }
+    forget(state, work, room)?;
     change::upkeep(state, work, room)
 }
 
@@ -143,6 +144,10 @@ fn damaged() -> EngineError {
 
 /// A message: shown if its leaf is certified and its id belongs to it (SPEC 12.5.1).
 fn take_message(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &LogEntry) -> Result<Taken, EngineError> {
+    if heal::is_request(&entry.body) {
+        let wanted = heal::asked(state, work, room, &entry.body)?;
+        return Ok(wanted.map_or(Taken::Done, |wanted| unless_asked(state, room, vec![wanted])));
+    }
     let seed = seed(work);
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(Taken::Done) };
     // The group is borrowed from the state; its changes go aside until the author is known.
@@ -154,12 +159,11 @@ fn take_message(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Lo
         Ok(Processed::Message(leaf, content)) => (leaf, content),
         Ok(_) => return Ok(Taken::Done),
         Err(GroupError::Damaged) => return Err(damaged()),
-        Err(GroupError::Ahead) => return enter::resync(state, work, room).map(|()| Taken::Done),
         Err(error) => {
-            if error != GroupError::OtherEpoch {
+            if !matches!(error, GroupError::OtherEpoch | GroupError::Ahead) {
                 work.trouble(Trouble::Undecryptable);
             }
-            return Ok(Taken::Done);
+            return heal::examine(state, work, room, &entry.body).map(|()| Taken::Done);
         }
     };
     match certify(state, work, room, &leaf)? {
@@ -206,7 +210,8 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let before = snapshot(group)?;
     if pending == Some(hash) {
         group.merge_pending(&mut RoomShelf::new(work, &room), &seed).map_err(|_| damaged())?;
-        merged(state, work, room, &before, own)?;
+        begin(state, work, room, (entry.seq, &hash))?;
+        merged(state, work, room, &before, (own, false))?;
         return Ok(Taken::Done);
     }
     let mut shelf = RoomShelf::new(work, &room);
@@ -216,12 +221,13 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let staged = match processed {
         Ok(Processed::Commit(staged)) => staged,
         Err(GroupError::Damaged) => return Err(damaged()),
-        Err(GroupError::Ahead) => return enter::resync(state, work, room).map(|()| Taken::Done),
-        // Of a base that is taken already, or no sound commit: passed over by everybody.
-        Err(GroupError::OtherEpoch) | Ok(_) => return Ok(Taken::Done),
-        Err(_) => {
-            work.trouble(Trouble::CommitRefused);
-            return Ok(Taken::Done);
+        // Of a base that is taken already, or no sound commit: passed over by everybody, or by us alone.
+        Ok(_) => return Ok(Taken::Done),
+        Err(error) => {
+            if !matches!(error, GroupError::OtherEpoch | GroupError::Ahead) {
+                work.trouble(Trouble::CommitRefused);
+            }
+            return heal::examine(state, work, room, &entry.body).map(|()| Taken::Done);
         }
     };
     match judge(state, work, room, &before.policy, &staged)? {
@@ -233,7 +239,7 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
         }
         Verdict::Sound => {}
     }
-    let (by, removes_us) = (staged.change.committer.account, staged.removes_us);
+    let (by, removes_us, resumes) = (staged.change.committer.account, staged.removes_us, staged.change.returns());
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(Taken::Done) };
     if removes_us {
         let stays = staged.change.staying.iter().any(|leaf| leaf.account == own);
@@ -242,8 +248,53 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let mut shelf = RoomShelf::new(work, &room);
     changes.keep(&mut shelf);
     group.merge(&mut shelf, &seed, *staged).map_err(|_| damaged())?;
-    merged(state, work, room, &before, by)?;
+    begin(state, work, room, (entry.seq, &hash))?;
+    merged(state, work, room, &before, (by, resumes))?;
     Ok(Taken::Done)
+}
+
+/// An epoch begins, with a commit of the log or, where that place is not known, 0.
+pub(super) fn begin(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (seq, hash): (u64, &[u8; 32]),
+) -> Result<(), EngineError> {
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    let hash = hash.first_chunk().copied().unwrap_or_default();
+    group.begin_at(Base { seq, hash });
+    let witness = group.witness();
+    let mark = Mark {
+        epoch: witness.epoch,
+        authenticator: ByteArray::new(witness.authenticator),
+        seq,
+        hash: ByteArray::new(hash),
+        at_ms: work.now.as_ms(),
+    };
+    state.rooms.change(work, &room, |record| {
+        record.marks.retain(|old| old.epoch < mark.epoch);
+        record.marks.push(mark);
+        let over = record.marks.len().saturating_sub(ROOM_MARKS_MAX);
+        record.marks.drain(..over);
+    })
+}
+
+/// Past epochs are over after a while, whoever may still have messages of them (SPEC 12.5.2).
+pub(super) fn forget(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
+    let Some(known) = state.rooms.get(&room) else { return Ok(()) };
+    let now_ms = work.now.as_ms();
+    let marks = &known.record.marks;
+    // An epoch ended when the next one began.
+    let over = marks.iter().skip(1).filter(|next| now_ms.saturating_sub(next.at_ms) >= ROOM_EPOCH_MS_MAX).count();
+    if over == 0 {
+        return Ok(());
+    }
+    let keep = marks.len().saturating_sub(1).saturating_sub(over);
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    group.forget_epochs(&mut RoomShelf::new(work, &room), keep).map_err(|_| damaged())?;
+    state.rooms.change(work, &room, |record| {
+        record.marks.drain(..over);
+    })
 }
 
 /// What is thought of a commit.
@@ -271,8 +322,11 @@ fn judge(
     }
     let missing = wanted.len();
     let mut departed: Vec<DeviceAddress> = Vec::new();
-    for leaf in staged.removed.iter().map(Leaf::owner) {
-        let leaving = state.rooms.get(&room).is_some_and(|room| room.record.leaving.contains(&leaf.account));
+    for (leaf, key) in staged.removed.iter().map(|leaf| (leaf.owner(), leaf.key.0.into())) {
+        let back = staged.change.added.contains(&leaf);
+        let leaving = state.rooms.get(&room).is_some_and(|room| {
+            room.record.leaving.contains(&leaf.account) || (back && room.record.asked.contains(&key))
+        });
         match change::is_listed(state, work, &leaf)? {
             _ if leaving => departed.push(leaf),
             Some(false) => departed.push(leaf),
@@ -311,7 +365,7 @@ fn merged(
     work: &mut Work<'_>,
     room: RoomId,
     before: &Snapshot,
-    by: AccountId,
+    (by, resumes): (AccountId, bool),
 ) -> Result<(), EngineError> {
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
     let after = snapshot(group)?;
@@ -323,12 +377,16 @@ fn merged(
         if record.pending.take().is_some() && by == own {
             record.renewed_ms = now_ms;
         }
+        record.asked.retain(|key| after.leaves.iter().any(|leaf| leaf.key.0 == **key));
         record.leaving.retain(|account| after.leaves.iter().any(|leaf| leaf.owner().account == *account));
     })?;
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.committing = false;
         known.live.contest = false;
         known.live.lost = 0;
+    }
+    if resumes && let Some(name) = state.rooms.get(&room).map(|room| room.record.name.clone()) {
+        tell(state, work, &name, RoomEventKind::Resynced, (Some(by), None))?;
     }
     announce(state, work, room, (before, &after), (by, &leaving))
 }

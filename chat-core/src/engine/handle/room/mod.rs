@@ -10,9 +10,11 @@
 
 mod change;
 mod enter;
+mod heal;
 mod leave;
 mod log;
 mod packages;
+mod statement;
 mod talk;
 mod view;
 mod welcome;
@@ -32,6 +34,7 @@ use crate::engine::memory::rooms::{CommitFlight, Phase};
 use crate::store::NoticeKind;
 
 pub(in crate::engine) use change::invite;
+pub(in crate::engine) use heal::doubt_all;
 pub(in crate::engine) use talk::{mark_read, reserve, send, type_to};
 pub(in crate::engine) use welcome::{is_next as welcome_is_next, take as take_welcome};
 
@@ -89,6 +92,8 @@ pub(in crate::engine) fn answered(
             talk::behind(state, work, (room, order))?;
             change::overtaken(state, work, room, (epoch, seq))
         }
+        // A member will see to it; a request that came too late is made again when something shows that it must.
+        (RoomTask::Back(_), RoomAnswer::Appended { .. } | RoomAnswer::Behind { .. }) => Ok(()),
         (RoomTask::Leave(room, command), RoomAnswer::Appended { .. }) => leave::left(state, work, room, command),
         (RoomTask::Open(room), RoomAnswer::Opened { first, .. }) => log::opened(state, work, room, first),
         (RoomTask::Open(room), RoomAnswer::Gone { reason }) => leave::gone(state, work, (room, reason), body),
@@ -143,6 +148,8 @@ pub(in crate::engine) fn give_up(
     }
     match task {
         RoomTask::Find(name) => enter::not_found(state, work, name, failure),
+        // Whether this device is out of step is looked at again on the next connection.
+        RoomTask::GroupInfo(_, room) if heal::is_due(state, &room) => Ok(()),
         RoomTask::GroupInfo(name, _) => {
             enter::fail(state, work, &name, failure);
             Ok(())
@@ -190,6 +197,8 @@ fn online(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
             enter::send_creation(state, work, room)?;
         } else if let Some(flight) = CommitFlight::load(work, &room)? {
             state.send_commit(work, room, flight);
+        } else if heal::is_due(state, &room) {
+            heal::ask(state, work, room);
         }
     }
     let limit = u16::try_from(chat_wire::limits::ROOMS_PER_ANSWER_MAX).unwrap_or(u16::MAX);
@@ -199,7 +208,7 @@ fn online(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
 
 /// Does in every room what can be done now.
 pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    if !state.is_online() {
+    if !state.is_online() || state.renewal.is_some() {
         return Ok(());
     }
     if !state.rooms.started {
@@ -224,10 +233,16 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
     Ok(())
 }
 
+/// Forgets what is over in every room.
+pub(in crate::engine) fn tidy(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
+    state.rooms.ids().into_iter().try_for_each(|room| log::forget(state, work, room))
+}
+
 /// Everything of the log is here and taken.
 fn is_ready(state: &State, room: &RoomId) -> bool {
     state.rooms.get(room).is_some_and(|room| {
-        room.record.phase == Phase::Joined && room.live.caught_up && room.live.entries.is_empty() && !room.live.waits
+        let here = room.record.phase == Phase::Joined && !room.record.stale;
+        here && room.live.caught_up && room.live.entries.is_empty() && !room.live.waits
     })
 }
 

@@ -10,7 +10,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::group::Actor;
+use crate::group::{Actor, Leaf};
 use crate::store::Table;
 
 /// Lists rooms: those that this device is in from what it knows, the others from the relay.
@@ -132,8 +132,11 @@ fn known_info(state: &mut State, work: &mut Work<'_>, id: &RoomId) -> Result<Opt
         return Ok(None);
     }
     let Some(group) = state.rooms.group(work, id)? else { return Ok(None) };
-    let policy = group.policy().map_err(|_| EngineError::Store { table: Table::Groups })?;
-    let epoch = group.epoch();
+    let damaged = |_| EngineError::Store { table: Table::Groups };
+    let (epoch, mut staying) = (group.epoch(), group.leaves().map_err(damaged)?);
+    // Who said that it leaves has no role any more, though its leaf may still stand.
+    staying.retain(|leaf| !record.leaving.contains(&leaf.owner().account));
+    let policy = group.policy().map_err(damaged)?.settled(&staying.iter().map(Leaf::owner).collect::<Vec<_>>());
     let own = state.me.as_ref().map(|me| (me.account(), me.name.clone()));
     let mut members = Vec::new();
     for account in change::members(state, work, id)? {

@@ -4,13 +4,13 @@
 use chat_wire::ids::{AccountId, RoomId, RoomName};
 use serde_bytes::ByteBuf;
 
-use super::{enter, packages, tell};
+use super::{enter, log, packages, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, RoomEventKind, Trouble};
 use crate::engine::memory::State;
 use crate::engine::memory::asks::ListsAfter;
-use crate::engine::memory::rooms::{Owner, Phase, RoomRecord, RoomShelf, WELCOME_PACKET, seed};
+use crate::engine::memory::rooms::{Owner, Phase, Post, RoomRecord, RoomShelf, WELCOME_PACKET, seed};
 use crate::group::{Group, GroupError, Scratch, WelcomeCard, peek_welcome};
 use crate::store::Table;
 
@@ -75,8 +75,11 @@ fn invited(state: &mut State, work: &mut Work<'_>, card: &WelcomeCard, welcome: 
     let blocked = state.people.get(&by).is_some_and(|person| person.blocked);
     let known = state.rooms.get(&card.room).map(|room| room.record.phase);
     // Somebody of the room put this device back in: what was here is of an epoch that is over.
+    let mut unsent = Vec::new();
+    let mut before = None;
     if known.is_some() {
-        let _ = state.rooms.remove(work, &card.room)?;
+        unsent = Post::waiting(work, &card.room, usize::MAX)?;
+        before = state.rooms.remove(work, &card.room)?.map(|(record, _)| record);
     } else if state.rooms.named(&name).is_some() {
         work.trouble(Trouble::Undecryptable);
         return Ok(());
@@ -85,11 +88,19 @@ fn invited(state: &mut State, work: &mut Work<'_>, card: &WelcomeCard, welcome: 
     record.welcome = Some(ByteBuf::from(welcome.to_vec()));
     record.since_epoch = card.epoch;
     record.renewed_ms = work.now.as_ms();
+    if let Some(before) = before {
+        (record.counter, record.last, record.resynced_ms) = (before.counter, before.last, before.resynced_ms);
+    }
+    for (order, mut post) in unsent {
+        post.sealed = None;
+        post.save(work, &card.room, order)?;
+    }
     packages::used(work, &card.own_key.0)?;
     state.rooms.insert(work, card.room, record, None)?;
     let at_once = by == own || known == Some(Phase::Joined) || is_mutual(state, &by);
     if at_once && !blocked {
-        return come_in(state, work, card.room, (known.is_none() && by != own).then_some(by));
+        let by_whom = (known.is_none() && by != own).then_some(by);
+        return come_in(state, work, card.room, (by_whom, known == Some(Phase::Joined)));
     }
     if blocked { Ok(()) } else { tell(state, work, &name, RoomEventKind::Invited, (Some(own), Some(by))) }
 }
@@ -99,7 +110,12 @@ fn is_mutual(state: &State, account: &AccountId) -> bool {
 }
 
 /// Takes the Welcome that waits in the record.
-fn come_in(state: &mut State, work: &mut Work<'_>, room: RoomId, by: Option<AccountId>) -> Result<(), EngineError> {
+fn come_in(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (by, back): (Option<AccountId>, bool),
+) -> Result<(), EngineError> {
     let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
     let damaged = EngineError::Store { table: Table::Rooms };
     let key = crate::group::LeafKey::read(&record.leaf_key).ok_or(damaged)?;
@@ -122,9 +138,11 @@ fn come_in(state: &mut State, work: &mut Work<'_>, room: RoomId, by: Option<Acco
     };
     let name = record.name.clone();
     state.rooms.insert(work, room, record, Some(joined.group))?;
+    log::begin(state, work, room, (0, &[0; 32]))?;
     enter::settle(state, work, room, 0)?;
     let own = state.own_address()?.account;
-    tell(state, work, &name, RoomEventKind::Joined, (Some(own), by))
+    let kind = if back { RoomEventKind::Resynced } else { RoomEventKind::Joined };
+    tell(state, work, &name, kind, (Some(own), by))
 }
 
 /// The room of that name into which the person is invited.
@@ -141,7 +159,7 @@ pub(super) fn accept(
     room: RoomId,
     command: CommandId,
 ) -> Result<(), EngineError> {
-    come_in(state, work, room, None)?;
+    come_in(state, work, room, (None, false))?;
     if state.rooms.get(&room).is_some() {
         work.reply(command, Reply::Done);
     } else {

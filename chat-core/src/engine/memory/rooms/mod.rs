@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use chat_wire::ids::{AccountId, RoomId, RoomName};
+use chat_wire::ids::{AccountId, DeviceAddress, RoomId, RoomName};
 use chat_wire::message::EntryKind;
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteArray, ByteBuf};
@@ -13,7 +13,7 @@ use super::room_tasks::Entering;
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Role};
-use crate::group::{Group, LeafKey, OfferedMember};
+use crate::group::{Base, Group, LeafKey, OfferedMember};
 use crate::secret::Secret;
 use crate::store::{Records, Table};
 use crate::time::Timestamp;
@@ -85,9 +85,46 @@ pub(in crate::engine) struct RoomRecord {
     /// When this leaf's keys were last renewed.
     #[serde(rename = "r", default)]
     pub(in crate::engine) renewed_ms: u64,
+    /// The last epochs, the present one at the end.
+    #[serde(rename = "m", default)]
+    pub(in crate::engine) marks: Vec<Mark>,
+    /// This device may be out of step, and comes back with its secret of this epoch.
+    #[serde(rename = "y", default)]
+    pub(in crate::engine) back: Option<u64>,
+    /// With which it came back last.
+    #[serde(rename = "z", default)]
+    pub(in crate::engine) last_back: Option<u64>,
+    /// Keys of leaves that asked to be put back.
+    #[serde(rename = "j", default)]
+    pub(in crate::engine) asked: Vec<ByteArray<32>>,
+    /// The group is an old copy: nothing is sealed in it.
+    #[serde(rename = "o", default)]
+    pub(in crate::engine) stale: bool,
+}
+
+/// One epoch, as this device was in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct Mark {
+    #[serde(rename = "e")]
+    pub(in crate::engine) epoch: u64,
+    #[serde(rename = "a")]
+    pub(in crate::engine) authenticator: ByteArray<16>,
+    /// Place and hash of the commit that began it; zero where it is not known.
+    #[serde(rename = "q")]
+    pub(in crate::engine) seq: u64,
+    #[serde(rename = "h")]
+    pub(in crate::engine) hash: ByteArray<16>,
+    /// When it began here.
+    #[serde(rename = "t")]
+    pub(in crate::engine) at_ms: u64,
 }
 
 impl RoomRecord {
+    /// This device is in the room, or on its way back.
+    fn is_member(&self) -> bool {
+        self.phase == Phase::Joined || (self.phase == Phase::Entering && self.back.is_some())
+    }
+
     pub(in crate::engine) fn new(name: RoomName, public: bool, phase: Phase, key: &LeafKey) -> Self {
         Self {
             name,
@@ -103,6 +140,11 @@ impl RoomRecord {
             last: ByteArray::new([0; 16]),
             resynced_ms: Vec::new(),
             renewed_ms: 0,
+            marks: Vec::new(),
+            back: None,
+            last_back: None,
+            asked: Vec::new(),
+            stale: false,
         }
     }
 }
@@ -125,8 +167,12 @@ pub(in crate::engine) enum Wish {
     Role(AccountId, Role),
     /// Leaves of devices that are gone are gone.
     Sweep,
-    /// Fresh keys for this leaf.
+    /// Fresh keys for this leaf, when they are due.
     Renew,
+    /// A device that asked for it comes in again in the place of its leaf.
+    PutBack(DeviceAddress, Option<Vec<OfferedMember>>),
+    /// A fresh commit, unless this epoch is over.
+    Refresh(u64),
 }
 
 /// One entry of the log that waits its turn.
@@ -222,12 +268,27 @@ impl Rooms {
 
     /// The room of that name, if this device is in it.
     pub(in crate::engine) fn joined(&self, name: &RoomName) -> Option<RoomId> {
-        self.named(name).filter(|id| self.rooms.get(id).is_some_and(|room| room.record.phase == Phase::Joined))
+        self.named(name).filter(|id| self.rooms.get(id).is_some_and(|room| room.record.is_member()))
     }
 
     /// Whether this device is in a room.
     pub(in crate::engine) fn is_joined(&self, id: &RoomId) -> bool {
-        self.rooms.get(id).is_some_and(|room| room.record.phase == Phase::Joined)
+        self.rooms.get(id).is_some_and(|room| room.record.is_member())
+    }
+
+    /// The group of a room is another one now.
+    pub(in crate::engine) fn put_group(&mut self, id: &RoomId, group: Group) {
+        if let Some(room) = self.rooms.get_mut(id) {
+            room.group = Some(group);
+        }
+    }
+
+    /// The log is opened again; whoever waits for something goes on waiting.
+    pub(in crate::engine) fn reopen(&mut self, id: &RoomId) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        let live = std::mem::take(&mut room.live);
+        let Live { intents, infos, certified, .. } = live;
+        room.live = Live { intents, infos, certified, ..Live::default() };
     }
 
     /// Takes a room in with its record.
@@ -290,6 +351,9 @@ impl Rooms {
             let damaged = EngineError::Store { table: Table::Groups };
             let key = LeafKey::read(&room.record.leaf_key).ok_or(damaged)?;
             room.group = Group::load(&mut RoomShelf::new(work, id), id, key).map_err(|_| damaged)?;
+            if let (Some(group), Some(mark)) = (&mut room.group, room.record.marks.last()) {
+                group.begin_at(Base { seq: mark.seq, hash: *mark.hash });
+            }
         }
         Ok(room.group.as_mut())
     }
@@ -324,10 +388,11 @@ impl Rooms {
         waiting
     }
 
-    pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
+    /// What was due before and did not happen waits for something else than time: no timer wakes it.
+    pub(in crate::engine) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let due = |room: &Room| {
             let wish = room.live.not_before.filter(|_| !room.live.intents.is_empty());
-            wish.into_iter().chain(room.live.lists_at).min()
+            wish.into_iter().chain(room.live.lists_at).filter(|at| *at > now).min()
         };
         self.rooms.values().filter_map(due).min()
     }

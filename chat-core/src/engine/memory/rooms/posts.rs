@@ -4,7 +4,7 @@ use chat_wire::ids::{MessageId, RequestKey, RoomId};
 use serde_bytes::ByteArray;
 
 use super::Post;
-use crate::engine::content::{Body, Content, Identified, chain_hash};
+use crate::engine::content::{Body, Content, Identified};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::memory::State;
@@ -39,9 +39,9 @@ impl State {
             self.rooms.get(&room).map_or((0, ByteArray::new([0; 16])), |room| (room.record.counter, room.record.last));
         let counter = counter.checked_add(1).ok_or(EngineError::Broken(Bug::CounterEnd))?;
         let (kind, data) = content.encode()?;
-        let body = Body { time_ms: work.now.as_ms(), counter, previous, kind, data };
-        let identified = Identified::new(&author, &body, content, work)?;
-        let last = ByteArray::new(chain_hash(&identified.body));
+        let body = Body { time_ms: work.now.as_ms(), kind, data };
+        let identified = Identified::new(&author, (counter, previous), (&body, content), work)?;
+        let last = ByteArray::new(identified.chain_hash());
         self.rooms.change(work, &room, |record| {
             record.counter = counter;
             record.last = last;

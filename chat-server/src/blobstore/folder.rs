@@ -38,7 +38,7 @@ const OPEN_UPLOADS_MAX: usize = 256;
 
 /// Blobs in a folder.
 #[derive(Debug)]
-pub(crate) struct FolderBlobs {
+pub(super) struct FolderBlobs {
     path: PathBuf,
     uploads: Mutex<HashMap<BlobId, Upload>>,
 }
@@ -54,9 +54,15 @@ struct Upload {
 
 impl FolderBlobs {
     /// Opens or makes the folder.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         make_private_dir(path)?;
         Ok(Self { path: path.to_path_buf(), uploads: Mutex::default() })
+    }
+
+    /// Bytes of an upload under way.
+    #[cfg(feature = "object_store")]
+    pub(super) fn read_unfinished(&self, blob: &BlobId, at: u64, count: usize) -> Result<Bytes, BlobStoreError> {
+        read_part(&File::open(self.part(blob))?, at, count)
     }
 
     fn uploads(&self) -> MutexGuard<'_, HashMap<BlobId, Upload>> {
@@ -159,18 +165,7 @@ impl BlobStore for FolderBlobs {
     }
 
     fn read(&self, blob: &BlobId, at: u64, count: usize) -> Result<Bytes, BlobStoreError> {
-        let file = File::open(self.finished(blob))?;
-        let mut bytes = vec![0; count];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            let from = BYTES_AT.saturating_add(at).saturating_add(filled as u64);
-            match file.read_at(rest, from)? {
-                0 => break,
-                read => filled = filled.saturating_add(read),
-            }
-        }
-        bytes.truncate(filled);
-        Ok(Bytes::from(bytes))
+        read_part(&File::open(self.finished(blob))?, at, count)
     }
 
     fn remove(&self, blob: &BlobId) -> Result<(), BlobStoreError> {
@@ -199,6 +194,20 @@ impl BlobStore for FolderBlobs {
         }
         Ok(())
     }
+}
+
+fn read_part(file: &File, at: u64, count: usize) -> Result<Bytes, BlobStoreError> {
+    let mut bytes = vec![0; count];
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let from = BYTES_AT.saturating_add(at).saturating_add(filled as u64);
+        match file.read_at(rest, from)? {
+            0 => break,
+            read => filled = filled.saturating_add(read),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(Bytes::from(bytes))
 }
 
 /// Ending of the name of what is not finished.
