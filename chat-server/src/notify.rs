@@ -41,7 +41,7 @@ impl Manager {
     }
 
     fn at(path: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
-        Ok(Self { socket: UnixDatagram::unbound()?, address: address(&path)?, watchdog })
+        Ok(Self { socket: UnixDatagram::unbound()?, address: address(path)?, watchdog })
     }
 
     /// Between two signs of life: half of what the manager waits for.

@@ -83,9 +83,9 @@ impl Live {
             FileCall::Send(file) => answered(client.send_file(file), Body::file),
             FileCall::Fetch(file) => self.logged_in(answered(client.download(file), Body::file)),
             FileCall::Transfers => self.logged_in(answered(client.transfers(), Body::file)),
-            FileCall::Pause(id) => answered(client.pause_transfer(id), |()| Body::Done {}),
-            FileCall::Resume(id) => answered(client.resume_transfer(id), |()| Body::Done {}),
-            FileCall::Cancel(id) => answered(client.cancel_transfer(id), |()| Body::Done {}),
+            FileCall::Pause(id) => self.logged_in(answered(client.pause_transfer(id), |()| Body::Done {})),
+            FileCall::Resume(id) => self.logged_in(answered(client.resume_transfer(id), |()| Body::Done {})),
+            FileCall::Cancel(id) => self.logged_in(answered(client.cancel_transfer(id), |()| Body::Done {})),
             FileCall::Thumbnail(id) => self.logged_in(answered(client.thumbnail(id), Body::file)),
         }
     }

@@ -108,6 +108,10 @@ fn whoever_is_not_logged_in_is_told_so() {
         ("setProfile", json!({ "displayName": "x" })),
         ("setPresence", json!({ "status": "away" })),
         ("logout", json!({})),
+        ("transfers", json!({})),
+        ("pauseTransfer", json!({ "id": "00".repeat(16) })),
+        ("resumeTransfer", json!({ "id": "00".repeat(16) })),
+        ("cancelTransfer", json!({ "id": "00".repeat(16) })),
     ] {
         assert_eq!(client.refused(method, params), "NotLoggedIn", "{method}");
     }

@@ -236,13 +236,8 @@ pub(super) fn proof<S: Storage>(
     claim: Claim,
 ) -> Result<Reply, Refuse> {
     let Claim { device, incarnation, signature } = claim;
-    let proof = DeviceProof {
-        relay: core.secrets.identity.id(),
-        binding: connection.binding.clone(),
-        device,
-        incarnation,
-        signature,
-    };
+    let proof =
+        DeviceProof { relay: core.secrets.identity.id(), binding: connection.binding, device, incarnation, signature };
     let roster = core.rosters.get(&mut core.store, &device.account)?;
     let key = match roster.as_ref().and_then(|roster| roster.device(device.device)) {
         Some(listed) => Some(listed.sig_key),

@@ -135,7 +135,7 @@ fn recover2<S: Storage>(
     if recovery.name != name {
         return Err(RefusalKind::Malformed.into());
     }
-    let (relay, binding) = (core.secrets.identity.id(), connection.binding.clone());
+    let (relay, binding) = (core.secrets.identity.id(), connection.binding);
     core.later(
         move |_| accounts::finish_recovery(*recovery, (&relay, &binding), &signature),
         move |proven, core, _, connection| {
