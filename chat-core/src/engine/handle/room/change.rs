@@ -7,7 +7,7 @@ use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{OfferedKeyPackage, PacketHead, RoomAsk};
 use serde_bytes::{ByteArray, ByteBuf};
 
-use super::{enter, heal};
+use super::enter;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Role};
@@ -422,10 +422,6 @@ pub(super) fn lost(
     (epoch, seq): (u64, u64),
 ) -> Result<(), EngineError> {
     CommitFlight::land(work, &room);
-    if heal::is_due(state, &room) {
-        heal::once_more(state, work, room);
-        return Ok(());
-    }
     if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
         return enter::again(state, work, room);
     }
@@ -493,10 +489,6 @@ pub(super) fn refused(
     room: RoomId,
     failure: &Failure,
 ) -> Result<(), EngineError> {
-    if heal::is_due(state, &room) && !matches!(failure.kind, FailureKind::UnknownRoom | FailureKind::Forbidden) {
-        // As it is, once more, on the next connection.
-        return Ok(());
-    }
     CommitFlight::land(work, &room);
     if state.rooms.get(&room).is_some_and(|room| room.record.phase == Phase::Entering) {
         return enter::kept_out(state, work, room, failure);

@@ -7,7 +7,7 @@ use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{RoomAsk, RoomCard};
 use serde_bytes::ByteBuf;
 
-use super::{heal, log, reply_done, tell};
+use super::{epoch, reply_done, tell};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply};
@@ -115,7 +115,7 @@ pub(super) fn send_creation(state: &mut State, work: &mut Work<'_>, room: RoomId
 /// The room stands.
 pub(super) fn created(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
     CommitFlight::land(work, &room);
-    log::begin(state, work, room, (0, &[0; 32]))?;
+    epoch::begin(state, work, room, (0, &[0; 32]))?;
     let Some(name) = settle(state, work, room, 0)? else { return Ok(()) };
     let own = state.own_address()?.account;
     tell(state, work, &name, RoomEventKind::Created, (Some(own), None))?;
@@ -258,9 +258,6 @@ pub(super) fn group_info_came(
     (name, room): (RoomName, RoomId),
     info: &[u8],
 ) -> Result<(), EngineError> {
-    if heal::is_due(state, &room) {
-        return heal::group_info_came(state, work, room, info);
-    }
     let (key, credential) = state.new_leaf(work)?;
     let owner = credential.owner;
     let mut record = RoomRecord::new(name.clone(), true, Phase::Entering, &key);
@@ -309,17 +306,8 @@ fn forget_group(work: &mut Work<'_>, room: &RoomId) {
 
 /// The relay took a commit: the one that enters makes us a member, any other waits for its place in the log.
 pub(super) fn appended(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Result<(), EngineError> {
-    let Some(phase) = state.rooms.get(&room).map(|room| room.record.phase) else { return Ok(()) };
-    if phase != Phase::Entering {
+    if !land(state, work, room, seq)? {
         return Ok(());
-    }
-    let Some(flight) = CommitFlight::load(work, &room)? else { return Ok(()) };
-    CommitFlight::land(work, &room);
-    let len = usize::try_from(flight.commit_len).unwrap_or(usize::MAX);
-    let commit = flight.body.get(..len).unwrap_or_default();
-    log::begin(state, work, room, (seq, &plain_hash(&[commit])))?;
-    if heal::is_due(state, &room) {
-        return heal::is_back(state, work, room, seq);
     }
     let Some(name) = settle(state, work, room, seq)? else { return Ok(()) };
     let own = state.own_address()?.account;
@@ -331,6 +319,19 @@ pub(super) fn appended(state: &mut State, work: &mut Work<'_>, room: RoomId, seq
         reply_done(work, entering.commands);
     }
     Ok(())
+}
+
+/// Whether the commit that the relay took is the one by which this device enters: its epoch begins.
+pub(super) fn land(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Result<bool, EngineError> {
+    if state.rooms.get(&room).is_none_or(|room| room.record.phase != Phase::Entering) {
+        return Ok(false);
+    }
+    let Some(flight) = CommitFlight::load(work, &room)? else { return Ok(false) };
+    CommitFlight::land(work, &room);
+    let len = usize::try_from(flight.commit_len).unwrap_or(usize::MAX);
+    let commit = flight.body.get(..len).unwrap_or_default();
+    epoch::begin(state, work, room, (seq, &plain_hash(&[commit])))?;
+    Ok(true)
 }
 
 /// We are in, from this place of the log on.

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use chat_wire::domain::SIG_ROOM_BACK;
 use chat_wire::ids::{DeviceAddress, RequestKey, RoomId};
-use chat_wire::message::{ListState, RoomAsk};
+use chat_wire::message::{ListState, RoomAnswer, RoomAsk};
 use serde_bytes::{ByteArray, ByteBuf};
 
 use super::statement::{signer, statement};
@@ -103,6 +103,25 @@ pub(super) fn ask(state: &mut State, work: &mut Work<'_>, room: RoomId) {
 /// Whether a GroupInfo of this room is for who comes back.
 pub(super) fn is_due(state: &State, room: &RoomId) -> bool {
     state.rooms.get(room).is_some_and(|room| room.record.back.is_some())
+}
+
+/// Whether the commit that is under way is the one by which this device comes back.
+pub(super) fn is_on_its_way(state: &State, room: &RoomId) -> bool {
+    state.rooms.get(room).is_some_and(|room| room.record.back.is_some() && room.record.phase == Phase::Entering)
+}
+
+/// The relay took that commit, or another one was faster.
+pub(super) fn answered(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    answer: &RoomAnswer,
+) -> Result<(), EngineError> {
+    if let RoomAnswer::Appended { seq, .. } = answer {
+        return is_back(state, work, room, *seq);
+    }
+    once_more(state, work, room);
+    Ok(())
 }
 
 /// The relay said where the room is.
@@ -264,7 +283,10 @@ fn give_up(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), E
 }
 
 /// The log holds the commit: this device is back, and says so.
-pub(super) fn is_back(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Result<(), EngineError> {
+fn is_back(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Result<(), EngineError> {
+    if !enter::land(state, work, room, seq)? {
+        return Ok(());
+    }
     let now_ms = work.now.as_ms();
     state.rooms.change(work, &room, |record| {
         record.last_back = record.back.take();
@@ -279,7 +301,8 @@ pub(super) fn is_back(state: &mut State, work: &mut Work<'_>, room: RoomId, seq:
 }
 
 /// Somebody was faster, or the relay does not take it now: once more through the door as it is then.
-pub(super) fn once_more(state: &mut State, work: &mut Work<'_>, room: RoomId) {
+fn once_more(state: &mut State, work: &mut Work<'_>, room: RoomId) {
+    CommitFlight::land(work, &room);
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.committing = false;
         known.live.lost = known.live.lost.saturating_add(1);

@@ -7,15 +7,15 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{EntryKind, ListState, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::{change, heal, leave, talk, tell};
+use super::{change, epoch, heal, leave, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
-use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, ROOM_ENTRIES_MAX, ROOM_EPOCH_MS_MAX, ROOM_MARKS_MAX};
+use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, ROOM_ENTRIES_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::engine::memory::rooms::{CommitFlight, LogEntry, Mark, Owner, Phase, RoomShelf, seed};
-use crate::group::{Actor, Base, GroupError, Leaf, Policy, Processed, Scratch, StagedChange};
+use crate::engine::memory::rooms::{CommitFlight, LogEntry, Owner, Phase, RoomShelf, seed};
+use crate::group::{Actor, GroupError, Leaf, Policy, Processed, Scratch, StagedChange};
 use crate::store::Table;
 
 /// What became of an entry.
@@ -59,7 +59,7 @@ pub(super) fn caught_up(state: &mut State, work: &mut Work<'_>, room: RoomId) ->
     if let Some(known) = state.rooms.get_mut(&room) {
         known.live.caught_up = true;
     }
-    forget(state, work, room)?;
+    epoch::forget(state, work, room)?;
     change::upkeep(state, work, room)
 }
 
@@ -210,7 +210,7 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let before = snapshot(group)?;
     if pending == Some(hash) {
         group.merge_pending(&mut RoomShelf::new(work, &room), &seed).map_err(|_| damaged())?;
-        begin(state, work, room, (entry.seq, &hash))?;
+        epoch::begin(state, work, room, (entry.seq, &hash))?;
         merged(state, work, room, &before, (own, false))?;
         return Ok(Taken::Done);
     }
@@ -248,53 +248,9 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let mut shelf = RoomShelf::new(work, &room);
     changes.keep(&mut shelf);
     group.merge(&mut shelf, &seed, *staged).map_err(|_| damaged())?;
-    begin(state, work, room, (entry.seq, &hash))?;
+    epoch::begin(state, work, room, (entry.seq, &hash))?;
     merged(state, work, room, &before, (by, resumes))?;
     Ok(Taken::Done)
-}
-
-/// An epoch begins, with a commit of the log or, where that place is not known, 0.
-pub(super) fn begin(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    (seq, hash): (u64, &[u8; 32]),
-) -> Result<(), EngineError> {
-    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
-    let hash = hash.first_chunk().copied().unwrap_or_default();
-    group.begin_at(Base { seq, hash });
-    let witness = group.witness();
-    let mark = Mark {
-        epoch: witness.epoch,
-        authenticator: ByteArray::new(witness.authenticator),
-        seq,
-        hash: ByteArray::new(hash),
-        at_ms: work.now.as_ms(),
-    };
-    state.rooms.change(work, &room, |record| {
-        record.marks.retain(|old| old.epoch < mark.epoch);
-        record.marks.push(mark);
-        let over = record.marks.len().saturating_sub(ROOM_MARKS_MAX);
-        record.marks.drain(..over);
-    })
-}
-
-/// Past epochs are over after a while, whoever may still have messages of them (SPEC 12.5.2).
-pub(super) fn forget(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
-    let Some(known) = state.rooms.get(&room) else { return Ok(()) };
-    let now_ms = work.now.as_ms();
-    let marks = &known.record.marks;
-    // An epoch ended when the next one began.
-    let over = marks.iter().skip(1).filter(|next| now_ms.saturating_sub(next.at_ms) >= ROOM_EPOCH_MS_MAX).count();
-    if over == 0 {
-        return Ok(());
-    }
-    let keep = marks.len().saturating_sub(1).saturating_sub(over);
-    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
-    group.forget_epochs(&mut RoomShelf::new(work, &room), keep).map_err(|_| damaged())?;
-    state.rooms.change(work, &room, |record| {
-        record.marks.drain(..over);
-    })
 }
 
 /// What is thought of a commit.

@@ -10,6 +10,7 @@
 
 mod change;
 mod enter;
+mod epoch;
 mod heal;
 mod leave;
 mod log;
@@ -81,10 +82,16 @@ pub(in crate::engine) fn answered(
 ) -> Result<(), EngineError> {
     match (task, answer) {
         (RoomTask::Find(name), RoomAnswer::Info(card)) => enter::found(state, work, name, &card),
+        (RoomTask::GroupInfo(_, room), RoomAnswer::GroupInfo { .. }) if heal::is_due(state, &room) => {
+            heal::group_info_came(state, work, room, body)
+        }
         (RoomTask::GroupInfo(name, room), RoomAnswer::GroupInfo { .. }) => {
             enter::group_info_came(state, work, (name, room), body)
         }
         (RoomTask::Create(room), RoomAnswer::Appended { .. }) => enter::created(state, work, room),
+        (RoomTask::Commit(room), answer) if heal::is_on_its_way(state, &room) => {
+            heal::answered(state, work, room, &answer)
+        }
         (RoomTask::Commit(room), RoomAnswer::Appended { seq, .. }) => enter::appended(state, work, room, seq),
         (RoomTask::Commit(room), RoomAnswer::Behind { epoch, seq }) => change::lost(state, work, room, (epoch, seq)),
         (RoomTask::Post(room, order), RoomAnswer::Appended { .. }) => talk::posted(state, work, room, order),
@@ -155,6 +162,8 @@ pub(in crate::engine) fn give_up(
             Ok(())
         }
         RoomTask::Create(room) => enter::not_created(state, work, room, failure),
+        // As it is, once more, on the next connection.
+        RoomTask::Commit(room) if heal::is_on_its_way(state, &room) && !is_shut(failure) => Ok(()),
         RoomTask::Commit(room) => change::refused(state, work, room, failure),
         RoomTask::Post(room, order) => talk::refused(state, work, (room, order), failure),
         RoomTask::Open(room) => leave::shut_out(state, work, room, failure),
@@ -168,6 +177,11 @@ pub(in crate::engine) fn give_up(
         }
         _ => Ok(()),
     }
+}
+
+/// The room is not there for this device.
+fn is_shut(failure: &Failure) -> bool {
+    matches!(failure.kind, FailureKind::UnknownRoom | FailureKind::Forbidden)
 }
 
 /// Something happened in a room.
@@ -235,7 +249,7 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
 
 /// Forgets what is over in every room.
 pub(in crate::engine) fn tidy(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    state.rooms.ids().into_iter().try_for_each(|room| log::forget(state, work, room))
+    state.rooms.ids().into_iter().try_for_each(|room| epoch::forget(state, work, room))
 }
 
 /// Everything of the log is here and taken.

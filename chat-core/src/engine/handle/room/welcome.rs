@@ -4,7 +4,7 @@
 use chat_wire::ids::{AccountId, RoomId, RoomName};
 use serde_bytes::ByteBuf;
 
-use super::{enter, log, packages, tell};
+use super::{enter, epoch, packages, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, RoomEventKind, Trouble};
@@ -138,7 +138,7 @@ fn come_in(
     };
     let name = record.name.clone();
     state.rooms.insert(work, room, record, Some(joined.group))?;
-    log::begin(state, work, room, (0, &[0; 32]))?;
+    epoch::begin(state, work, room, (0, &[0; 32]))?;
     enter::settle(state, work, room, 0)?;
     let own = state.own_address()?.account;
     let kind = if back { RoomEventKind::Resynced } else { RoomEventKind::Joined };
