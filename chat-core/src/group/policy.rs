@@ -185,7 +185,8 @@ impl Policy {
     /// A joiner adds itself to a public room and touches nothing else (SPEC 12.4.5); into any room it comes back
     /// in the place of its own leaf, with a secret of an epoch that it was in (SPEC 12.4.6).
     fn check_external(&self, change: &Change) -> Result<(), Denied> {
-        if !self.public && !(change.resumes && change.returns()) {
+        let comes_back = change.resumes && change.returns();
+        if !self.public && !comes_back {
             return Err(Denied::NotPublic);
         }
         if change.staying.len() >= ROOM_DEVICES_MAX {

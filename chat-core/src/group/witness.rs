@@ -94,7 +94,8 @@ impl Statement {
             return None;
         }
         VLBytes::tls_deserialize(&mut rest).ok()?;
-        (u64::tls_deserialize(&mut rest).ok()?, u8::tls_deserialize(&mut rest).ok()?);
+        u64::tls_deserialize(&mut rest).ok()?;
+        u8::tls_deserialize(&mut rest).ok()?;
         Self::decode(VLBytes::tls_deserialize(&mut rest).ok()?.as_slice())
     }
 

@@ -40,7 +40,7 @@ async fn read(mut user: User, tally: Arc<Tally>, start: Instant) -> Vec<u64> {
                 tally.may_post.add_permits(1);
             }
         }
-        if latencies.len() as u64 % ACKNOWLEDGED_TOGETHER == 0 || latencies.len() == tally.read.len() {
+        if (latencies.len() as u64).is_multiple_of(ACKNOWLEDGED_TOGETHER) || latencies.len() == tally.read.len() {
             user.flush().await;
         }
     }
