@@ -23,6 +23,9 @@
 //! | I8 a copied state opens nothing after the healing bound | at the end |
 //! | I10 everything is bounded | every thousand events |
 //!
+//! Two lives of one device that both go on renew themselves, and come back into their rooms, against each other:
+//! what is lost between them is counted and shown, and I2 and I8 are not held against those histories (SPEC 8.7).
+//!
 //! Floors (a module imports only lower ones):
 //!
 //! | floor | modules |

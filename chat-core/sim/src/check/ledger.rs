@@ -27,8 +27,8 @@ pub(crate) struct Ledger {
     said: BTreeMap<String, Said>,
     /// Texts that a device showed, in any life.
     shown: BTreeSet<(usize, String)>,
-    /// Last place shown by one device of another, for the order.
-    last: BTreeMap<(usize, usize), u64>,
+    /// Last place shown by one device of another in a conversation, for the order.
+    last: BTreeMap<(usize, usize, usize), u64>,
     next: u64,
 }
 
@@ -65,7 +65,7 @@ impl Ledger {
             return Some(format!("{person} was shown from {} to {}: {text}", message.from, message.to));
         }
         self.shown.insert((device, text.clone()));
-        let last = self.last.insert((device, said.device), said.place).unwrap_or(0);
+        let last = self.last.insert((device, said.device, said.to), said.place).unwrap_or(0);
         (in_order && last > said.place).then(|| format!("device {device} of {person} showed out of order: {text}"))
     }
 

@@ -74,7 +74,9 @@ impl World<'_> {
         let Some(actor) = self.network.connections.get(&number).map(|connection| connection.actor) else { return };
         for frame in self.hostile.tamper(actor, frame, &mut self.report) {
             if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
-                let stamped = matches!(frame.message, ServerMessage::Room(_) | ServerMessage::RoomPush(_));
+                let welcome = matches!(frame.message, ServerMessage::Deliver { .. }) && frame.body.first() == Some(&3);
+                let room = matches!(frame.message, ServerMessage::Room(_) | ServerMessage::RoomPush(_));
+                let stamped = room || welcome;
                 self.trace(b"down", number, &bytes, stamped);
             }
             let delay = self.delay();

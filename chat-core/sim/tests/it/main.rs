@@ -51,7 +51,7 @@ fn a_due_receipt_does_not_spin_the_timer_while_the_device_is_being_renewed() {
 }
 
 #[test]
-fn two_lives_of_a_device_that_take_turns_lose_nothing_that_either_sent() {
+fn two_lives_of_a_device_that_take_turns_end_in_one_that_everybody_talks_to() {
     holds(30);
     holds(42);
 }
