@@ -192,14 +192,18 @@ async fn a_client_that_asks_and_never_reads_is_held_back_and_the_rest_go_on() {
     let put = ClientMessage::PutRecord { expected: 0, version: 1 };
     a.try_ask(put, Bytes::from(vec![1; 500_000])).await.unwrap();
     // 100 answers of half a megabyte that nobody takes.
+    let mut asked = 0;
     let flood = async {
         for request in 100..200 {
             if a.write(request, ClientMessage::GetRecord {}, Bytes::new()).await.is_err() {
                 break;
             }
+            asked += 1;
         }
     };
+    // The relay may take no more of them, or the machine be busy: then it is fewer.
     let _ = tokio::time::timeout(Duration::from_secs(2), flood).await;
+    assert!(asked >= 20, "{asked}");
     let since = Instant::now();
     is_well(&mut b).await;
     assert!(since.elapsed() < Duration::from_secs(1));
@@ -207,11 +211,11 @@ async fn a_client_that_asks_and_never_reads_is_held_back_and_the_rest_go_on() {
     while let Ok(Some(frame)) = a.read().await {
         answers += 1;
         assert_eq!(frame.body.len(), 500_000);
-        if answers == 100 {
+        if answers == asked {
             break;
         }
     }
-    assert_eq!(answers, 100, "held back, not dropped");
+    assert_eq!(answers, asked, "held back, not dropped");
     relay.shutdown().await;
 }
 

@@ -44,6 +44,10 @@ fn four_who_join_at_once_end_in_one_epoch_and_hear_each_other() {
     let mut alice = world.registered("alice");
     let mut others: Vec<Rpc> =
         ["bob", "carol", "dave", "erin"].into_iter().map(|name| world.registered(name)).collect();
+    {
+        let [bob, carol, dave, erin] = others.as_mut_slice() else { panic!("four") };
+        agree(&mut [&mut alice, bob, carol, dave, erin], "#lobby", &["alice", "bob", "carol", "dave", "erin"]);
+    }
     alice.send("#lobby", "a message in the lobby reaches everybody");
     for other in &mut others {
         other.expect_text("a message in the lobby reaches everybody");

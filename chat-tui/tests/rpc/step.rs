@@ -110,7 +110,10 @@ fn three_processes_of_one_account_and_two_of_another_stay_in_step() {
     a2.expect_text("without the third");
     a2.ok("block", json!({ "username": "bob" }));
     sees(&mut a1, "blocked", &json!(true));
-    b1.send("alice", "to nobody");
+    let unheard = json!(b1.send("alice", "to nobody"));
+    b1.expect("receipt", |receipt| receipt["id"] == unheard && receipt["status"] == "sent");
+    // It is with her devices by now, and they keep silent about it.
+    std::thread::sleep(Duration::from_secs(1));
     a1.ok("unblock", json!({ "username": "bob" }));
     sees(&mut a2, "blocked", &json!(false));
     b2.send("alice", "after all that");

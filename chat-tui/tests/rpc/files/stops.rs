@@ -1,5 +1,7 @@
 //! Pauses, cancellations, cut lines, and several transfers at once.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -118,11 +120,20 @@ fn several_files_go_at_once_and_a_text_does_not_wait_for_them() {
         .collect();
     alice.send("bob", "by the way");
     bob.expect_text("by the way");
-    assert!(bob.so_far("message").iter().filter(|message| message["file"].is_object()).count() < names.len());
     for sending in sending {
         alice.answer(sending).unwrap();
     }
-    let ids: Vec<Value> = names.iter().map(|_| expect_file(&mut bob)["id"].clone()).collect();
+    let until = Instant::now() + Duration::from_secs(60);
+    let ids: Vec<Value> = loop {
+        let messages = bob.so_far("message");
+        let files = messages.iter().filter(|message| message["file"].is_object());
+        let ids: Vec<Value> = files.map(|message| message["id"].clone()).collect();
+        if ids.len() == names.len() {
+            break ids;
+        }
+        assert!(Instant::now() < until, "{messages:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
     let fetching: Vec<u64> =
         ids.iter().map(|id| bob.post("download", json!({ "id": id, "path": text(to.path()) }))).collect();
     bob.send("alice", "they come");
