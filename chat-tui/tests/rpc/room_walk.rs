@@ -53,7 +53,8 @@ fn four_who_join_at_once_end_in_one_epoch_and_hear_each_other() {
         other.expect_text("a message in the lobby reaches everybody");
     }
     alice.ok("createRoom", json!({ "name": "#tea", "public": true }));
-    alice.send("#tea", "before anybody came");
+    let before = json!(alice.send("#tea", "before anybody came"));
+    alice.expect("receipt", |receipt| receipt["id"] == before && receipt["status"] == "sent");
     let asked: Vec<u64> = others.iter_mut().map(|other| other.post("joinRoom", json!({ "name": "#tea" }))).collect();
     for (other, id) in others.iter().zip(asked) {
         other.answer(id).unwrap();
