@@ -276,21 +276,8 @@ pub(super) fn group_info_came(
         }
         Err(_) => return Err(EngineError::Store { table: Table::Groups }),
     };
-    let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| EngineError::Broken(Bug::Encoding));
     record.since_epoch = group.epoch();
-    let flight = CommitFlight {
-        key: RequestKey(work.random()),
-        base: group.epoch().saturating_sub(1),
-        contest: false,
-        added: vec![owner],
-        removed: Vec::new(),
-        topic: None,
-        owner: None,
-        commit_len: len(&made.commit)?,
-        group_info_len: len(&made.group_info)?,
-        welcomes: Vec::new(),
-        body: ByteBuf::from([made.commit, made.group_info].concat()),
-    };
+    let flight = CommitFlight::from_outside(work, owner, Vec::new(), (group.epoch(), made))?;
     flight.save(work, &room)?;
     state.rooms.insert(work, room, record, Some(group))?;
     state.send_commit(work, room, flight);

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use chat_wire::domain::SIG_ROOM_BACK;
 use chat_wire::ids::{DeviceAddress, RequestKey, RoomId};
 use chat_wire::message::{ListState, RoomAnswer, RoomAsk};
-use serde_bytes::{ByteArray, ByteBuf};
+use serde_bytes::ByteArray;
 
 use super::statement::{signer, statement};
 use super::{change, enter, tell};
 use crate::engine::context::Work;
-use crate::engine::error::{Bug, EngineError};
+use crate::engine::error::EngineError;
 use crate::engine::io::{RoomEventKind, Trouble};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::{Entering, RoomTask};
@@ -228,22 +228,9 @@ fn come_back(
     (group, made): (Group, MadeCommit),
     owner: DeviceAddress,
 ) -> Result<(), EngineError> {
-    let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| EngineError::Broken(Bug::Encoding));
     let epoch = group.epoch();
-    let flight = CommitFlight {
-        key: RequestKey(work.random()),
-        base: epoch.saturating_sub(1),
-        contest: false,
-        added: vec![owner],
-        // It reads on from the commit: what lies before is of an epoch that it was not in.
-        removed: vec![owner],
-        topic: None,
-        owner: None,
-        commit_len: len(&made.commit)?,
-        group_info_len: len(&made.group_info)?,
-        welcomes: Vec::new(),
-        body: ByteBuf::from([made.commit, made.group_info].concat()),
-    };
+    // It reads on from the commit: what lies before is of an epoch that it was not in.
+    let flight = CommitFlight::from_outside(work, owner, vec![owner], (epoch, made))?;
     flight.save(work, &room)?;
     state.rooms.put_group(&room, group);
     state.rooms.change(work, &room, |record| {

@@ -9,10 +9,11 @@ use serde_bytes::ByteBuf;
 
 use crate::engine::content::Identified;
 use crate::engine::context::{Work, decode};
-use crate::engine::error::EngineError;
+use crate::engine::error::{Bug, EngineError};
 use crate::engine::memory::State;
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::room_tasks::RoomTask;
+use crate::group::MadeCommit;
 use crate::store::Table;
 
 /// A commit, or the creation that comes before the first.
@@ -67,6 +68,30 @@ fn post_key(room: &RoomId, order: u64) -> Vec<u8> {
 }
 
 impl CommitFlight {
+    /// The commit by which a device comes in from outside and makes this epoch; what reads under its name is
+    /// let go at the same time.
+    pub(in crate::engine) fn from_outside(
+        work: &mut Work<'_>,
+        owner: DeviceAddress,
+        removed: Vec<DeviceAddress>,
+        (epoch, made): (u64, MadeCommit),
+    ) -> Result<Self, EngineError> {
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| EngineError::Broken(Bug::Encoding));
+        Ok(Self {
+            key: RequestKey(work.random()),
+            base: epoch.saturating_sub(1),
+            contest: false,
+            added: vec![owner],
+            removed,
+            topic: None,
+            owner: None,
+            commit_len: len(&made.commit)?,
+            group_info_len: len(&made.group_info)?,
+            welcomes: Vec::new(),
+            body: ByteBuf::from([made.commit, made.group_info].concat()),
+        })
+    }
+
     pub(in crate::engine) fn load(work: &Work<'_>, room: &RoomId) -> Result<Option<Self>, EngineError> {
         work.load(Table::RoomFlights, &commit_key(room))
     }
