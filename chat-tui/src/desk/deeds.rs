@@ -151,6 +151,20 @@ fn a_draft_follows_its_chat_and_waits_on_disk() {
 }
 
 #[test]
+fn what_was_written_before_a_chat_was_open_comes_along_into_it() {
+    let mut desk = Desk::new(80, 24).with_alice();
+    desk.arrives("bob", "are you there?");
+    desk.keys("hello bob<enter>");
+    assert!(desk.picture().contains("Choose a chat first"), "{}", desk.picture());
+    desk.keys("<ctrl-k>bob<enter>");
+    assert_eq!(desk.model.open_name().map(Name::as_str), Some("bob"));
+    assert_eq!(desk.model.composer().text(), "hello bob");
+    desk.pass(1_000);
+    assert_eq!(desk.drafts[&Name::new("bob")], "hello bob");
+    assert!(desk.model.scratch.is_empty());
+}
+
+#[test]
 fn reading_is_told_after_a_moment_and_only_while_looking() {
     let mut desk = with_bob();
     desk.tell(Msg::Focus(false));

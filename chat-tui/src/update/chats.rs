@@ -73,6 +73,7 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
     }
     model.open = Open::Chat(name.clone());
     model.focus = Focus::Composer;
+    bring(model, out, name);
     model.roster.row_mut(name);
     model.roster.sort();
     if let Some(line) = model.roster.line_of(name) {
@@ -89,6 +90,19 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, name: &Name) {
         place_divider(model, name);
     }
     forget_oldest(model);
+}
+
+/// What was written before any chat was open comes along into the first one that holds nothing.
+fn bring(model: &mut Model, out: &mut Effects, name: &Name) {
+    let holds = model.roster.row(name).is_some_and(|r| r.draft.is_some()) || !model.composer().is_empty();
+    if holds || model.scratch.is_empty() {
+        return;
+    }
+    let text = model.scratch.take().text;
+    let composer = model.composer_mut();
+    composer.set(&text);
+    composer.touched = true;
+    save_draft(model, out, name);
 }
 
 /// Loads the page that a chat opens with: the newest, or the one around the first unread message.
