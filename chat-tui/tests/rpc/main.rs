@@ -14,6 +14,7 @@ mod amend;
 mod archive;
 mod bad_input;
 mod conversation;
+mod cost;
 mod devices;
 mod driver;
 mod durability;

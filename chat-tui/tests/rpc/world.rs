@@ -7,6 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::process::Pid;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -144,6 +145,10 @@ impl Relay {
         let mut log = self.log.lock().unwrap();
         let new_log = std::mem::replace(&mut *log, old_log);
         log.extend(new_log);
+    }
+
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     pub fn log(&self) -> String {
