@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct PqMessage {
     place: PqPlace,
-    part: BraidPart,
+    part: BraidPart<'static>,
 }
 
 /// Both ends of one ratchet.

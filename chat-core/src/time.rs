@@ -3,6 +3,13 @@
 use std::fmt;
 
 /// Milliseconds since the Unix epoch, by the clock of whoever calls.
+///
+/// ```
+/// use chat_core::time::Timestamp;
+/// let (now, later) = (Timestamp::from_ms(1_000), Timestamp::from_ms(1_000).plus_ms(500));
+/// assert_eq!((later.as_ms(), later.ms_since(now)), (1_500, 500));
+/// assert_eq!(now.ms_since(later), 0); // a clock that went backwards
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 

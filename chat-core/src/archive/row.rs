@@ -22,6 +22,16 @@ const MEDIA_TYPE_BYTES_MAX: usize = 255;
 pub struct HistoryFault;
 
 /// Whose history it is.
+///
+/// ```
+/// # use chat_fixtures::person::{NOW, Person};
+/// use chat_core::archive::HistoryOwner;
+/// let alice = Person::new(1);
+/// let owner = HistoryOwner { account: alice.account.id(), name: alice.list.body().name.clone(), at_ms: NOW.as_ms() };
+/// assert_eq!(HistoryOwner::decode(&owner.encode()?)?, owner);
+/// assert!(HistoryOwner::decode(b"something else").is_err());
+/// # Ok::<(), chat_core::archive::HistoryFault>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryOwner {
     /// The account.
@@ -110,6 +120,27 @@ struct FileRow {
 }
 
 /// A message as a row: `length u32 ‖ CBOR`.
+///
+/// ```
+/// # use chat_fixtures::person::Person;
+/// # use chat_core::store::{Conversation, Message, MessageStatus};
+/// use chat_core::archive::{decode_rows, encode_row};
+/// # let alice = Person::new(1);
+/// # let name = alice.list.body().name.clone();
+/// let message = Message {
+///     conversation: Conversation::Direct(alice.account.id()),
+///     text: Some("hello".into()),
+///     # id: chat_wire::ids::MessageId([1; 16]), from: name.clone(), to: name.to_string(), file: None, unknown: None,
+///     # reply_to: None, outgoing: true, status: MessageStatus::Read, timestamp_ms: 7, edited: false, deleted: false,
+///     # reactions: Vec::new(), direct: false, imported: false,
+/// };
+/// let rows = [encode_row(&message)?, encode_row(&message)?].concat();
+/// let read = decode_rows(&rows)?;
+/// assert_eq!(read.len(), 2);
+/// assert_eq!(read[0].text, message.text);
+/// assert!(decode_rows(&rows[1..]).is_err());
+/// # Ok::<(), chat_core::archive::HistoryFault>(())
+/// ```
 ///
 /// # Errors
 /// [`HistoryFault`] for a message that does not fit a row.

@@ -107,6 +107,33 @@ impl Piece {
 }
 
 /// Writes an archive, piece after piece.
+///
+/// ```
+/// # use chat_fixtures::seeded::Seeded;
+/// use chat_core::archive::{Head, OPENING_BYTES, Opener, PIECE_HEAD_BYTES, Piece, Sealer};
+/// use chat_core::identity::passphrase::PassphraseKey;
+/// # let mut rng = Seeded::new(1);
+/// // The passphrase, stretched as the head says.
+/// let key = || PassphraseKey::stretched(&zeroize::Zeroizing::new([7; 32]));
+/// let head = Head { profile: 1, salt: [9; 16] };
+/// let mut sealer = Sealer::new(&head, key());
+/// let mut file = sealer.seal(Piece::Owner, b"whose", &mut rng);
+/// file.extend(sealer.seal(Piece::Rows, b"rows", &mut rng));
+///
+/// let (opening, rest) = file.split_at(OPENING_BYTES);
+/// let (mut opener, read) = Opener::new(opening)?;
+/// assert_eq!(read, Head::decode(&head.encode())?);
+/// let (piece_head, _) = rest.split_first_chunk::<PIECE_HEAD_BYTES>().unwrap();
+/// let (piece, bytes) = opener.measure(piece_head)?;
+/// assert_eq!(piece, Piece::Owner);
+/// let (first, rest) = rest.split_at(PIECE_HEAD_BYTES + bytes);
+/// opener.check_first(first)?; // damage shows before anybody stretches a passphrase
+/// assert_eq!(*opener.unlock(key(), &first[PIECE_HEAD_BYTES..])?, b"whose");
+/// assert_eq!(*opener.open(Piece::Rows, &rest[PIECE_HEAD_BYTES..])?, b"rows");
+/// opener.rewind(); // behind the first piece, to read the rows again
+/// assert_eq!(*opener.open(Piece::Rows, &rest[PIECE_HEAD_BYTES..])?, b"rows");
+/// # Ok::<(), chat_core::archive::ArchiveError>(())
+/// ```
 pub struct Sealer {
     head: Vec<u8>,
     key: PassphraseKey,

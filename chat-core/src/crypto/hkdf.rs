@@ -2,13 +2,12 @@
 
 use hkdf::{Hkdf, HkdfExtract};
 use sha2::Sha256;
-use zeroize::Zeroize;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, SharedSecret, wipe};
 
 /// A pseudorandom key between Extract and Expand, as the two hash states that it is used through; the
 /// hash wipes them when they are dropped.
-pub(crate) struct Prk(Box<Hkdf<Sha256>>);
+pub(crate) struct Prk(Hkdf<Sha256>);
 
 /// Bytes that one Expand can give: 255 blocks of SHA-256.
 const EXPAND_BYTES_MAX: usize = 255 * 32;
@@ -21,15 +20,15 @@ impl Prk {
             extract.input_ikm(part);
         }
         let (mut prk, hkdf) = extract.finalize();
-        prk.as_mut_slice().zeroize();
-        Self(Box::new(hkdf))
+        wipe(prk.as_mut_slice());
+        Self(hkdf)
     }
 
     /// A key of 32 bytes or more that is pseudorandom already.
     #[expect(clippy::expect_used, reason = "the length is checked at compile time")]
     fn of_key<const K: usize>(key: &[u8; K]) -> Self {
         const { assert!(K >= 32) };
-        Self(Box::new(Hkdf::from_prk(key).expect("a key of a whole hash or more")))
+        Self(Hkdf::from_prk(key).expect("a key of a whole hash or more"))
     }
 
     /// `Exp(self, info…, N)` as a secret.
@@ -58,12 +57,18 @@ pub(crate) fn expand<const K: usize, const N: usize>(key: &[u8; K], info: &[&[u8
 
 /// Cuts a derived secret into parts of 32 bytes at `index`.
 pub(crate) fn part<const N: usize>(secret: &Secret<N>, index: usize) -> Secret<32> {
-    Secret::fill(|out| {
-        let from = secret.expose().iter().skip(index.saturating_mul(32));
-        for (to, from) in out.iter_mut().zip(from) {
-            *to = *from;
-        }
-    })
+    Secret::fill(|out| copy_part(secret.expose(), index, out))
+}
+
+/// As [`part`], for a key that several versions of a state hold.
+pub(crate) fn shared_part<const N: usize>(secret: &Secret<N>, index: usize) -> SharedSecret<32> {
+    SharedSecret::fill(|out| copy_part(secret.expose(), index, out))
+}
+
+fn copy_part(secret: &[u8], index: usize, out: &mut [u8; 32]) {
+    if let Some(part) = secret.as_chunks::<32>().0.get(index) {
+        *out = *part;
+    }
 }
 
 #[cfg(test)]

@@ -4,16 +4,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::secret::Secret;
+use crate::secret::{Secret, SharedSecret};
 
-/// `HMAC(key, one…)` and `HMAC(key, other…)`; the key is hashed in once for both.
-pub(crate) fn derive_two(key: &[u8; 32], one: &[&[u8]], other: &[&[u8]]) -> (Secret<32>, Secret<32>) {
+/// `HMAC(key, one…)` to be kept and `HMAC(key, other…)` to be spent; the key is hashed in once for both.
+pub(crate) fn derive_two(key: &[u8; 32], one: &[&[u8]], other: &[&[u8]]) -> (SharedSecret<32>, Secret<32>) {
     let mac = <Hmac<Sha256> as KeyInit>::new(&block(key));
-    let derive = |mut mac: Hmac<Sha256>, parts: &[&[u8]]| {
+    let derive = |mut mac: Hmac<Sha256>, parts: &[&[u8]], out: &mut [u8; 32]| {
         parts.iter().for_each(|part| mac.update(part));
-        Secret::fill(|out| out.copy_from_slice(&mac.finalize().into_bytes()))
+        out.copy_from_slice(&mac.finalize().into_bytes());
     };
-    (derive(mac.clone(), one), derive(mac, other))
+    let kept = SharedSecret::fill(|out| derive(mac.clone(), one, out));
+    (kept, Secret::fill(|out| derive(mac, other, out)))
 }
 
 /// `HMAC(key, parts…)` as a public tag.

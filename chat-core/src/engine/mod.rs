@@ -137,6 +137,19 @@ impl Engine {
     }
 
     /// Answers a question from what is known.
+    ///
+    /// ```
+    /// # use chat_core::engine::{Answer, Boot, Context, Engine, Query};
+    /// # use chat_core::{store::MemoryRecords, time::Timestamp};
+    /// # let (store, now) = (MemoryRecords::default(), Timestamp::from_ms(0));
+    /// # let mut rng = chat_fixtures::seeded::Seeded::new(1);
+    /// # let boot = Boot { id: chat_wire::ids::BootId([7; 16]) };
+    /// let (engine, step) = Engine::open(now, boot, &mut Context { records: &store, rng: &mut rng })?;
+    /// # drop(step);
+    /// let answer = engine.query(now, &Query::Contacts, &store);
+    /// assert!(matches!(answer, Answer::Contacts(contacts) if contacts.is_empty()));
+    /// # Ok::<(), chat_core::engine::EngineError>(())
+    /// ```
     #[must_use]
     pub fn query(&self, _now: Timestamp, query: &Query, records: &dyn Records) -> Answer {
         queries::answer(&self.state, records, query)

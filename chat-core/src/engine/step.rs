@@ -6,6 +6,21 @@ use super::io::Output;
 use crate::store::{Write, WriteBatch};
 
 /// One step of the engine: a change of the store, and outputs that wait for it.
+///
+/// ```
+/// # use chat_core::engine::{Boot, Context, Engine, Input, Route};
+/// # use chat_core::{store::MemoryRecords, time::Timestamp};
+/// # let (mut store, now) = (MemoryRecords::default(), Timestamp::from_ms(0));
+/// # let mut rng = chat_fixtures::seeded::Seeded::new(1);
+/// # let boot = Boot { id: chat_wire::ids::BootId([7; 16]) };
+/// # let (mut engine, first) = Engine::open(now, boot, &mut Context { records: &store, rng: &mut rng })?;
+/// # drop(first);
+/// let step = engine.handle(now, Input::Connected(Route(1), [9; 32]), &mut Context { records: &store, rng: &mut rng })?;
+/// // The outputs come out behind the write, and not at all when it fails.
+/// let released = step.apply(|batch| Ok::<(), std::io::Error>(store.apply(batch)))?;
+/// assert!(!released.into_outputs().is_empty()); // `Hello`, and when to wake up
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing happens until the step is applied"]
 pub struct Step {

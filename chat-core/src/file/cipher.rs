@@ -12,6 +12,18 @@ pub struct ForgedChunk;
 
 /// Seals and opens chunks by their number. It keeps no count and no hash: who seals two texts under one
 /// number gives both away. [`super::FileSealer`] and [`super::FileOpener`] are what keeps that from happening.
+///
+/// ```
+/// use chat_core::file::{FileKey, Layout, hazmat::ChunkCipher};
+/// let key = FileKey::generate(&mut chat_fixtures::seeded::Seeded::new(1));
+/// let cipher = ChunkCipher::new(&key, &[9; 16], Layout::of(5).unwrap());
+/// let (mut chunk, mut opened) = (b"bytes".to_vec(), Vec::new());
+/// cipher.seal(0, &mut chunk);
+/// cipher.open(0, &chunk, &mut opened)?;
+/// assert_eq!((&opened[..5], opened.len()), (&b"bytes"[..], 4_096)); // padding included
+/// assert!(cipher.open(1, &chunk, &mut opened).is_err()); // another place
+/// # Ok::<(), chat_core::file::hazmat::ForgedChunk>(())
+/// ```
 pub struct ChunkCipher {
     key: Secret<32>,
     layout: Layout,

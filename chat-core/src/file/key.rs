@@ -15,6 +15,13 @@ pub const FILE_KEY_BYTES: usize = 32;
 
 /// The key of one file: drawn for it, never used for another. It travels inside the sealed message, and
 /// every place that keeps it holds the same copy.
+///
+/// ```
+/// use chat_core::file::FileKey;
+/// let key = FileKey::generate(&mut chat_fixtures::seeded::Seeded::new(1));
+/// assert_eq!(FileKey::from_slice(key.expose()), Some(key)); // as it travels in the sealed message
+/// assert_eq!(FileKey::from_slice(b"short"), None);
+/// ```
 #[derive(Clone)]
 pub struct FileKey(Arc<Secret<FILE_KEY_BYTES>>);
 

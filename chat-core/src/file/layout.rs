@@ -42,6 +42,16 @@ pub struct Span {
 }
 
 /// How a file of a given size lies in its blob.
+///
+/// ```
+/// use chat_core::file::{HEADER_BYTES, Layout, Span, TAG_BYTES};
+/// let layout = Layout::of(100_000).unwrap(); // two chunks, the second padded
+/// assert_eq!((layout.size(), layout.chunks()), (100_000, 2));
+/// assert_eq!(layout.plain(1), Span { at: 65_536, bytes: 34_464 });
+/// assert_eq!(layout.sealed(0), Span { at: HEADER_BYTES as u64, bytes: 65_536 + TAG_BYTES });
+/// let last = layout.sealed(1);
+/// assert_eq!(layout.blob_bytes(), last.at + last.bytes as u64);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Layout {
     size: u64,

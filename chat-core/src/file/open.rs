@@ -51,6 +51,29 @@ pub enum OpenError {
 
 /// Opens one blob. Chunks are opened in order; after a break what was opened before is given back with
 /// [`FileOpener::skip`].
+///
+/// ```
+/// # use chat_core::file::{FileKey, FileSealer, Layout};
+/// # let key = FileKey::generate(&mut chat_fixtures::seeded::Seeded::new(1));
+/// # let layout = Layout::of(5).unwrap();
+/// # let mut sealer = FileSealer::new(&key, &[9; 16], layout);
+/// # let mut chunk = b"bytes".to_vec();
+/// # sealer.seal(&mut chunk, None).unwrap();
+/// # let (header, hashes) = (*sealer.header(), sealer.finish().unwrap());
+/// use chat_core::file::{FileOpener, OpenError};
+/// let mut buffer = Vec::new();
+/// let mut opener = FileOpener::new(&key, layout, &header)?;
+/// assert_eq!((opener.next(), opener.due().unwrap().bytes), (0, 5));
+/// assert_eq!(opener.open(&chunk[1..], &mut buffer).err(), Some(OpenError::Length { chunk: 0, expected: 4_112, found: 4_111 }));
+/// assert_eq!(opener.open(&chunk, &mut buffer)?, b"bytes");
+/// opener.finish(&hashes.plain)?; // only now may the file have its name
+///
+/// // After a break: what was kept counts through the hash of the whole.
+/// let mut opener = FileOpener::new(&key, layout, &header)?;
+/// opener.skip(b"bytez")?;
+/// assert_eq!(opener.finish(&hashes.plain), Err(OpenError::Hash));
+/// # Ok::<(), OpenError>(())
+/// ```
 pub struct FileOpener {
     cipher: ChunkCipher,
     layout: Layout,

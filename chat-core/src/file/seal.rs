@@ -46,6 +46,23 @@ pub struct FileHashes {
 
 /// Seals one file. Chunks are sealed in order; after a break the same sealer is made again, and what was
 /// sealed before is given its known hash.
+///
+/// ```
+/// use chat_core::file::{FileKey, FileSealer, Layout, SealError};
+/// let key = FileKey::generate(&mut chat_fixtures::seeded::Seeded::new(1));
+/// let layout = Layout::of(5).unwrap();
+/// let mut sealer = FileSealer::new(&key, &[9; 16], layout);
+/// let mut blob = sealer.header().to_vec();
+/// assert_eq!(sealer.wants().unwrap().bytes, 5);
+/// let known = sealer.seal_behind(&mut [&blob[..], b"bytes"].concat(), blob.len(), None)?; // store it, then send
+/// assert!(sealer.wants().is_none());
+/// assert!(sealer.finish().is_some());
+///
+/// // Again after a break: other bytes at a place that was sealed before are refused.
+/// let mut sealer = FileSealer::new(&key, &[9; 16], layout);
+/// assert_eq!(sealer.seal(&mut b"bytez".to_vec(), Some(&known)), Err(SealError::Changed { chunk: 0 }));
+/// # Ok::<(), SealError>(())
+/// ```
 pub struct FileSealer {
     cipher: ChunkCipher,
     header: [u8; HEADER_BYTES],

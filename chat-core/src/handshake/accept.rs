@@ -22,6 +22,21 @@ use crate::prekey::records::{PrivatePair, PrivateSigned};
 pub(crate) const INITIATION_BYTES: usize = PREFIX_BYTES + 2 + SEALED_IDENTITY_BYTES as usize;
 
 /// What an initiation says in the clear. Reading it costs one hash and no other cryptography.
+///
+/// ```
+/// # use chat_fixtures::{pair::Couple, seeded::Seeded};
+/// use chat_core::session::InitiationHead;
+/// # let couple = Couple::new(2, true);
+/// # let (_, packet) = couple.begin(b"hello", &mut Seeded::new(1));
+/// let head = InitiationHead::parse(&packet)?;
+/// assert_eq!(head.signed(), couple.stock.signed.record_key());
+/// assert_eq!(head.one_time(), Some(couple.stock.kem.record_key()));
+/// assert_ne!(Some(head.kem()), head.one_time()); // the pair's other half
+/// assert!(!head.last_resort());
+/// assert_eq!(head.id(), InitiationHead::parse(&packet)?.id()); // repeats are told by it
+/// assert!(InitiationHead::parse(&packet[..100]).is_err());
+/// # Ok::<(), chat_core::session::HandshakeError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct InitiationHead {
     id: InitiationId,

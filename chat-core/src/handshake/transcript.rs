@@ -20,10 +20,23 @@ pub(crate) const PREFIX_BYTES: usize = 2 + 32 + 8 + 1 + 8 + 1 + 8 + CIPHERTEXT_B
 const F: [u8; 32] = [0xff; 32];
 
 /// The name of a session, known to both sides and never on the wire.
+///
+/// ```
+/// # use chat_fixtures::{pair::{Couple, Ends}, seeded::Seeded};
+/// # let Ends { alice, bob } = Couple::new(2, true).talking(&mut Seeded::new(1));
+/// assert_eq!(alice.sid().as_bytes(), bob.sid().as_bytes());
+/// assert_eq!(format!("{:?}", alice.sid()), "Sid"); // not for logs either
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sid(pub(crate) [u8; 16]);
 
 /// The name of an initiation: the hash of everything in it that is repeated until the first reply.
+///
+/// ```
+/// # use chat_fixtures::{pair::{Couple, Ends}, seeded::Seeded};
+/// # let Ends { alice, bob } = Couple::new(2, true).talking(&mut Seeded::new(1));
+/// assert_eq!(alice.initiation_id().as_bytes(), bob.initiation_id().as_bytes());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InitiationId(pub(crate) [u8; 16]);
 

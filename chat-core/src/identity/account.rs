@@ -12,6 +12,23 @@ use crate::crypto::sign::SigningSecret;
 use crate::secret::Secret;
 
 /// The Ed25519 key of an account.
+///
+/// ```
+/// # use chat_fixtures::{person::{Person, RELAY}, seeded::Seeded};
+/// use chat_core::identity::AccountKey;
+/// use chat_wire::device_list::{DeviceList, ListBody};
+/// let key = AccountKey::generate(&mut Seeded::new(1));
+/// assert_ne!(key.id(), AccountKey::generate(&mut Seeded::new(2)).id());
+///
+/// // A list that it signed is one, and says so whatever came in between.
+/// let alice = Person::new(1);
+/// let body = ListBody { seq: 2, prev_hash: alice.list.hash(), ..alice.list.body().clone() };
+/// let list = DeviceList::decode(&alice.account.sign_list(&body))?;
+/// assert_eq!((list.body().account_key, list.body().seq), (alice.account.public(), 2));
+/// let end = alice.account.sign_deletion(&RELAY, &alice.account.id(), &list.hash());
+/// assert_ne!(end, alice.account.sign_deletion(&RELAY, &alice.account.id(), &alice.list.hash()));
+/// # Ok::<(), chat_wire::device_list::ListError>(())
+/// ```
 #[derive(Debug)]
 pub struct AccountKey {
     secret: SigningSecret,

@@ -17,6 +17,26 @@ use crate::crypto::sign::SigningSecret;
 use crate::secret::Secret;
 
 /// The private keys of one device.
+///
+/// ```
+/// # use chat_fixtures::{person::{Person, RELAY}, seeded::Seeded};
+/// use chat_core::identity::DeviceKeys;
+/// use chat_wire::message::ChannelBinding;
+/// # let alice = Person::new(1);
+/// let device = DeviceKeys::generate(alice.device.address(), &mut Seeded::new(2));
+/// let stored = device.encode(); // secret
+/// let device = DeviceKeys::decode(&stored)?.with_incarnation(2);
+/// assert_eq!((device.address(), device.incarnation()), (alice.device.address(), 2));
+/// // An entry of the account's list, with the proof that the device holds its keys.
+/// let entry = device.listed(&alice.account.public(), 1, 0);
+/// assert_eq!((entry.sig_key, entry.dh_key), (device.sig_key(), device.dh_key()));
+/// // Who it is, on one connection and no other.
+/// let [here, there] = [1, 2].map(|exporter| ChannelBinding { challenge: [9; 32], exporter: [exporter; 32] });
+/// assert_ne!(device.sign_proof(&RELAY, &here), device.sign_proof(&RELAY, &there));
+/// // A list that this device signs; whether it may, the list before says.
+/// assert_ne!(device.sign_list(alice.list.body()), alice.device.sign_list(alice.list.body()));
+/// # Ok::<(), chat_wire::codec::Malformed>(())
+/// ```
 #[derive(Debug)]
 pub struct DeviceKeys {
     address: DeviceAddress,

@@ -16,6 +16,21 @@ use chat_wire::keys::{DhKey, VerifyKey};
 pub const PARTY_BYTES: usize = 208;
 
 /// One device of one account at one version of its list. Made from a verified list only.
+///
+/// ```
+/// # use chat_fixtures::person::Person;
+/// use chat_core::identity::Party;
+/// use chat_core::identity::party::PARTY_BYTES;
+/// use chat_wire::ids::DeviceId;
+/// let alice = Person::new(1);
+/// let party = Party::of(&alice.list, alice.device.address().device).unwrap();
+/// assert_eq!((party.address(), party.incarnation()), (alice.device.address(), alice.device.incarnation()));
+/// assert_eq!((party.sig_key(), party.dh_key()), (&alice.device.sig_key(), &alice.device.dh_key()));
+/// assert_eq!(party.account_key(), &alice.account.public());
+/// assert_eq!((party.list_seq(), party.list_hash()), (1, alice.list.hash()));
+/// assert_eq!(party.to_bytes().len(), PARTY_BYTES);
+/// assert!(Party::of(&alice.list, DeviceId(99)).is_none()); // not listed
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Party {
     address: DeviceAddress,
@@ -29,6 +44,22 @@ pub struct Party {
 }
 
 /// What an initiator says that it is. Nobody has checked it: look up the list that it names.
+///
+/// ```
+/// # use chat_fixtures::{pair::Couple, seeded::Seeded};
+/// # use chat_core::session::{IncomingInitiation, PreKeyPair};
+/// # let couple = Couple::new(2, true);
+/// # let (_, packet) = couple.begin(b"hello", &mut Seeded::new(1));
+/// # let keys = PreKeyPair { signed: &couple.stock.signed, kem: &couple.stock.kem };
+/// let incoming = IncomingInitiation::open(&packet, &couple.bob.device, &keys)?;
+/// let claimed = incoming.claimed();
+/// // What to look for: this version of that account's list …
+/// assert_eq!((claimed.address(), claimed.incarnation()), (couple.alice.device.address(), 1));
+/// assert_eq!((claimed.list_seq(), claimed.list_hash()), (1, couple.alice.list.hash()));
+/// // … and whether what it says is what was claimed.
+/// assert!(claimed.is(&couple.alice.party) && !claimed.is(&couple.bob.party));
+/// # Ok::<(), chat_core::session::HandshakeError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedParty(Party);
 

@@ -48,6 +48,17 @@ impl Purpose {
 pub struct WrongPassphrase;
 
 /// Seals; `ad` is bound in the clear beside it.
+///
+/// ```
+/// use chat_core::identity::passphrase::{PassphraseKey, Purpose, open, seal};
+/// # let mut rng = chat_fixtures::seeded::Seeded::new(1);
+/// // What Argon2id made of the passphrase.
+/// let key = PassphraseKey::stretched(&zeroize::Zeroizing::new([7; 32]));
+/// let sealed = seal(&key, Purpose::StoreKey, b"head of the file", b"a store's key", &mut rng);
+/// assert_eq!(*open(&key, Purpose::StoreKey, b"head of the file", &sealed)?, b"a store's key");
+/// assert!(open(&key, Purpose::Archive, b"head of the file", &sealed).is_err());
+/// # Ok::<(), chat_core::identity::passphrase::WrongPassphrase>(())
+/// ```
 pub fn seal(key: &PassphraseKey, purpose: Purpose, ad: &[u8], text: &[u8], rng: &mut dyn CryptoRng) -> Vec<u8> {
     cseal(&key.0, Binding { label: purpose.label(), ad }, text, rng)
 }

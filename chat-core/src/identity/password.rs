@@ -26,6 +26,12 @@ impl Assessment {
 }
 
 /// Assesses a password; `own_words` are what a guesser tries first: the user name, the display name.
+///
+/// ```
+/// use chat_core::identity::password::assess;
+/// assert_eq!(assess("Password1", &[]).unmet, ["common"]);
+/// assert!(assess("Vy3-quarzlampe-tundra", &["alice"]).acceptable());
+/// ```
 #[must_use]
 pub fn assess(password: &str, own_words: &[&str]) -> Assessment {
     let score = zxcvbn(head(password), own_words).score();
@@ -42,6 +48,12 @@ pub fn assess(password: &str, own_words: &[&str]) -> Assessment {
 /// What a passphrase lacks that protects a file: length counts, and that it is none of those that everybody tries
 /// first; what it is made of does not. Any of `length`, `common`. A person who can be asked is better held to
 /// [`assess`].
+///
+/// ```
+/// use chat_core::identity::password::assess_passphrase;
+/// assert!(assess_passphrase("tundra quarz lampe elf", &[]).is_empty());
+/// assert_eq!(assess_passphrase("password", &[]), ["common"]);
+/// ```
 #[must_use]
 pub fn assess_passphrase(passphrase: &str, own_words: &[&str]) -> Vec<&'static str> {
     let score = zxcvbn(head(passphrase), own_words).score();

@@ -60,6 +60,31 @@ pub struct RecordPlace {
 }
 
 /// A record as received: its shape was read, nothing else.
+///
+/// ```
+/// # use chat_fixtures::{person::{Person, RELAY}, seeded::Seeded};
+/// # use chat_core::identity::record::{RecordPlace, SealedRecord, SyncBox, SyncKey, seal};
+/// # use chat_core::identity::{Vault, VaultScope, vault};
+/// # let (alice, mut rng) = (Person::new(1), Seeded::new(2));
+/// # let name = alice.list.body().name.clone();
+/// # let scope = VaultScope { relay: RELAY, account: alice.account.id(), name: &name, generation: 1, kp: 1 };
+/// # let made = vault::create(&scope, &[7; 64], &alice.account, &mut rng)?;
+/// # let vault = Vault::decode(&made.bytes)?;
+/// // The key that the account's records are sealed under, in a box for whoever opens the vault.
+/// let key = SyncKey::generate(&mut rng);
+/// let boxed = SyncBox::seal(&vault, &scope, (1, &key), &mut rng)?;
+/// let place = RecordPlace { account: alice.account.id(), version: 1, prev_hash: [0; 32] };
+/// let bytes = seal(&place, (&boxed, &key), b"contacts", (&alice.device, &mut rng));
+///
+/// let record = SealedRecord::decode(&bytes)?;
+/// assert_eq!((record.version(), record.prev_hash()), (1, [0; 32])); // versions are chained
+/// assert_eq!((record.device(), record.hash().len()), (alice.device.address().device, 32));
+/// assert!(record.is_signed_by(&alice.device.sig_key()));
+/// let opened = record.sync_box().open(&scope, &made.secret)?;
+/// assert!(opened.is_same(&key) && SyncKey::from_bytes(&key.to_bytes()).is_some());
+/// assert_eq!(*record.open(&alice.account.id(), &opened)?, b"contacts");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedRecord {
     version: u64,

@@ -24,6 +24,25 @@ const GROUP: usize = 5;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// What brings an account back when the password is lost. Shown once, kept on no device.
+///
+/// ```
+/// # use chat_fixtures::{person::{Person, RELAY}, seeded::Seeded};
+/// # use chat_core::identity::{VaultScope, vault};
+/// use chat_core::identity::RecoveryCode;
+/// # let (alice, mut rng) = (Person::new(1), Seeded::new(2));
+/// # let name = alice.list.body().name.clone();
+/// # let scope = VaultScope { relay: RELAY, account: alice.account.id(), name: &name, generation: 1, kp: 1 };
+/// # let code = vault::create(&scope, &[7; 64], &alice.account, &mut rng)?.recovery;
+/// let text = code.to_text(); // shown once
+/// assert_eq!(text.split('-').count(), 8);
+/// let typed = RecoveryCode::parse(&text.to_lowercase())?;
+/// assert!(RecoveryCode::parse(&text[1..]).is_err());
+/// // Proves on one connection that one has it; and the account key that takes over.
+/// # let here = chat_wire::message::ChannelBinding { challenge: [9; 32], exporter: [1; 32] };
+/// assert_eq!(typed.sign_request(&RELAY, &here, (&name, 1)), code.sign_request(&RELAY, &here, (&name, 1)));
+/// assert_eq!(typed.next_account_key(1).id(), code.next_account_key(1).id());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct RecoveryCode {
     bytes: Secret<CODE_BYTES>,

@@ -41,6 +41,15 @@ pub fn safety_number(one: (&AccountId, &VerifyKey), other: (&AccountId, &VerifyK
 
 /// Text of a QR code that says the same as the number, without its shortness: `CHAT1:` and the hash of
 /// both accounts and keys in base 32. The same on both sides, and stable like the number.
+///
+/// ```
+/// # use chat_fixtures::person::Person;
+/// use chat_core::identity::safety_code;
+/// let (alice, bob) = (Person::new(1).account, Person::new(2).account);
+/// let (one, other) = ((&alice.id(), &alice.public()), (&bob.id(), &bob.public()));
+/// assert_eq!(safety_code(one, other), safety_code(other, one));
+/// assert!(safety_code(one, other).starts_with("CHAT1:"));
+/// ```
 #[must_use]
 pub fn safety_code(one: (&AccountId, &VerifyKey), other: (&AccountId, &VerifyKey)) -> String {
     let mut sides = [one, other].map(|(id, key)| [&id.0[..], &key.0].concat());

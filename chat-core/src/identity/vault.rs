@@ -104,6 +104,27 @@ impl From<BadSeal> for VaultError {
 
 /// Makes a vault with a new secret and a new recovery code.
 ///
+/// ```
+/// # use chat_fixtures::{person::{Person, RELAY}, seeded::Seeded};
+/// use chat_core::identity::{Vault, VaultScope, vault};
+/// # let (alice, mut rng) = (Person::new(1), Seeded::new(2));
+/// # let name = alice.list.body().name.clone();
+/// let scope = VaultScope { relay: RELAY, account: alice.account.id(), name: &name, generation: 1, kp: 1 };
+/// let export_key = [7; 64]; // of OPAQUE, after a login with the password
+/// let made = vault::create(&scope, &export_key, &alice.account, &mut rng)?;
+///
+/// let vault = Vault::decode(&made.bytes)?; // from the relay: compare with what the signed list says
+/// assert_eq!((vault.hash(), vault.generation_and_profile()), (made.hash, (1, 1)));
+/// assert_eq!(vault.open_with_password(&scope, &export_key)?.account_key.id(), alice.account.id());
+/// assert_eq!(vault.open_with_recovery(&scope, &made.recovery)?.account_key.id(), alice.account.id());
+/// assert!(vault.open_with_password(&scope, &[8; 64]).is_err());
+/// # let here = chat_wire::message::ChannelBinding { challenge: [9; 32], exporter: [1; 32] };
+/// # let bytes = chat_wire::message::recovery_bytes(&RELAY, &here, &name, 1);
+/// let request = made.recovery.sign_request(&RELAY, &here, (&name, 1));
+/// assert!(vault.recovery_auth_key(&scope)?.verifies("sig/recover", &[&bytes], &request));
+/// # Ok::<(), chat_core::identity::vault::VaultError>(())
+/// ```
+///
 /// # Errors
 /// [`VaultError::Malformed`] never comes from good randomness; it stands for a refused public key.
 pub fn create(

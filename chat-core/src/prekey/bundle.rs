@@ -82,6 +82,11 @@ impl VerifiedBundle {
     }
 
     /// Whose keys these are.
+    ///
+    /// ```
+    /// # let couple = chat_fixtures::pair::Couple::new(2, true);
+    /// assert_eq!(couple.verified().owner(), &couple.bob.party);
+    /// ```
     #[must_use]
     pub fn owner(&self) -> &Party {
         &self.owner

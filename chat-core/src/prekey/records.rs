@@ -97,6 +97,14 @@ pub fn one_time(device: &DeviceKeys, now: Timestamp, rng: &mut dyn CryptoRng) ->
 }
 
 /// Makes a last-resort prekey: what is published, and what is kept.
+///
+/// ```
+/// # use chat_fixtures::{person::{NOW, Person}, seeded::Seeded};
+/// let bob = Person::new(1).device;
+/// let (published, kept) = chat_core::prekey::last_resort(&bob, NOW, &mut Seeded::new(2));
+/// assert_eq!(published.id(), kept.record_key());
+/// assert!(published.verifies(&bob.address(), &bob.sig_key()));
+/// ```
 pub fn last_resort(device: &DeviceKeys, now: Timestamp, rng: &mut dyn CryptoRng) -> (LastResortKey, PrivatePreKey) {
     let secret = PrivateLastResort { created: now, kem: KemSeed::generate(rng) };
     let (kem, created_ms) = (secret.kem.public(), now.as_ms());

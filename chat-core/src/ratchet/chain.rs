@@ -2,9 +2,9 @@
 //! key, and there is no way back.
 
 use crate::crypto::mac;
-use crate::secret::secret_role;
+use crate::secret::{secret_role, shared_role};
 
-secret_role!(
+shared_role!(
     /// CK of the Double Ratchet.
     pub(crate) ChainKey, 32
 );
@@ -12,7 +12,7 @@ secret_role!(
     /// `seed_N`: the classical half of a message key.
     pub(crate) MessageSeed, 32
 );
-secret_role!(
+shared_role!(
     /// C of the post-quantum ratchet.
     pub(crate) PqChainKey, 32
 );

@@ -52,7 +52,7 @@ pub(super) enum Turn {
 #[derive(Debug, Clone)]
 pub(super) struct Sending {
     pub(super) header: Arc<HeaderKey>,
-    pub(super) chain: Arc<ChainKey>,
+    pub(super) chain: ChainKey,
     /// N of the next message.
     pub(super) next: u32,
     /// PN.
@@ -63,7 +63,7 @@ pub(super) struct Sending {
 #[derive(Debug, Clone)]
 pub(super) struct Receiving {
     pub(super) header: Arc<HeaderKey>,
-    pub(super) chain: Arc<ChainKey>,
+    pub(super) chain: ChainKey,
     /// N of the next message.
     pub(super) next: u32,
     pub(super) ratchet: DhKey,
@@ -188,7 +188,7 @@ impl DoubleRatchet {
             return Err(NoSlot::Exhausted);
         }
         let (chain, seed) = sending.chain.step();
-        sending.chain = Arc::new(chain);
+        sending.chain = chain;
         sending.next = position.saturating_add(1);
         let header_key = Arc::clone(&sending.header);
         Ok(SendSlot { header_key, ratchet: *public, previous: sending.previous, position, seed, stepped })
@@ -204,7 +204,7 @@ impl DoubleRatchet {
         let own = DhSecret::generate(rng);
         let step = self.root.step(&own.agree(theirs).map_err(|_| NoSlot::LowOrder)?, sid);
         let header = std::mem::replace(&mut self.next_sending, Arc::new(step.next_header));
-        let sending = Sending { header, chain: Arc::new(step.chain), next: 0, previous };
+        let sending = Sending { header, chain: step.chain, next: 0, previous };
         self.root = Arc::new(step.root);
         self.turn = Turn::Theirs { public: own.public(), own: Arc::new(own), sending };
         Ok(())
@@ -291,7 +291,7 @@ impl DoubleRatchet {
         let number = self.receiving.as_ref().map_or(0, |r| r.number.saturating_add(1));
         let fresh = Receiving {
             header: std::mem::replace(&mut self.next_receiving, Arc::new(step.next_header)),
-            chain: Arc::new(step.chain),
+            chain: step.chain,
             next: 0,
             ratchet: header.ratchet,
             number,
@@ -307,7 +307,7 @@ impl DoubleRatchet {
         self.skip_to(position, now);
         let receiving = self.receiving.as_mut().ok_or(NoSeed::Contradiction)?;
         let (chain, seed) = receiving.chain.step();
-        receiving.chain = Arc::new(chain);
+        receiving.chain = chain;
         receiving.next = position.saturating_add(1);
         Ok(OpenSlot { seed: Taken::Fresh(seed), chain: receiving.number, late: false, stepped })
     }
@@ -318,7 +318,7 @@ impl DoubleRatchet {
         let mut seeds = Vec::new();
         for position in receiving.next..until {
             let (chain, seed) = receiving.chain.step();
-            receiving.chain = Arc::new(chain);
+            receiving.chain = chain;
             seeds.push((Spot { chain: receiving.number, position, hour: hour_of(now) }, seed));
         }
         receiving.next = receiving.next.max(until);

@@ -16,7 +16,7 @@ use rand_core::CryptoRng;
 use super::braid::{Braid, BraidError, BraidPart, EpochKey};
 use super::chain::{PqChainKey, PqMessageKey};
 use super::skipped::{SkippedKeys, Spot, Taken, hour_of};
-use crate::crypto::hkdf::{Prk, expand, part};
+use crate::crypto::hkdf::{Prk, expand, part, shared_part};
 use crate::labels;
 use crate::limits::{CHAIN_STEPS_MAX, OLD_PQ_CHAINS_MAX};
 use crate::secret::{Secret, secret_role};
@@ -51,7 +51,7 @@ pub(crate) struct PqRatchet {
 #[derive(Debug, Clone)]
 pub(super) struct PqChain {
     pub(super) epoch: u64,
-    pub(super) key: Arc<PqChainKey>,
+    pub(super) key: PqChainKey,
     /// `ctr` of the last message; the first has 1.
     pub(super) counter: u32,
 }
@@ -61,7 +61,7 @@ pub(crate) struct PqSendSlot {
     pub(crate) key: PqMessageKey,
     pub(crate) epoch: u8,
     pub(crate) counter: u32,
-    pub(crate) part: BraidPart,
+    pub(crate) part: BraidPart<'static>,
     /// Whether more changed than the sending chain and the Braid's position.
     pub(crate) stepped: bool,
 }
@@ -118,13 +118,21 @@ impl PqRatchet {
         }
     }
 
-    /// The next position to seal at, and up to `room` chunks to carry.
+    /// Whether the chain is not at its end: then [`PqRatchet::send`] does not fail.
+    pub(crate) fn can_send(&self) -> bool {
+        self.sending.counter < u32::MAX
+    }
+
+    /// The next position to seal at, and up to `room` chunks to carry. On an error the state is as before.
     pub(crate) fn send(
         &mut self,
         sid: &[u8; 16],
         room: usize,
         rng: &mut dyn CryptoRng,
     ) -> Result<PqSendSlot, PqExhausted> {
+        if !self.can_send() {
+            return Err(PqExhausted);
+        }
         let emitted = self.braid.send(room, rng);
         let mut stepped = emitted.stepped;
         if let Some((epoch, key)) = emitted.key {
@@ -158,7 +166,7 @@ impl PqRatchet {
 
     /// What an opened message carried. Run on the same copy, after the tag was verified. Whether more
     /// changed than nothing.
-    pub(crate) fn carry(&mut self, part: &BraidPart, sid: &[u8; 16]) -> Result<bool, BraidError> {
+    pub(crate) fn carry(&mut self, part: &BraidPart<'_>, sid: &[u8; 16]) -> Result<bool, BraidError> {
         let Some((braid, key)) = self.braid.receive(part)? else { return Ok(false) };
         self.braid = braid;
         if let Some((epoch, key)) = key {
@@ -198,7 +206,7 @@ impl PqRatchet {
 
     /// Chains of an epoch from `R | C(A→B) | C(B→A) …`: ours to send on first.
     fn pair<const N: usize>(initiator: bool, epoch: u64, keys: &Secret<N>) -> (PqChain, PqChain) {
-        let chain = |index| PqChain { epoch, key: Arc::new(PqChainKey::new(part(keys, index))), counter: 0 };
+        let chain = |index| PqChain { epoch, key: PqChainKey::new(shared_part(keys, index)), counter: 0 };
         if initiator { (chain(1), chain(2)) } else { (chain(2), chain(1)) }
     }
 
@@ -241,7 +249,7 @@ impl PqRatchet {
 impl PqChain {
     fn step(&mut self, counter: u32) -> PqMessageKey {
         let (next, key) = self.key.step(counter);
-        self.key = Arc::new(next);
+        self.key = next;
         self.counter = counter;
         key
     }

@@ -127,7 +127,7 @@ pub(crate) fn pq_row(pq: &PqRatchet) -> Vec<u8> {
     out.finish()
 }
 
-type Chain = Option<(u32, Arc<ChainKey>)>;
+type Chain = Option<(u32, ChainKey)>;
 
 fn read_chain(reader: &mut Reader<'_>) -> Result<Chain, Malformed> {
     match reader.u8()? {
@@ -135,7 +135,7 @@ fn read_chain(reader: &mut Reader<'_>) -> Result<Chain, Malformed> {
         1 => {
             let next = reader.u32()?;
             let key = ChainKey::from_slice(reader.take(32)?).ok_or(Malformed)?;
-            Ok(Some((next, Arc::new(key))))
+            Ok(Some((next, key)))
         }
         _ => Err(Malformed),
     }
@@ -197,7 +197,7 @@ fn write_pq_chain(out: &mut Writer, chain: &PqChain) {
 fn read_pq_chain(reader: &mut Reader<'_>) -> Result<PqChain, Malformed> {
     let (epoch, counter) = (reader.u64()?, reader.u32()?);
     let key = PqChainKey::from_slice(reader.take(32)?).ok_or(Malformed)?;
-    Ok(PqChain { epoch, key: Arc::new(key), counter })
+    Ok(PqChain { epoch, key, counter })
 }
 
 fn read_pq_chains(reader: &mut Reader<'_>, max: usize) -> Result<Vec<PqChain>, Malformed> {

@@ -2,7 +2,7 @@
 
 use super::chain::ChainKey;
 use super::header::HeaderKey;
-use crate::crypto::hkdf::{Prk, part};
+use crate::crypto::hkdf::{Prk, part, shared_part};
 use crate::labels;
 use crate::secret::{Secret, secret_role};
 
@@ -24,7 +24,7 @@ impl RootKey {
         let keys: Secret<96> = Prk::extract(self.expose(), &[shared.expose()]).expand(&[labels::DM_ROOT, sid]);
         RootStep {
             root: Self(part(&keys, 0)),
-            chain: ChainKey::new(part(&keys, 1)),
+            chain: ChainKey::new(shared_part(&keys, 1)),
             next_header: HeaderKey::new(part(&keys, 2)),
         }
     }

@@ -7,7 +7,7 @@ use chat_wire::codec::{Malformed, Reader};
 use chat_wire::ids::{ListHash, PreKeyId, RelayId};
 use chat_wire::limits::PACKET_BYTES_MAX;
 
-use super::message::{COMMITMENT_BYTES, Clear, MessageKey, read_body};
+use super::message::{COMMITMENT_BYTES, Clear, MessageKey, content_of, read_body};
 use super::record::Dirty;
 use super::{Fixed, Session, Stage};
 use crate::crypto::aead::TAG_BYTES;
@@ -204,7 +204,7 @@ impl Session {
         let clear = Clear { associated, kind: packet.kind, random: &packet.random, header: &packet.header };
         let keys = MessageKey::join(&slot.seed, &pq.key).body_keys(&clear);
         let body = keys.open(&clear, &packet.commitment, packet.body).ok_or(OpenError::Refused(Refusal::Body))?;
-        let (content, part) = read_body(&body, pq.epoch).map_err(|_| OpenError::Refused(Refusal::Layout))?;
+        let (len, part) = read_body(&body, pq.epoch).map_err(|_| OpenError::Refused(Refusal::Layout))?;
         let carried = next.pq.carry(&part, &sid).map_err(|_| OpenError::Refused(Refusal::Braid))?;
 
         next.witness.note(slot.chain, header.position, &packet.random);
@@ -218,7 +218,7 @@ impl Session {
         next.dirty.stage |= !next.acknowledged();
         next.stage = Stage::Acknowledged;
         next.dirty.pq |= next.pq.expire(next.ec.waits_for_late(), now);
-        Ok(Opened { content, session: next })
+        Ok(Opened { content: content_of(body, len), session: next })
     }
 }
 
@@ -341,6 +341,19 @@ impl IncomingInitiation {
     }
 
     /// Which version of the own list it was made for.
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::Couple, seeded::Seeded};
+    /// # use chat_core::session::{IncomingInitiation, PreKeyPair};
+    /// # let couple = Couple::new(2, true);
+    /// # let (_, packet) = couple.begin(b"hello", &mut Seeded::new(1));
+    /// # let keys = PreKeyPair { signed: &couple.stock.signed, kem: &couple.stock.kem };
+    /// let incoming = IncomingInitiation::open(&packet, &couple.bob.device, &keys)?;
+    /// assert_eq!(incoming.my_list(), (1, couple.bob.list.hash()));
+    /// assert_eq!((incoming.session_no(), incoming.uses_psk()), (1, false));
+    /// assert!(!incoming.head().last_resort());
+    /// # Ok::<(), chat_core::session::HandshakeError>(())
+    /// ```
     #[must_use]
     pub fn my_list(&self) -> (u64, ListHash) {
         self.identified.my_list

@@ -16,8 +16,10 @@ use crate::ratchet::erasure::CHUNK_BYTES;
 use crate::ratchet::header::{RANDOM_BYTES, SEALED_HEADER_BYTES, joined};
 use crate::secret::Secret;
 
+/// Bytes in front of the content.
+const CONTENT_LENGTH_BYTES: usize = 4;
 /// Bytes of a body beside content, chunks and zeros.
-const BODY_HEAD_BYTES: usize = 4 + 1 + 1 + 2;
+const BODY_HEAD_BYTES: usize = CONTENT_LENGTH_BYTES + 1 + 1 + 2;
 /// Bytes of the commitment.
 pub(super) const COMMITMENT_BYTES: usize = 16;
 
@@ -33,36 +35,45 @@ pub(super) fn body_len(content: &[u8]) -> usize {
 }
 
 /// Appends `P`, for which there is room, to what goes before it.
-pub(super) fn put_body(mut out: Writer, content: &[u8], part: &BraidPart) -> Zeroizing<Vec<u8>> {
+pub(super) fn put_body(mut out: Writer, content: &[u8], part: &BraidPart<'_>) -> Zeroizing<Vec<u8>> {
     let size = out.as_slice().len().saturating_add(body_len(content));
     out.u32(u32::try_from(content.len()).unwrap_or(u32::MAX)).put(content);
     out.u8(part.kind as u8).u8(u8::try_from(part.chunks.len()).unwrap_or(u8::MAX)).u16(part.first);
-    for chunk in &part.chunks {
-        out.put(chunk);
-    }
+    out.put(part.chunks.as_flattened());
     let mut body = Zeroizing::new(out.finish());
     body.resize(size, 0);
     body
 }
 
-/// Takes `P` apart, strictly; `epoch` is the header's.
-pub(super) fn read_body(body: &[u8], epoch: u64) -> Result<(Vec<u8>, BraidPart), Malformed> {
+/// Takes `P` apart, strictly, without copying: the length of the content, and the part, whose epoch is the
+/// header's.
+pub(super) fn read_body(body: &[u8], epoch: u64) -> Result<(usize, BraidPart<'_>), Malformed> {
     let mut reader = Reader::new(body);
     let len = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
     if len > CONTENT_BYTES_MAX {
         return Err(Malformed);
     }
-    let content = reader.take(len)?;
+    reader.take(len)?;
     let (kind, count, first) = (reader.u8()?, reader.u8()?, reader.u16()?);
     if usize::from(count) > CHUNKS_PER_MESSAGE_MAX {
         return Err(Malformed);
     }
-    let chunks = (0..count).map(|_| reader.array()).collect::<Result<_, _>>()?;
-    let part = BraidPart { epoch, kind: PartKind::of(kind).ok_or(Malformed)?, first, chunks };
-    if !part.is_well_formed() || reader.rest().iter().any(|byte| *byte != 0) {
+    let chunks = reader.take(usize::from(count).saturating_mul(CHUNK_BYTES))?.as_chunks().0;
+    let part = BraidPart { epoch, kind: PartKind::of(kind).ok_or(Malformed)?, first, chunks: chunks.into() };
+    // Without a way out in the middle: so the compiler takes many bytes at once.
+    let padding = reader.rest().iter().fold(0, |all, byte| all | byte);
+    if !part.is_well_formed() || padding != 0 {
         return Err(Malformed);
     }
-    Ok((content.to_vec(), part))
+    Ok((len, part))
+}
+
+/// The content of a body that was read, where it was decrypted: no copy of it is left to be wiped.
+pub(super) fn content_of(mut body: Zeroizing<Vec<u8>>, len: usize) -> Vec<u8> {
+    let head = CONTENT_LENGTH_BYTES.min(body.len());
+    body.drain(..head);
+    body.truncate(len);
+    std::mem::take(&mut *body)
 }
 
 /// `M`: both halves of a message's key together. Never stored.

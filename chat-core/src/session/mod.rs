@@ -103,6 +103,25 @@ impl fmt::Debug for Session {
 impl Session {
     /// Opens a session; the first sealed packet brings it to the peer.
     ///
+    /// ```
+    /// # use chat_fixtures::{pair::Couple, person::{NOW, RELAY}, seeded::Seeded};
+    /// # let (couple, mut rng) = (Couple::new(2, true), Seeded::new(1));
+    /// # let (alice, bob) = (&couple.alice, &couple.bob);
+    /// use chat_core::prekey::VerifiedBundle;
+    /// use chat_core::session::{Initiate, Session};
+    /// let bundle = VerifiedBundle::verify(&couple.stock.bundle, &bob.party)?; // handed out by the relay
+    /// let with = Initiate { me: &alice.device, my: &alice.party, relay: RELAY, bundle, session_no: 1, psk: None, now: NOW };
+    /// let mut session = Session::initiate(with, &mut rng)?;
+    /// assert!(session.initiated_by_us() && session.can_seal());
+    /// assert!(!session.acknowledged()); // until something of the peer opened, each packet brings the initiation
+    /// assert_eq!((session.peer(), session.session_no(), session.created()), (&bob.party, 1, NOW));
+    /// let first = session.seal(b"hello", &mut rng)?.packet;
+    /// let (answering, _) = couple.accept(&first).unwrap();
+    /// assert_eq!(answering.sid(), session.sid());
+    /// assert_eq!(answering.initiation_id(), session.initiation_id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`HandshakeError`] when a party or a key of the bundle can't be used.
     pub fn initiate(with: Initiate<'_>, rng: &mut dyn CryptoRng) -> Result<Self, HandshakeError> {
@@ -204,6 +223,24 @@ impl Session {
 
     /// What a session that replaces this one mixes in, so that only whoever has this one can replace it:
     /// [`Initiate::psk`] on one side, [`Accept::psk`] on the other.
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, person::{NOW, RELAY}, seeded::Seeded};
+    /// # use chat_core::session::{Accept, AcceptError, IncomingInitiation, Initiate, PreKeyPair, Session};
+    /// # let (couple, mut rng) = (Couple::new(2, true), Seeded::new(1));
+    /// # let Ends { alice, bob } = couple.talking(&mut rng);
+    /// # let (me, my, bundle) = (&couple.alice.device, &couple.alice.party, couple.verified());
+    /// let with = Initiate { me, my, relay: RELAY, bundle, session_no: 2, psk: Some(alice.psk()), now: NOW };
+    /// let packet = Session::initiate(with, &mut rng)?.seal(b"again", &mut rng)?.packet;
+    /// # let keys = PreKeyPair { signed: &couple.stock.signed, kem: &couple.stock.kem };
+    /// # let (my, peer) = (&couple.bob.party, &couple.alice.party);
+    /// let incoming = IncomingInitiation::open(&packet, &couple.bob.device, &keys)?;
+    /// assert!(incoming.uses_psk());
+    /// let with = |psk| Accept { my, peer, relay: RELAY, psk, now: NOW };
+    /// assert_eq!(incoming.complete(with(None)).err(), Some(AcceptError::Psk));
+    /// assert_eq!(incoming.complete(with(Some(bob.psk())))?.0.content, b"again");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn psk(&self) -> Psk {
         Psk::of_exporter(&self.fixed.exporter)
@@ -217,6 +254,12 @@ impl Session {
 
     /// Header keys that [`Session::open`] tries at most, seven: what a packet of nobody costs. A reader
     /// tries 16 over all sessions of a device (SPEC 8.3.3).
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, seeded::Seeded};
+    /// # let Ends { alice, bob } = Couple::new(2, true).talking(&mut Seeded::new(1));
+    /// assert_eq!((alice.header_keys(), bob.header_keys()), (1, 2)); // the current one; and the next where a step may come
+    /// ```
     #[must_use]
     pub fn header_keys(&self) -> usize {
         self.ec.header_keys()

@@ -81,10 +81,13 @@ impl Session {
         if content.len() > CONTENT_BYTES_MAX {
             return Err(SealError::TooLarge { bytes: content.len(), limit: CONTENT_BYTES_MAX });
         }
-        let mut next = self.fork();
-        let sid = next.fixed.sid.0;
-        let slot = next.ec.send(&sid, rng)?;
-        let pq = next.pq.send(&sid, room_for_chunks(content), rng)?;
+        if !self.pq.can_send() {
+            return Err(SealError::Exhausted);
+        }
+        let sid = self.fixed.sid.0;
+        // The last that can fail, and then nothing has changed.
+        let slot = self.ec.send(&sid, rng)?;
+        let pq = self.pq.send(&sid, room_for_chunks(content), rng)?;
         let header = Header {
             ratchet: slot.ratchet,
             previous: slot.previous,
@@ -119,11 +122,10 @@ impl Session {
             &commitment,
         ]));
         packet.extend_from_slice(&tag);
-        next.dirty.sending = true;
-        next.dirty.root |= slot.stepped;
-        next.dirty.pq |= pq.stepped;
-        next.dirty.braid |= pq.stepped;
-        *self = next;
+        self.dirty.sending = true;
+        self.dirty.root |= slot.stepped;
+        self.dirty.pq |= pq.stepped;
+        self.dirty.braid |= pq.stepped;
         Ok(Sealed { packet: std::mem::take(&mut *packet) })
     }
 }

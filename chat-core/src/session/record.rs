@@ -140,6 +140,13 @@ impl Session {
     }
 
     /// The keys of every row: what goes when the session goes.
+    ///
+    /// ```
+    /// # use chat_fixtures::{pair::{Couple, Ends}, seeded::Seeded};
+    /// # let Ends { alice, .. } = Couple::new(2, true).talking(&mut Seeded::new(1));
+    /// let keys = alice.row_keys();
+    /// assert!(alice.rows().iter().all(|(key, _)| keys.contains(key)));
+    /// ```
     #[must_use]
     pub fn row_keys(&self) -> Vec<Vec<u8>> {
         let fixed = [FIXED, INITIATION, ROOT, SENDING, RECEIVING, PQ, BRAID];

@@ -102,6 +102,12 @@ pub struct WriteBatch {
 
 impl WriteBatch {
     /// Whether there is nothing to store.
+    ///
+    /// ```
+    /// use chat_core::store::WriteBatch;
+    /// assert!(WriteBatch::default().is_empty());
+    /// assert!(!WriteBatch { erase: true, ..WriteBatch::default() }.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.history.is_empty() && self.notices.is_empty() && !self.erase

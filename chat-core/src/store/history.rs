@@ -182,6 +182,12 @@ pub enum AlarmKind {
 
 impl AlarmKind {
     /// The kind that a word stands for.
+    ///
+    /// ```
+    /// use chat_core::store::AlarmKind;
+    /// assert_eq!(AlarmKind::of_word("list-forked"), Some(AlarmKind::ListForked));
+    /// assert_eq!(AlarmKind::ListForked.word(), "list-forked");
+    /// ```
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
         let all = [Self::ListRolledBack, Self::ListForked, Self::RecordRolledBack, Self::RecordForked];

@@ -6,6 +6,16 @@ use std::ops::Bound;
 use super::{Records, Table, Write, WriteBatch};
 
 /// Records in an ordered map.
+///
+/// ```
+/// use chat_core::store::{MemoryRecords, Records, Table, Write, WriteBatch};
+/// let mut records = MemoryRecords::default();
+/// assert!(records.is_empty());
+/// let put = Write::Put { table: Table::Meta, key: vec![1, 2], value: vec![3] };
+/// records.apply(&WriteBatch { writes: vec![put], ..WriteBatch::default() });
+/// assert_eq!(records.len(), 1);
+/// assert_eq!(records.scan(Table::Meta, &[1], None, 10), [(vec![1, 2], vec![3])]);
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemoryRecords {
     entries: BTreeMap<(Table, Vec<u8>), Vec<u8>>,

@@ -12,6 +12,7 @@
 
 mod copies;
 mod engine;
+mod examples;
 mod frozen;
 mod handshake;
 mod interleavings;

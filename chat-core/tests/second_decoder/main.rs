@@ -25,6 +25,7 @@ use dialogue::{Dialogue, Made};
 use handshake::{Private, Responder};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/spec-1.json");
+const RECORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/version-1.json");
 const DIALOGUES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/spec-2.json");
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -91,5 +92,33 @@ fn it_follows_the_turns_of_the_ratchet_and_whole_epochs_of_the_braid_over_a_line
             assert_eq!(opened, Some(content), "{name}, packet {at}");
         }
         assert!(dialogue.epochs() >= 3, "{name}: {} epochs", dialogue.epochs());
+    }
+}
+
+/// The records are this implementation's own; the private keys in them lie where its documentation says.
+#[test]
+fn it_opens_the_first_messages_that_were_frozen_with_their_records() {
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(RECORDS).unwrap()).unwrap();
+    let cases = file["first_messages"].as_array().unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let [keys, signed, kem] = ["responder_keys", "signed", "kem"].map(|key| bytes(&case[key]));
+        let responder = Responder {
+            relay_id: vec![42; 32],
+            own_list: bytes(&case["responder_list"]),
+            peer_list: bytes(&case["initiator_list"]),
+            keys: Private {
+                identity: keys[keys.len() - 32..].to_vec(),
+                signed: signed[10..42].to_vec(),
+                one_time: (kem[1] == 2).then(|| kem[10..42].to_vec()),
+                kem_seed: kem[kem.len() - 64..].to_vec(),
+            },
+        };
+        let packet = bytes(&case["packet"]);
+        let agreed = responder.accept(&packet);
+        assert_eq!(agreed.sid.to_vec(), bytes(&case["sid"]), "{name}");
+        let opened = Session::responder(agreed, &responder.keys.signed).open(&packet);
+        assert_eq!(opened, Some(bytes(&case["content"])), "{name}");
     }
 }

@@ -50,6 +50,11 @@ pub struct Failure {
 
 impl Failure {
     /// A failure without further facts.
+    ///
+    /// ```
+    /// use chat_core::engine::{Failure, FailureKind};
+    /// assert_eq!(Failure::of(FailureKind::UnknownUser).retry_after_ms, None);
+    /// ```
     #[must_use]
     pub fn of(kind: FailureKind) -> Self {
         Self { kind, unmet: Vec::new(), retry_after_ms: None }

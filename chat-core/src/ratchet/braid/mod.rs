@@ -47,7 +47,7 @@ pub(crate) struct Braid {
 #[derive(Debug)]
 pub(crate) struct Emitted {
     /// Goes into the message.
-    pub(crate) part: BraidPart,
+    pub(crate) part: BraidPart<'static>,
     /// Epoch and key to add to the chains.
     pub(crate) key: Option<(u64, EpochKey)>,
     /// Whether more changed than the [`Braid::cursor`].
@@ -137,7 +137,7 @@ impl Braid {
     ///
     /// # Errors
     /// [`BraidError`]: the peer broke the protocol; nothing is changed, the session is to be given up.
-    pub(crate) fn receive(&self, part: &BraidPart) -> Result<Option<Received>, BraidError> {
+    pub(crate) fn receive(&self, part: &BraidPart<'_>) -> Result<Option<Received>, BraidError> {
         if part.epoch < self.epoch {
             return Ok(None);
         }

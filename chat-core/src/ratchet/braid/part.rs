@@ -1,5 +1,7 @@
 //! What one message carries for the Braid.
 
+use std::borrow::Cow;
+
 use crate::limits::CHUNKS_PER_MESSAGE_MAX;
 use crate::ratchet::erasure::Chunk;
 
@@ -39,7 +41,7 @@ impl PartKind {
 
 /// Epoch, kind and consecutive chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BraidPart {
+pub(crate) struct BraidPart<'a> {
     /// Braid epoch of the sender.
     pub(crate) epoch: u64,
     /// Which stream.
@@ -47,13 +49,13 @@ pub(crate) struct BraidPart {
     /// Index of the first chunk.
     pub(crate) first: u16,
     /// The chunks of `first`, `first + 1` ….
-    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) chunks: Cow<'a, [Chunk]>,
 }
 
-impl BraidPart {
+impl BraidPart<'_> {
     /// A part without chunks.
     pub(crate) fn bare(kind: PartKind) -> Self {
-        Self { epoch: 0, kind, first: 0, chunks: Vec::new() }
+        Self { epoch: 0, kind, first: 0, chunks: Cow::default() }
     }
 
     /// Whether the wire allows it: chunks exactly where the kind has some, and no index over 65,535.
@@ -65,6 +67,6 @@ impl BraidPart {
 
     /// The chunks with their indices.
     pub(crate) fn indexed(&self) -> impl Iterator<Item = (u16, &Chunk)> {
-        (self.first..=u16::MAX).zip(&self.chunks)
+        (self.first..=u16::MAX).zip(self.chunks.iter())
     }
 }

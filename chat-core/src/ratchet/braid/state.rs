@@ -11,6 +11,7 @@ use crate::crypto::kem_parts::{
 };
 use crate::limits::CHUNKS_PER_MESSAGE_MAX;
 use crate::ratchet::erasure::{CHUNK_BYTES, Decoder, encode};
+use crate::ratchet::header::joined;
 use crate::secret::Secret;
 
 /// Bytes of a tag.
@@ -163,10 +164,10 @@ impl State {
     }
 
     /// Chunks for the next message; moves only the stream's index.
-    pub(super) fn emit(&mut self, room: usize) -> BraidPart {
+    pub(super) fn emit(&mut self, room: usize) -> BraidPart<'static> {
         match self {
             Self::KeysSampled { side } => {
-                let stream = [&side.public.header[..], &side.tag].concat();
+                let stream: [u8; HEADER_STREAM_BYTES] = joined([&side.public.header, &side.tag]);
                 chunks(PartKind::Header, &stream, &mut side.next, room)
             }
             Self::HeaderSent { side, .. } => chunks(PartKind::Ek, &side.public.vector, &mut side.next, room),
@@ -206,7 +207,7 @@ impl State {
     }
 
     /// What a part of the same epoch leads to. Parts that are not due are late or repeated: ignored.
-    pub(super) fn take(&self, part: &BraidPart) -> Advance {
+    pub(super) fn take(&self, part: &BraidPart<'_>) -> Advance {
         use PartKind::{Ct1, Ct1Ack, Ct2, Ek, EkCt1Ack, Header};
         match (self, part.kind) {
             (Self::KeysSampled { side }, Ct1) => take_ct1(&side.restarted(), &Decoder::new(CT1_BYTES), part),
@@ -228,13 +229,13 @@ impl State {
 /// carries it. A longer one goes once as it is, then once in chunks beyond its end, any of which makes up
 /// for any lost one, and then as it is, over and over: that costs no arithmetic, and a side that is silent
 /// for so long has most often lost nothing.
-fn chunks(kind: PartKind, stream: &[u8], next: &mut u16, room: usize) -> BraidPart {
+fn chunks(kind: PartKind, stream: &[u8], next: &mut u16, room: usize) -> BraidPart<'static> {
     let whole = u16::try_from(stream.len().div_ceil(CHUNK_BYTES)).unwrap_or(u16::MAX);
     let room = u16::try_from(room.min(CHUNKS_PER_MESSAGE_MAX)).unwrap_or(0);
     let (once, twice) = (whole, whole.saturating_mul(2));
     if room >= whole {
         *next = 0;
-        return BraidPart { epoch: 0, kind, first: 0, chunks: encode(stream, 0, whole) };
+        return BraidPart { epoch: 0, kind, first: 0, chunks: encode(stream, 0, whole).into() };
     }
     let (first, end) = match *next {
         at if at < once => (at, once),
@@ -248,10 +249,10 @@ fn chunks(kind: PartKind, stream: &[u8], next: &mut u16, room: usize) -> BraidPa
         at if at < twice => after,
         _ => twice.saturating_add(after.checked_rem(whole).unwrap_or(0)),
     };
-    BraidPart { epoch: 0, kind, first, chunks: encode(stream, first, count) }
+    BraidPart { epoch: 0, kind, first, chunks: encode(stream, first, count).into() }
 }
 
-fn collected(decoder: &Decoder, part: &BraidPart) -> Decoder {
+fn collected(decoder: &Decoder, part: &BraidPart<'_>) -> Decoder {
     let mut decoder = decoder.clone();
     for (index, chunk) in part.indexed() {
         decoder.add(index, chunk);
@@ -259,7 +260,7 @@ fn collected(decoder: &Decoder, part: &BraidPart) -> Decoder {
     decoder
 }
 
-fn take_header(header: &Decoder, part: &BraidPart) -> Advance {
+fn take_header(header: &Decoder, part: &BraidPart<'_>) -> Advance {
     let header = collected(header, part);
     match header.message::<HEADER_STREAM_BYTES>().as_ref().and_then(|s| s.split_first_chunk::<HEADER_BYTES>()) {
         Some((header, tag)) => Advance::Header { header: *header, tag: tag.first_chunk().copied().unwrap_or_default() },
@@ -267,7 +268,7 @@ fn take_header(header: &Decoder, part: &BraidPart) -> Advance {
     }
 }
 
-fn take_ct1(side: &KeySide, ct1: &Decoder, part: &BraidPart) -> Advance {
+fn take_ct1(side: &KeySide, ct1: &Decoder, part: &BraidPart<'_>) -> Advance {
     let (side, ct1) = (side.clone(), collected(ct1, part));
     Advance::To(match ct1.message::<CT1_BYTES>() {
         Some(whole) => State::Ct1Received { side, ct1: Arc::new(whole) },
@@ -275,7 +276,7 @@ fn take_ct1(side: &KeySide, ct1: &Decoder, part: &BraidPart) -> Advance {
     })
 }
 
-fn take_ct2(side: &KeySide, ct1: &Arc<[u8; CT1_BYTES]>, ct2: &Decoder, part: &BraidPart) -> Advance {
+fn take_ct2(side: &KeySide, ct1: &Arc<[u8; CT1_BYTES]>, ct2: &Decoder, part: &BraidPart<'_>) -> Advance {
     let (side, first, ct2) = (side.clone(), Arc::clone(ct1), collected(ct2, part));
     match ct2.message::<CT2_STREAM_BYTES>().as_ref().and_then(|s| s.split_first_chunk::<CT2_BYTES>()) {
         Some((second, tag)) => {
@@ -285,7 +286,7 @@ fn take_ct2(side: &KeySide, ct1: &Arc<[u8; CT1_BYTES]>, ct2: &Decoder, part: &Br
     }
 }
 
-fn take_ek(side: &CtSide, ek: &Decoder, part: &BraidPart, acknowledged: bool) -> Advance {
+fn take_ek(side: &CtSide, ek: &Decoder, part: &BraidPart<'_>, acknowledged: bool) -> Advance {
     let (side, ek) = (side.clone(), collected(ek, part));
     match (ek.message::<EK_BYTES>(), acknowledged) {
         (Some(vector), true) => Advance::Second { side, vector: Arc::new(vector) },

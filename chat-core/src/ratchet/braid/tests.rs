@@ -19,14 +19,14 @@ impl World {
         Self { sides: [side(true), side(false)], keys: [vec![], vec![]], rng: seeded(seed), room }
     }
 
-    fn send(&mut self, from: usize) -> BraidPart {
+    fn send(&mut self, from: usize) -> BraidPart<'static> {
         let emitted = self.sides[from].send(self.room, &mut self.rng);
         self.keys[from].extend(emitted.key.map(|(epoch, key)| (epoch, *key.expose())));
         assert!(emitted.part.is_well_formed());
         emitted.part
     }
 
-    fn deliver(&mut self, to: usize, part: &BraidPart) {
+    fn deliver(&mut self, to: usize, part: &BraidPart<'_>) {
         let Some((next, key)) = self.sides[to].receive(part).unwrap() else { return };
         self.keys[to].extend(key.map(|(epoch, key)| (epoch, *key.expose())));
         // Every state goes through its record.
@@ -70,7 +70,7 @@ fn one_epoch_of_strict_alternation_takes_at_most_fifteen_messages_with_eight_chu
 fn a_forged_header_tag_and_an_epoch_from_the_future_are_refused() {
     let mut world = World::new(2, 32);
     let mut part = world.send(0);
-    let last = part.chunks.last_mut().unwrap();
+    let last = part.chunks.to_mut().last_mut().unwrap();
     last[31] ^= 1;
     assert_eq!(world.sides[1].receive(&part).err(), Some(BraidError::HeaderTag));
     let early = BraidPart { epoch: 3, ..BraidPart::bare(PartKind::None) };
@@ -86,7 +86,7 @@ fn a_vector_that_is_not_the_header_s_and_a_forged_ciphertext_are_refused() {
     world.deliver(0, &first);
     // 36 chunks need two messages; the first of them is changed.
     let mut vector = world.send(0);
-    vector.chunks[0][5] ^= 1;
+    vector.chunks.to_mut()[0][5] ^= 1;
     world.deliver(1, &vector);
     let rest = world.send(0);
     assert_eq!(world.sides[1].receive(&rest).err(), Some(BraidError::Key));
@@ -95,7 +95,7 @@ fn a_vector_that_is_not_the_header_s_and_a_forged_ciphertext_are_refused() {
     for turn in 0..20 {
         let mut part = world.send(turn % 2);
         if part.kind == PartKind::Ct2 {
-            part.chunks[0][0] ^= 1;
+            part.chunks.to_mut()[0][0] ^= 1;
             assert_eq!(world.sides[0].receive(&part).err(), Some(BraidError::CiphertextTag));
             return;
         }
@@ -160,7 +160,7 @@ fn who_has_the_first_half_says_so_in_every_later_message_of_the_epoch() {
 fn a_late_chunk_of_the_vector_counts_after_the_first_half_was_acknowledged() {
     // SPEC 8.5.7.
     let mut world = World::new(7, 8);
-    let mut held: Vec<BraidPart> = Vec::new();
+    let mut held: Vec<BraidPart<'static>> = Vec::new();
     for turn in 0..60 {
         let part = world.send(turn % 2);
         if part.kind == PartKind::Ek {
@@ -228,7 +228,7 @@ proptest! {
         line in proptest::collection::vec((0..2_usize, 0..10_u8, 0..4_usize), 1..200),
     ) {
         let mut world = World::new(seed, room);
-        let mut under_way: [Vec<BraidPart>; 2] = [vec![], vec![]];
+        let mut under_way: [Vec<BraidPart<'static>>; 2] = [vec![], vec![]];
         for (from, fate, at) in line {
             let part = world.send(from);
             if fate >= 3 {
