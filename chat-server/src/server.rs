@@ -25,6 +25,7 @@ use crate::net::health;
 use crate::net::listener::{self, Door, Listening};
 use crate::net::notes::Notes;
 use crate::net::tls::{self, Pin, TlsError};
+use crate::net::turns::Turns;
 use crate::net::worker::{self, Event, Inbox, Meters, Started};
 use crate::storage::{OpenError, SqliteStorage};
 
@@ -162,7 +163,8 @@ impl Server {
             Reload { acceptor: Arc::new(certificate), admission: Arc::clone(&admission), inbox: started.inbox.clone() };
         let notes = Notes::new(Arc::clone(&metrics), config.log.addresses);
         let (inbox, greeter) = (started.inbox.clone(), started.greeter.clone());
-        let door = Door { acceptor, inbox, greeter, admission, notes, metrics, bulk };
+        let turns = Turns::new();
+        let door = Door { acceptor, inbox, greeter, turns, admission, notes, metrics, bulk };
         let readiness = Arc::new(Readiness::default());
         Ok(Self { frames, websocket, health, nudges, door, started, worker_ended, readiness, reload, address, pin })
     }

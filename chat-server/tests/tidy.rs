@@ -21,7 +21,9 @@ fn the_package_keeps_its_floors_and_sizes() {
         .inside(
             "net",
             &[
-                &["address", "carrier", "notes", "outlet", "pool", "tls", "health"],
+                &["address", "carrier", "notes", "pool", "tls", "turns", "health"],
+                &["outlet"],
+                &["hub"],
                 &["worker", "bulk"],
                 &["connection"],
                 &["listener"],

@@ -7,6 +7,15 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, ServerConnection};
 
+/// Raises the limit on descriptors as far as it goes, for this process and the servers that it starts; what it
+/// is then.
+pub fn descriptors() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 pub fn print() {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap();
     let cores = std::thread::available_parallelism().unwrap();

@@ -50,7 +50,7 @@ async fn main() {
     let smoke = arguments.iter().any(|a| a == "--test");
     let wanted: Vec<&String> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
     let wants = |phase: &str| wanted.is_empty() || wanted.iter().any(|w| *w == phase);
-    let size = if smoke { Size::SMOKE } else { Size::FULL };
+    let size = if smoke { Size::SMOKE } else { Size::FULL.within(machine::descriptors()) };
     machine::print();
     println!(
         "\n{:<34}{:>12}{:>12}{:>14}{:>12}{:>12}",

@@ -56,6 +56,17 @@ impl Size {
     };
 }
 
+/// Descriptors that a process needs beside those of its connections.
+const DESCRIPTORS_APART: u64 = 500;
+
+impl Size {
+    /// As many clients as a process may have descriptors for: the generator and the server have one each.
+    pub fn within(self, descriptors: u64) -> Self {
+        let most = u32::try_from(descriptors.saturating_sub(DESCRIPTORS_APART)).unwrap_or(u32::MAX);
+        Self { idle: self.idle.min(most), crowd: self.crowd.min(most), ..self }
+    }
+}
+
 /// Messages under way from one user, online and stored.
 const WINDOW: u64 = 16;
 const WINDOW_STORED: u64 = 100;

@@ -1,9 +1,10 @@
 //! A user as the generator needs one: as few allocations and system calls as it gets, the same for the
 //! relay and the control.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -80,7 +81,7 @@ impl User {
         socket.set_nodelay(true).unwrap();
         let mut exporter = [0; 32];
         let stream: Box<dyn Stream> = if matches!(kind, Kind::Tls | Kind::Guarded) {
-            let config = Arc::new(tls_config(place.pin, &[&rustls::version::TLS13]));
+            let config = config_for(place.pin);
             let name = rustls_pki_types::ServerName::try_from("localhost").unwrap();
             let stream = TlsConnector::from(config).connect(name, socket).await?;
             let label = chat_wire::message::EXPORTER_LABEL;
@@ -131,13 +132,30 @@ impl User {
         user.ask(person.prekeys(1, 1, 1)).await;
     }
 
-    /// Connects and logs in as a device that was here before, or says why not.
-    pub async fn come_back(kind: Kind, place: Place, person: &Person) -> Result<Self, ServerMessage> {
-        let (mut user, exporter) = Self::connect(kind, place).await;
-        let ready = user.hello().await;
-        match user.ask(person.proof(1, &kit::binding(&ready, exporter))).await {
+    /// Connects and logs in as a device that was here before, or says what happened instead.
+    pub async fn come_back(kind: Kind, place: Place, person: &Person) -> Result<Self, String> {
+        let lost = |at: &'static str| move |error: io::Error| format!("{at}: {error}");
+        let (mut user, exporter) = Self::connect_from(HERE, kind, place).await.map_err(lost("connecting"))?;
+        let hello = ClientMessage::Hello { versions: vec![1], features: vec![] };
+        let ready = user.exchange(hello).await.map_err(lost("greeting"))?;
+        let proof = person.proof(1, &kit::binding(&ready, exporter));
+        match user.exchange(proof).await.map_err(lost("logging in"))? {
             ServerMessage::LoggedIn { .. } => Ok(user),
-            other => Err(other),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    async fn exchange(&mut self, message: ClientMessage) -> io::Result<ServerMessage> {
+        self.put(9, message, Bytes::new());
+        self.try_flush().await?;
+        loop {
+            while let Some(bytes) = self.deframer.next_frame().unwrap() {
+                let frame = ServerFrame::decode(bytes).unwrap();
+                if frame.request == 9 {
+                    return Ok(frame.message);
+                }
+            }
+            self.try_fill().await?;
         }
     }
 
@@ -146,9 +164,7 @@ impl User {
     }
 
     pub async fn ask(&mut self, message: ClientMessage) -> ServerMessage {
-        self.put(9, message, Bytes::new());
-        self.flush().await;
-        self.answer().await
+        self.exchange(message).await.unwrap()
     }
 
     async fn answer(&mut self) -> ServerMessage {
@@ -253,17 +269,29 @@ impl User {
         if let Some(seq) = self.unacknowledged_in_room.take() {
             self.put(0, ClientMessage::Room(RoomAsk::Ack { room: ROOM, seq }), Bytes::new());
         }
+        self.try_flush().await.unwrap();
+    }
+
+    async fn try_flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
-            self.stream.write_all(&self.out).await.unwrap();
-            self.stream.flush().await.unwrap();
+            self.stream.write_all(&self.out).await?;
+            self.stream.flush().await?;
             self.out.clear();
         }
+        Ok(())
     }
 
     async fn fill(&mut self) {
+        self.try_fill().await.unwrap();
+    }
+
+    async fn try_fill(&mut self) -> io::Result<()> {
         let buffer = self.deframer.buffer_mut();
         buffer.reserve(16 * 1024);
-        assert!(self.stream.read_buf(buffer).await.unwrap() > 0, "the server closed");
+        if self.stream.read_buf(buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(())
     }
 
     /// What has come, at least one thing.
@@ -310,4 +338,12 @@ impl User {
             _ => Heard::Other,
         })
     }
+}
+
+/// One configuration for all connections to a server: a client has one as well.
+fn config_for(pin: [u8; 32]) -> Arc<rustls::ClientConfig> {
+    static CONFIGS: OnceLock<Mutex<HashMap<[u8; 32], Arc<rustls::ClientConfig>>>> = OnceLock::new();
+    let mut configs = CONFIGS.get_or_init(Mutex::default).lock().unwrap();
+    let new = || Arc::new(tls_config(pin, &[&rustls::version::TLS13]));
+    Arc::clone(configs.entry(pin).or_insert_with(new))
 }

@@ -28,6 +28,8 @@ pub struct ConnectionId(pub u64);
 pub enum Output {
     /// Send this frame.
     Send(ConnectionId, ServerFrame),
+    /// Send this frame to each of these.
+    Spread(Vec<ConnectionId>, ServerFrame),
     /// The connection is a device's now: lift its frame limit. Comes before the answer that says so.
     LoggedIn(ConnectionId),
     /// Send what is queued, then close.
@@ -37,10 +39,23 @@ pub enum Output {
 }
 
 impl Output {
-    fn connection(&self) -> Option<ConnectionId> {
+    /// The same with an output of its own for each connection, for who has no use for one frame that many get.
+    pub fn apart(self) -> impl Iterator<Item = Self> {
+        let (one, to, frame) = match self {
+            Self::Spread(to, frame) => (None, to, Some(frame)),
+            other => (Some(other), Vec::new(), None),
+        };
+        let each = to.into_iter().filter_map(move |to| frame.clone().map(|frame| Self::Send(to, frame)));
+        one.into_iter().chain(each)
+    }
+
+    fn connections(&self) -> &[ConnectionId] {
         match self {
-            Self::Send(connection, _) | Self::LoggedIn(connection) | Self::Close(connection) => Some(*connection),
-            Self::Trouble(_) => None,
+            Self::Send(connection, _) | Self::LoggedIn(connection) | Self::Close(connection) => {
+                std::slice::from_ref(connection)
+            }
+            Self::Spread(connections, _) => connections,
+            Self::Trouble(_) => &[],
         }
     }
 }
@@ -86,12 +101,12 @@ struct Group {
 
 impl Group {
     fn push(&mut self, rests: Rests, output: Output) {
-        self.held.extend(output.connection());
+        self.held.extend(output.connections());
         self.staged.push((rests, output));
     }
 
-    fn holds(&self, connection: Option<ConnectionId>) -> bool {
-        !self.held.is_empty() && connection.is_some_and(|c| self.held.contains(&c))
+    fn holds(&self, output: &Output) -> bool {
+        !self.held.is_empty() && output.connections().iter().any(|connection| self.held.contains(connection))
     }
 
     fn append(&mut self, other: &mut Self) {
@@ -145,10 +160,9 @@ pub(crate) struct Round {
 impl Round {
     /// Says something. One connection hears everything in the order in which it was said.
     pub(crate) fn stage(&mut self, rests: Rests, output: Output) {
-        let to = output.connection();
-        if rests == Rests::OnStorage || self.open.holds(to) {
+        if rests == Rests::OnStorage || self.open.holds(&output) {
             self.open.push(rests, output);
-        } else if let Some(group) = self.under_way.as_mut().filter(|group| group.holds(to)) {
+        } else if let Some(group) = self.under_way.as_mut().filter(|group| group.holds(&output)) {
             group.push(rests, output);
         } else {
             self.leaving.push(output);

@@ -1,6 +1,7 @@
 //! Bulk connections (SPEC 13.3): blobs go in and out beside the worker, so that no message waits for a
 //! file. Reading, the disk and writing overlap; what is under way is bounded at each step.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,7 @@ use chat_wire::message::{BlobAnswer, BlobAsk, ClientMessage, ServerMessage};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::carrier::{Load, Sink, Source};
+use super::carrier::{Load, Sink, Source, put};
 use crate::blobstore::AnyBlobs;
 
 /// Without a frame for this long nobody needs the connection; a slow line moves a part in less.
@@ -62,14 +63,14 @@ pub(crate) async fn serve(
     bulk: &Bulk,
     entry: Entry,
     mut deframer: Deframer,
-    (source, mut sink): (impl Source, impl Sink),
+    (source, mut sink): (impl Source, Box<dyn Sink>),
     patience: Duration,
 ) {
     let Some(account) = entry.account else {
         let refusal = ServerMessage::Refused(Refusal::of(RefusalKind::Forbidden));
         // A client that does not read it sees the end.
-        let _ = send(&mut sink, Frame::new(entry.request, refusal), patience).await;
-        let _ = sink.end().await;
+        let _ = send(&mut *sink, Frame::new(entry.request, refusal), patience).await;
+        let _ = poll_fn(|cx| sink.poll_end(cx)).await;
         return;
     };
     deframer.set_limit(FRAME_BYTES_MAX);
@@ -146,20 +147,20 @@ fn answer(blobs: &Blobs<AnyBlobs>, account: AccountId, ask: BlobAsk, body: &Byte
     }
 }
 
-async fn write(mut sink: impl Sink, mut answers: mpsc::Receiver<ServerFrame>, patience: Duration) {
+async fn write(mut sink: Box<dyn Sink>, mut answers: mpsc::Receiver<ServerFrame>, patience: Duration) {
     while let Some(frame) = answers.recv().await {
-        if send(&mut sink, frame, patience).await.is_err() {
+        if send(&mut *sink, frame, patience).await.is_err() {
             return;
         }
     }
     // The peer may be gone already.
-    let _ = sink.end().await;
+    let _ = poll_fn(|cx| sink.poll_end(cx)).await;
 }
 
-async fn send(sink: &mut impl Sink, frame: ServerFrame, patience: Duration) -> std::io::Result<()> {
+async fn send(sink: &mut dyn Sink, frame: ServerFrame, patience: Duration) -> std::io::Result<()> {
     let mut load = Load::default();
     load.add(frame).map_err(|_| std::io::ErrorKind::InvalidData)?;
-    sink.put(&mut load, patience).await
+    put(sink, &mut load, patience).await
 }
 
 fn now_ms() -> u64 {

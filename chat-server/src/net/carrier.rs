@@ -1,17 +1,19 @@
 //! How frames travel: as they are over TLS, or in binary messages of a WebSocket. Either way a stream of
 //! bytes comes in and gathered frames go out.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use chat_wire::frame::ServerFrame;
 use chat_wire::limits::FRAME_BYTES_MAX;
 use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use futures_util::{Sink as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadHalf, WriteHalf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
@@ -20,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 const SMALL_BODY_BYTES_MAX: usize = 1_024;
 
 /// Bytes of heads that a writer keeps between two gatherings; an idle connection keeps none.
-const HEADS_KEPT_BYTES_MAX: usize = 4 * 1_024;
+const HEADS_KEPT_BYTES_MAX: usize = 64 * 1_024;
 
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
@@ -33,10 +35,19 @@ pub(crate) trait Source: Send {
 
 /// Where frames go.
 pub(crate) trait Sink: Send {
-    /// Writes all of it, and leaves it empty. A peer that takes nothing for `patience` fails it.
-    fn put(&mut self, load: &mut Load, patience: Duration) -> impl Future<Output = io::Result<()>> + Send;
+    /// Writes some of a load, or what the carrier still holds of it; the load is empty once all of it is on its way.
+    fn poll_put(&mut self, cx: &mut Context<'_>, load: &mut Load) -> Poll<io::Result<()>>;
     /// Says goodbye.
-    fn end(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
+
+/// Writes all of a load. A peer that takes nothing for `patience` fails it.
+pub(crate) async fn put(sink: &mut dyn Sink, load: &mut Load, patience: Duration) -> io::Result<()> {
+    while !load.is_empty() {
+        let step = poll_fn(|cx| sink.poll_put(cx, load));
+        tokio::time::timeout(patience, step).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    }
+    Ok(())
 }
 
 /// Frames that are written together.
@@ -46,6 +57,8 @@ pub(crate) struct Load {
     heads: Vec<u8>,
     pieces: Vec<Piece>,
     bytes: usize,
+    /// Bytes of it that were written.
+    written: usize,
 }
 
 #[derive(Debug)]
@@ -65,17 +78,35 @@ impl Load {
         if frame.body.len() <= SMALL_BODY_BYTES_MAX {
             self.heads.extend_from_slice(&frame.body);
         }
+        self.added_heads(start);
+        if frame.body.len() > SMALL_BODY_BYTES_MAX {
+            self.add_slice(frame.body);
+        }
+        Ok(())
+    }
+
+    /// A frame that was encoded before, once for all who get it. The first one is written from where it lies.
+    pub(crate) fn add_encoded(&mut self, frame: Bytes) {
+        if self.is_empty() || frame.len() > SMALL_BODY_BYTES_MAX {
+            return self.add_slice(frame);
+        }
+        let start = self.heads.len();
+        self.heads.extend_from_slice(&frame);
+        self.added_heads(start);
+    }
+
+    fn added_heads(&mut self, start: usize) {
         let end = self.heads.len();
         match self.pieces.last_mut() {
             Some(Piece::Heads(range)) => range.end = end,
             _ => self.pieces.push(Piece::Heads(start..end)),
         }
         self.bytes = self.bytes.saturating_add(end.saturating_sub(start));
-        if frame.body.len() > SMALL_BODY_BYTES_MAX {
-            self.bytes = self.bytes.saturating_add(frame.body.len());
-            self.pieces.push(Piece::Body(frame.body));
-        }
-        Ok(())
+    }
+
+    fn add_slice(&mut self, bytes: Bytes) {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        self.pieces.push(Piece::Body(bytes));
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -86,8 +117,26 @@ impl Load {
         self.pieces.is_empty()
     }
 
-    fn slices(&self) -> Vec<IoSlice<'_>> {
-        self.pieces.iter().map(|piece| IoSlice::new(self.piece(piece))).collect()
+    fn is_written(&self) -> bool {
+        self.written >= self.bytes
+    }
+
+    /// What is not written yet, in as many slices as one call takes.
+    fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        let (mut skip, mut count) = (self.written, 0);
+        let mut places = slices.iter_mut();
+        for piece in &self.pieces {
+            let bytes = self.piece(piece);
+            let Some(rest) = bytes.get(skip..).filter(|rest| !rest.is_empty()) else {
+                skip = skip.saturating_sub(bytes.len());
+                continue;
+            };
+            skip = 0;
+            let Some(place) = places.next() else { break };
+            *place = IoSlice::new(rest);
+            count += 1;
+        }
+        count
     }
 
     fn piece<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
@@ -104,19 +153,22 @@ impl Load {
         Bytes::from(joined)
     }
 
+    /// Drops what is left of it.
+    pub(crate) fn forget(&mut self) {
+        if !self.is_empty() {
+            self.clear();
+        }
+    }
+
+    /// For the next frames, with the memory of these unless it is much.
     fn clear(&mut self) {
         self.pieces.clear();
-        self.bytes = 0;
+        (self.bytes, self.written) = (0, 0);
         if self.heads.capacity() > HEADS_KEPT_BYTES_MAX {
             self.heads = Vec::new();
         } else {
             self.heads.clear();
         }
-    }
-
-    /// Gives the memory back: nothing is queued behind this.
-    pub(crate) fn rest(&mut self) {
-        *self = Self::default();
     }
 }
 
@@ -131,25 +183,27 @@ impl<S: AsyncRead + Send + Unpin> Source for ReadHalf<S> {
 }
 
 impl<S: AsyncWrite + Send + Unpin> Sink for WriteHalf<S> {
-    async fn put(&mut self, load: &mut Load, patience: Duration) -> io::Result<()> {
-        {
-            let mut all = load.slices();
-            let mut slices = &mut all[..];
-            while !slices.is_empty() {
-                let now = slices.get(..SLICES_MAX.min(slices.len())).unwrap_or_default();
-                let written = in_time(patience, self.write_vectored(now)).await?;
-                if written == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
-                }
-                IoSlice::advance_slices(&mut slices, written);
+    fn poll_put(&mut self, cx: &mut Context<'_>, load: &mut Load) -> Poll<io::Result<()>> {
+        while !load.is_written() {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = load.slices(&mut slices);
+            let slices = slices.get(..count).unwrap_or_default();
+            let written = ready!(Pin::new(&mut *self).poll_write_vectored(cx, slices))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            load.written = load.written.saturating_add(written);
+            if !load.is_written() {
+                return Poll::Ready(Ok(()));
             }
         }
+        ready!(Pin::new(self).poll_flush(cx))?;
         load.clear();
-        in_time(patience, self.flush()).await
+        Poll::Ready(Ok(()))
     }
 
-    async fn end(&mut self) -> io::Result<()> {
-        self.shutdown().await
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self).poll_shutdown(cx)
     }
 }
 
@@ -172,19 +226,21 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Source for SplitStream<WebSocketS
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Sink for SplitSink<WebSocketStream<S>, Message> {
-    async fn put(&mut self, load: &mut Load, patience: Duration) -> io::Result<()> {
-        let joined = load.joined();
+    fn poll_put(&mut self, cx: &mut Context<'_>, load: &mut Load) -> Poll<io::Result<()>> {
+        if !load.is_written() {
+            ready!(Pin::new(&mut *self).poll_ready(cx)).map_err(from_socket)?;
+            let message = Message::Binary(load.joined());
+            Pin::new(&mut *self).start_send(message).map_err(from_socket)?;
+            load.written = load.bytes;
+        }
+        ready!(Pin::new(self).poll_flush(cx)).map_err(from_socket)?;
         load.clear();
-        in_time(patience, async { self.send(Message::Binary(joined)).await.map_err(from_socket) }).await
+        Poll::Ready(Ok(()))
     }
 
-    async fn end(&mut self) -> io::Result<()> {
-        self.close().await.map_err(from_socket)
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self).poll_close(cx).map_err(from_socket)
     }
-}
-
-async fn in_time<T>(patience: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    tokio::time::timeout(patience, work).await.map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 fn from_socket(error: SocketError) -> io::Error {
@@ -212,9 +268,13 @@ mod tests {
         let (_, mut sink) = tokio::io::split(ours);
         let (mut source, _) = tokio::io::split(theirs);
         let mut load = Load::default();
-        sizes.iter().for_each(|size| load.add(frame(*size)).unwrap());
+        let all = |load: &mut Load, size: usize, encoded: bool| match encoded {
+            true => load.add_encoded(frame(size).encode(FRAME_BYTES_MAX).unwrap()),
+            false => load.add(frame(size)).unwrap(),
+        };
+        sizes.iter().enumerate().for_each(|(at, size)| all(&mut load, *size, at % 2 == 0));
         let expected = load.bytes();
-        let write = async { sink.put(&mut load, Duration::from_secs(5)).await.unwrap() };
+        let write = async { put(&mut sink, &mut load, Duration::from_secs(5)).await.unwrap() };
         let read = async {
             let (mut deframer, mut got, mut total) = (Deframer::new(FRAME_BYTES_MAX), Vec::new(), 0);
             while got.len() < sizes.len() {
@@ -231,11 +291,11 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_writer_keeps_no_buffer() {
+    fn a_writer_keeps_no_large_buffer() {
         let mut load = Load::default();
-        load.add(frame(1_000)).unwrap();
+        (0..1_000).for_each(|_| load.add(frame(1_000)).unwrap());
+        assert!(load.heads.capacity() > HEADS_KEPT_BYTES_MAX);
         load.clear();
-        load.rest();
-        assert_eq!((load.heads.capacity(), load.pieces.capacity()), (0, 0));
+        assert_eq!((load.heads.capacity(), load.is_empty()), (0, true));
     }
 }

@@ -1,6 +1,6 @@
 //! One connection: a reader and a writer in one task, frames in between, nothing understood here.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,10 +18,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::address::Ticket;
 use super::bulk::{self, Bulk};
-use super::carrier::{Load, Sink, Source};
+use super::carrier::{Sink, Source};
 use super::notes::Notes;
-use super::outlet::{self, Inlet, Outgoing, Shared};
+use super::outlet::{self, Line, Written};
 use super::tls;
+use super::turns::Turns;
 use super::worker::{Event, Inbox, Said};
 use crate::config::Times;
 use crate::metrics::Reason;
@@ -38,9 +39,6 @@ const READ_BYTES_IDLE: usize = 1_024;
 /// Bytes asked for in one read under load: a TLS record, or some twenty short messages. Their bodies stay in
 /// this buffer until they are delivered and written, so that a larger one would hold more than it saves.
 const READ_BYTES_BUSY: usize = 16 * 1_024;
-
-/// Bytes gathered into one write: four full TLS records a system call.
-const GATHERED_BYTES_MAX: usize = 64 * 1_024;
 
 /// What speaks on a connection below the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +59,7 @@ pub(crate) struct Guest {
     pub(crate) ticket: Ticket,
     pub(crate) inbox: Inbox,
     pub(crate) greeter: Greeter,
+    pub(crate) turns: Turns,
     pub(crate) notes: Arc<Notes>,
     pub(crate) times: Times,
     pub(crate) frame_bytes_max: usize,
@@ -88,7 +87,7 @@ async fn shake_hands(socket: TcpStream, carrier: Carrier, acceptor: TlsAcceptor,
         guest.notes.dropped(reason, guest.from);
         None
     };
-    let handshake = tokio::time::timeout(guest.times.handshake, acceptor.accept(socket)).await;
+    let handshake = guest.turns.take(socket, guest.times.handshake, |socket| acceptor.accept(socket)).await;
     let Ok(shaken) = handshake else { return dropped(Reason::HandshakeTime) };
     let Ok(stream) = shaken else { return dropped(Reason::Handshake) };
     let exporter = tls::exporter(stream.get_ref().1).ok()?;
@@ -112,8 +111,8 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Option<tokio_t
     tokio_tungstenite::accept_async_with_config(stream, Some(config)).await.ok()
 }
 
-async fn attend(source: impl Source, sink: impl Sink, guest: Guest, exporter: [u8; 32]) {
-    let (outlet, inlet) = outlet::pair();
+async fn attend(source: impl Source, sink: impl Sink + 'static, guest: Guest, exporter: [u8; 32]) {
+    let (outlet, line) = outlet::pair(Box::new(sink));
     let (connection, inbox, origin) = (guest.connection, guest.inbox.clone(), guest.origin);
     let mut challenge = [0; 32];
     if getrandom::fill(&mut challenge).is_err() {
@@ -124,50 +123,31 @@ async fn attend(source: impl Source, sink: impl Sink, guest: Guest, exporter: [u
     if inbox.send(Event::Opened { connection, exporter, origin, greeting, outlet }).await.is_err() {
         return;
     }
-    converse(source, sink, inlet, (guest, exporter)).await;
+    converse(source, &line, (guest, exporter)).await;
     // Sent whatever happened: the core must not take the device for connected.
     let _ = inbox.send(Event::Closed(connection)).await;
 }
 
-/// How writing ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Written {
-    /// The worker wants the connection closed.
-    Closing,
-    /// The worker dropped it.
-    Dropped,
-    /// It takes nothing, or is gone.
-    Dead,
-}
-
-async fn converse(
-    mut source: impl Source,
-    mut sink: impl Sink,
-    inlet: Inlet,
-    (mut guest, exporter): (Guest, [u8; 32]),
-) {
-    let Inlet { mut queue, shared } = inlet;
+async fn converse(mut source: impl Source, line: &Line, (mut guest, exporter): (Guest, [u8; 32])) {
     let write_time = guest.times.write;
     let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
-    let reading = read_frames(&mut source, &mut deframer, &shared, (&mut guest, &exporter));
-    let written = tokio::select! {
+    let reading = read_frames(&mut source, &mut deframer, line, (&mut guest, &exporter));
+    let ended = tokio::select! {
         entry = reading => Err(entry),
-        written = write_frames(&mut sink, &mut queue, (&shared, write_time)) => Ok(written),
+        written = line.write(write_time) => Ok(written),
     };
-    let written = match written {
-        Ok(written) => written,
-        Err(None) => return,
+    let Some(mut sink) = line.take_sink() else { return };
+    match ended {
+        Err(None) | Ok(Written::Dead) => {}
         Err(Some(entry)) => {
             // Files pass the worker by: for it the connection ends here.
             let _ = guest.inbox.send(Event::Closed(guest.connection)).await;
-            return Box::pin(bulk::serve(&guest.bulk, entry, deframer, (source, sink), write_time)).await;
+            Box::pin(bulk::serve(&guest.bulk, entry, deframer, (source, sink), write_time)).await;
         }
-    };
-    match written {
-        Written::Closing => {
+        Ok(Written::Closing) => {
             // The goodbye, then whatever the peer still sends.
             let goodbye = async {
-                let _ = sink.end().await;
+                let _ = poll_fn(|cx| sink.poll_end(cx)).await;
                 let mut dropped = BytesMut::new();
                 while matches!(source.fill(&mut dropped, READ_BYTES_BUSY).await, Ok(n) if n > 0) {
                     dropped.clear();
@@ -175,8 +155,7 @@ async fn converse(
             };
             let _ = tokio::time::timeout(LINGER_TIME_MAX, goodbye).await;
         }
-        Written::Dropped => guest.notes.dropped(Reason::SlowReader, guest.from),
-        Written::Dead => {}
+        Ok(Written::Dropped) => guest.notes.dropped(Reason::SlowReader, guest.from),
     }
 }
 
@@ -185,7 +164,7 @@ async fn converse(
 async fn read_frames(
     source: &mut impl Source,
     deframer: &mut Deframer,
-    shared: &Shared,
+    line: &Line,
     (guest, exporter): (&mut Guest, &[u8; 32]),
 ) -> Option<bulk::Entry> {
     let mut first = true;
@@ -197,7 +176,7 @@ async fn read_frames(
             return None;
         }
         room = next_room(room, read);
-        match pass_on(deframer, shared, guest, first.then_some(exporter)).await {
+        match pass_on(deframer, line, guest, first.then_some(exporter)).await {
             Ok(0) if passed_on.elapsed() < STILL_ALIVE_INTERVAL => {}
             // A large frame over a slow line: its sender is no less alive than one that beats.
             Ok(0) => {
@@ -241,14 +220,14 @@ enum Stop {
 /// no frame came before.
 async fn pass_on(
     deframer: &mut Deframer,
-    shared: &Shared,
+    line: &Line,
     guest: &mut Guest,
     mut entry: Option<&[u8; 32]>,
 ) -> Result<usize, Stop> {
     let mut count: usize = 0;
     loop {
-        let room = shared.room().await;
-        if shared.is_logged_in() {
+        let room = line.room().await;
+        if line.is_logged_in() {
             deframer.set_limit(guest.frame_bytes_max);
             guest.ticket.logged_in();
         }
@@ -263,7 +242,7 @@ async fn pass_on(
             return Err(Stop::Bulk(entry));
         }
         count = count.saturating_add(said.len());
-        shared.under_way(said.len());
+        line.under_way(said.len());
         let more = said.len() == room;
         guest.inbox.send(Event::Said(guest.connection, said)).await.map_err(|_| Stop::Silent)?;
         if stop {
@@ -296,46 +275,4 @@ fn cut(deframer: &mut Deframer, room: usize) -> (Vec<Said>, bool) {
         }
     }
     (said, false)
-}
-
-/// Writes what is queued, as much at once as has come.
-async fn write_frames(
-    sink: &mut impl Sink,
-    queue: &mut tokio::sync::mpsc::UnboundedReceiver<Outgoing>,
-    (shared, write_time): (&Shared, Duration),
-) -> Written {
-    let mut load = Load::default();
-    while let Some(first) = queue.recv().await {
-        let mut next = Some(first);
-        let mut closing = false;
-        while let Some(outgoing) = next.take() {
-            match outgoing {
-                Outgoing::Close => closing = true,
-                Outgoing::Frames(frames) => {
-                    for frame in frames {
-                        // Counted as written when it is taken: at most one gathering more than counted.
-                        shared.written(&frame);
-                        if load.add(frame).is_err() {
-                            tracing::error!("an answer is over the size of a frame");
-                            return Written::Dead;
-                        }
-                        if load.bytes() >= GATHERED_BYTES_MAX && sink.put(&mut load, write_time).await.is_err() {
-                            return Written::Dead;
-                        }
-                    }
-                }
-            }
-            if !closing {
-                next = queue.try_recv().ok();
-            }
-        }
-        if !load.is_empty() && sink.put(&mut load, write_time).await.is_err() {
-            return Written::Dead;
-        }
-        if closing {
-            return Written::Closing;
-        }
-        load.rest();
-    }
-    Written::Dropped
 }

@@ -15,6 +15,7 @@ use super::address::{Admission, origin};
 use super::bulk::Bulk;
 use super::connection::{self, Carrier, Guest};
 use super::notes::Notes;
+use super::turns::Turns;
 use super::worker::Inbox;
 use crate::metrics::Metrics;
 
@@ -42,6 +43,7 @@ pub(crate) struct Door {
     pub(crate) acceptor: watch::Receiver<TlsAcceptor>,
     pub(crate) inbox: Inbox,
     pub(crate) greeter: Greeter,
+    pub(crate) turns: Turns,
     pub(crate) admission: Arc<Admission>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) metrics: Arc<Metrics>,
@@ -113,6 +115,7 @@ fn admit(door: &Door, tasks: &mut JoinSet<()>, carrier: Carrier, (socket, peer):
         ticket,
         inbox: door.inbox.clone(),
         greeter: door.greeter.clone(),
+        turns: door.turns.clone(),
         notes: Arc::clone(&door.notes),
         times: doors.times,
         frame_bytes_max: doors.frame_bytes_max,

@@ -1,12 +1,21 @@
-//! The way from the worker to one connection: a queue that the worker never waits for. Its size is
+//! The way from the worker to one connection. What a round has for it is written at once, by whoever brings it;
+//! only what the system does not take then is left to the connection's own task. How much waits is
 //! known to both ends: a connection reads no further request while much waits to be written or many
 //! requests wait for the worker, and one that does not read what is pushed to it is cut.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
+use bytes::Bytes;
 use chat_wire::frame::ServerFrame;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
+
+use super::carrier::{Load, Oversized, Sink};
 
 /// Bytes queued for one connection above which it is cut. Answers alone never reach it: reading stops
 /// at 1 MiB, and the requests under way then are answered with at most 16 × 0.5 MiB.
@@ -22,88 +31,139 @@ const READING_STOPS_BYTES: usize = 1024 * 1024;
 /// What a queued frame counts beside its body: head and bookkeeping.
 const FRAME_OVERHEAD_BYTES: usize = 256;
 
-/// For the connection's writer.
+/// Bytes gathered into one write: four full TLS records a system call.
+const GATHERED_BYTES_MAX: usize = 64 * 1_024;
+
+/// For a connection.
 #[derive(Debug)]
-pub(crate) enum Outgoing {
-    /// All that one round has for this connection: one wake-up, and mostly one write.
-    Frames(Vec<ServerFrame>),
-    /// Write what was queued before, then close.
+#[expect(clippy::large_enum_variant, reason = "most are frames: a box would cost each an allocation")]
+pub(crate) enum Parcel {
+    Frame(ServerFrame),
+    /// A frame that many connections get, encoded once.
+    Encoded(Bytes),
+    /// Write what came before, then close.
     Close,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
+impl Parcel {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Frame(frame) => frame.body.len().saturating_add(FRAME_OVERHEAD_BYTES),
+            Self::Encoded(frame) => frame.len(),
+            Self::Close => 0,
+        }
+    }
+}
+
+/// How writing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The worker wants the connection closed.
+    Closing,
+    /// The worker dropped it.
+    Dropped,
+    /// It takes nothing, or is gone.
+    Dead,
+}
+
+/// What both ends of a connection know.
+#[derive(Debug)]
+pub(crate) struct Line {
     queued: AtomicUsize,
     under_way: AtomicUsize,
     logged_in: AtomicBool,
     progress: Notify,
+    writer: Mutex<Writer>,
+    /// The connection's task has something to write, or to end.
+    roused: Notify,
+    /// The worker let go of it.
+    cut: Notify,
+}
+
+/// Who writes to a connection, and what is left for its task.
+struct Writer {
+    sink: Option<Box<dyn Sink>>,
+    load: Load,
+    waiting: VecDeque<Parcel>,
+    /// The system did not take everything: from then on until nothing waits the connection's task writes.
+    stuck: bool,
+    closing: bool,
+    dead: bool,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("stuck", &self.stuck).field("closing", &self.closing).finish_non_exhaustive()
+    }
+}
+
+/// What one step of writing left.
+enum Left {
+    Some,
+    Nothing,
+    /// Nothing, and nothing more comes.
+    End,
 }
 
 /// The worker's end.
 #[derive(Debug)]
-pub(crate) struct Outlet {
-    queue: mpsc::UnboundedSender<Outgoing>,
-    shared: Arc<Shared>,
-}
-
-/// The connection's end.
-#[derive(Debug)]
-pub(crate) struct Inlet {
-    pub(crate) queue: mpsc::UnboundedReceiver<Outgoing>,
-    pub(crate) shared: Arc<Shared>,
-}
+pub(crate) struct Outlet(Arc<Line>);
 
 /// The reader of the connection is too slow; its queue is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TooSlow;
 
-pub(crate) fn pair() -> (Outlet, Inlet) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared::default());
-    (Outlet { queue: sender, shared: Arc::clone(&shared) }, Inlet { queue: receiver, shared })
+pub(crate) fn pair(sink: Box<dyn Sink>) -> (Outlet, Arc<Line>) {
+    let line = Arc::new(Line {
+        queued: AtomicUsize::new(0),
+        under_way: AtomicUsize::new(0),
+        logged_in: AtomicBool::new(false),
+        progress: Notify::new(),
+        writer: Mutex::new(Writer {
+            sink: Some(sink),
+            load: Load::default(),
+            waiting: VecDeque::new(),
+            stuck: false,
+            closing: false,
+            dead: false,
+        }),
+        roused: Notify::new(),
+        cut: Notify::new(),
+    });
+    (Outlet(Arc::clone(&line)), line)
 }
 
 impl Outlet {
-    /// Queues frames. A connection that is gone takes them silently: the worker hears of it soon.
-    pub(crate) fn send(&self, frames: Vec<ServerFrame>) -> Result<(), TooSlow> {
-        let bytes = frames.iter().map(weight).sum();
-        if self.shared.queued.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > QUEUED_BYTES_MAX {
+    /// Counts a parcel, and where it is to be brought.
+    pub(crate) fn take(&self, parcel: &Parcel) -> Result<Arc<Line>, TooSlow> {
+        let bytes = parcel.weight();
+        if self.0.queued.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > QUEUED_BYTES_MAX {
             return Err(TooSlow);
         }
-        let _ = self.queue.send(Outgoing::Frames(frames));
-        Ok(())
+        Ok(Arc::clone(&self.0))
     }
 
-    /// Closes the connection after what is queued.
-    pub(crate) fn close(&self) {
-        let _ = self.queue.send(Outgoing::Close);
+    /// Lets go of a connection that does not read.
+    pub(crate) fn cut(&self) {
+        self.0.cut.notify_one();
     }
 
     /// Frames of this connection were dealt with, and their answers queued.
     pub(crate) fn taken(&self, frames: usize) {
-        if self.shared.under_way.fetch_sub(frames, Ordering::AcqRel) >= UNDER_WAY_MAX {
-            self.shared.progress.notify_one();
+        if self.0.under_way.fetch_sub(frames, Ordering::AcqRel) >= UNDER_WAY_MAX {
+            self.0.progress.notify_one();
         }
     }
 
     /// Lifts the frame limit, before the answer that says so is queued.
     pub(crate) fn logged_in(&self) {
-        self.shared.logged_in.store(true, Ordering::Release);
+        self.0.logged_in.store(true, Ordering::Release);
     }
 }
 
-impl Shared {
+impl Line {
     pub(crate) fn is_logged_in(&self) -> bool {
         self.logged_in.load(Ordering::Acquire)
-    }
-
-    /// A frame was written.
-    pub(crate) fn written(&self, frame: &ServerFrame) {
-        let bytes = weight(frame);
-        let before = self.queued.fetch_sub(bytes, Ordering::Relaxed);
-        if before > READING_STOPS_BYTES && before.saturating_sub(bytes) <= READING_STOPS_BYTES {
-            self.progress.notify_one();
-        }
     }
 
     /// Waits until little enough is queued and under way: how many frames may follow now.
@@ -121,54 +181,157 @@ impl Shared {
     pub(crate) fn under_way(&self, frames: usize) {
         self.under_way.fetch_add(frames, Ordering::AcqRel);
     }
+
+    /// Writes parcels, in order, as far as the system takes them; the rest is left to the connection's task. `load`
+    /// is empty before and afterwards: its memory serves one connection after the other.
+    pub(crate) fn bring(&self, parcels: &mut dyn Iterator<Item = Parcel>, load: &mut Load) {
+        let mut writer = self.lock();
+        while !writer.stuck && !writer.closing && !writer.dead {
+            let gathered = self.gather(parcels, load);
+            writer.closing = gathered == Ok(Gathered::Close);
+            writer.dead = gathered.is_err();
+            if !load.is_empty() && !writer.dead {
+                writer.write_now(load);
+            }
+            if gathered == Ok(Gathered::All) {
+                break;
+            }
+        }
+        if writer.stuck {
+            writer.waiting.extend(parcels);
+        }
+        if writer.stuck || writer.closing || writer.dead {
+            self.roused.notify_one();
+        }
+        drop(writer);
+        load.forget();
+    }
+
+    /// Loads parcels until a write is worth it.
+    fn gather(&self, parcels: &mut dyn Iterator<Item = Parcel>, load: &mut Load) -> Result<Gathered, Oversized> {
+        for parcel in parcels {
+            // Counted as written when it is taken: at most one gathering more than counted.
+            self.written(&parcel);
+            match parcel {
+                Parcel::Frame(frame) => load.add(frame).inspect_err(|_| {
+                    tracing::error!("an answer is over the size of a frame");
+                })?,
+                Parcel::Encoded(frame) => load.add_encoded(frame),
+                Parcel::Close => return Ok(Gathered::Close),
+            }
+            if load.bytes() >= GATHERED_BYTES_MAX {
+                return Ok(Gathered::Some);
+            }
+        }
+        Ok(Gathered::All)
+    }
+
+    fn written(&self, parcel: &Parcel) {
+        let bytes = parcel.weight();
+        let before = self.queued.fetch_sub(bytes, Ordering::Relaxed);
+        if before > READING_STOPS_BYTES && before.saturating_sub(bytes) <= READING_STOPS_BYTES {
+            self.progress.notify_one();
+        }
+    }
+
+    /// Writes what could not be written at once, until the connection is to end. A peer that takes nothing for
+    /// `patience` ends it.
+    pub(crate) async fn write(&self, patience: Duration) -> Written {
+        loop {
+            tokio::select! {
+                () = self.roused.notified() => {}
+                () = self.cut.notified() => return Written::Dropped,
+            }
+            loop {
+                let step = tokio::time::timeout(patience, poll_fn(|cx| self.poll_write(cx)));
+                let step = tokio::select! {
+                    biased;
+                    step = step => step,
+                    () = self.cut.notified() => return Written::Dropped,
+                };
+                match step {
+                    Ok(Ok(Left::Some)) => {}
+                    Ok(Ok(Left::Nothing)) => break,
+                    Ok(Ok(Left::End)) => return Written::Closing,
+                    Ok(Err(_)) | Err(_) => return Written::Dead,
+                }
+            }
+        }
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<Left>> {
+        let mut guard = self.lock();
+        let writer = &mut *guard;
+        let Some(sink) = writer.sink.as_mut().filter(|_| !writer.dead) else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        if writer.load.is_empty() && !writer.closing {
+            let mut parcels = std::iter::from_fn(|| writer.waiting.pop_front());
+            match self.gather(&mut parcels, &mut writer.load) {
+                Ok(gathered) => writer.closing |= gathered == Gathered::Close,
+                Err(_) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            }
+        }
+        if writer.load.is_empty() {
+            writer.rest();
+            return Poll::Ready(Ok(if writer.closing { Left::End } else { Left::Nothing }));
+        }
+        ready!(sink.poll_put(cx, &mut writer.load))?;
+        Poll::Ready(Ok(Left::Some))
+    }
+
+    /// Takes the way out; what is brought from now on is lost.
+    pub(crate) fn take_sink(&self) -> Option<Box<dyn Sink>> {
+        let mut writer = self.lock();
+        writer.rest();
+        writer.dead = true;
+        writer.sink.take()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn weight(frame: &ServerFrame) -> usize {
-    frame.body.len().saturating_add(FRAME_OVERHEAD_BYTES)
+/// How far gathering came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gathered {
+    /// Everything.
+    All,
+    /// Enough for one write.
+    Some,
+    /// All that comes before the end.
+    Close,
+}
+
+impl Writer {
+    /// Writes a load; what is not taken at once is kept, and more must wait.
+    fn write_now(&mut self, load: &mut Load) {
+        let Some(sink) = &mut self.sink else { return };
+        // Nobody is to be woken here: the connection's task asks again with a waker of its own.
+        let mut cx = Context::from_waker(Waker::noop());
+        while !load.is_empty() {
+            match sink.poll_put(&mut cx, load) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => {
+                    self.dead = true;
+                    return;
+                }
+                Poll::Pending => {
+                    self.stuck = true;
+                    return std::mem::swap(&mut self.load, load);
+                }
+            }
+        }
+    }
+
+    /// Nothing waits: whoever brings something may write again, and no memory is held.
+    fn rest(&mut self) {
+        self.stuck = false;
+        self.load = Load::default();
+        self.waiting = VecDeque::new();
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use bytes::Bytes;
-    use chat_wire::frame::Frame;
-    use chat_wire::message::ServerMessage;
-    use std::time::Duration;
-
-    fn frame(bytes: usize) -> ServerFrame {
-        Frame::with_body(0, ServerMessage::Done {}, Bytes::from(vec![0; bytes]))
-    }
-
-    async fn waits(shared: &Shared) -> bool {
-        tokio::time::timeout(Duration::from_millis(20), shared.room()).await.is_err()
-    }
-
-    #[test]
-    fn a_connection_that_takes_nothing_is_cut_before_it_fills_the_memory() {
-        let (outlet, inlet) = pair();
-        let sent = (0..1_000).take_while(|_| outlet.send(vec![frame(1024 * 1024)]).is_ok()).count();
-        assert!((10..=16).contains(&sent), "{sent} MiB");
-        drop(inlet);
-    }
-
-    #[tokio::test]
-    async fn reading_stops_while_much_is_queued_and_goes_on_when_it_is_written() {
-        let (outlet, mut inlet) = pair();
-        outlet.send(vec![frame(2 * 1024 * 1024)]).unwrap();
-        assert!(waits(&inlet.shared).await);
-        let Some(Outgoing::Frames(frames)) = inlet.queue.recv().await else { panic!("frames") };
-        let (_, ()) = tokio::join!(inlet.shared.room(), async { inlet.shared.written(&frames[0]) });
-    }
-
-    #[tokio::test]
-    async fn only_so_many_requests_of_one_connection_wait_for_the_worker() {
-        let (outlet, inlet) = pair();
-        assert_eq!(inlet.shared.room().await, UNDER_WAY_MAX);
-        inlet.shared.under_way(UNDER_WAY_MAX);
-        assert!(waits(&inlet.shared).await);
-        outlet.taken(2);
-        assert_eq!(inlet.shared.room().await, 2);
-        inlet.shared.under_way(2);
-        assert!(waits(&inlet.shared).await);
-    }
-}
+mod tests;

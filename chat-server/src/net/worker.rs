@@ -12,10 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use chat_relay::storage::{Storage, StorageError, SyncJob};
 use chat_relay::{ConnectionId, Greeter, Greeting, Input, Now, Origin, Output, Relay};
 use chat_wire::frame::{ClientFrame, FrameError, ServerFrame};
+use chat_wire::limits::FRAME_BYTES_MAX;
 use chat_wire::message::ServerMessage;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::outlet::Outlet;
+use super::hub::Hub;
+use super::outlet::{Outlet, Parcel};
 use super::pool::Pool;
 use crate::data_dir::write_private;
 use crate::metrics::Metrics;
@@ -73,8 +75,6 @@ pub(crate) type Inbox = mpsc::Sender<Event>;
 /// A connection as the worker sees it.
 struct Seat {
     outlet: Outlet,
-    /// What this round has for it.
-    frames: Vec<ServerFrame>,
     /// Frames of it that were taken, and that it was not told of yet.
     taken: usize,
     /// It stands in the list of those that the round touched.
@@ -99,6 +99,7 @@ struct Worker<S> {
     held: Vec<ConnectionId>,
     jobs: threads::Sender<SyncJob>,
     pool: Pool<S>,
+    hub: Hub,
     /// Tasks that the pool has.
     working: usize,
     next_sweep: watch::Sender<Option<Duration>>,
@@ -184,6 +185,7 @@ pub(crate) fn start<S: Storage + Send + 'static>(
         held: Vec::new(),
         jobs,
         pool,
+        hub: Hub::start(),
         working: 0,
         next_sweep: sender,
         sweep_at: None,
@@ -243,10 +245,10 @@ impl<S: Storage + 'static> Worker<S> {
                 break;
             }
         }
-        // Answers of the last round are queued already: each writer sends them, then closes.
-        for seat in self.seats.values() {
-            seat.outlet.close();
-        }
+        // Answers of the last round are on their way already: they are written, then each connection closes.
+        let all: Vec<ConnectionId> = self.seats.keys().copied().collect();
+        all.into_iter().for_each(|connection| self.put(connection, Parcel::Close));
+        self.hub.leave();
         self.meters.keep(self.relay.meters(self.now()));
         if let Err(error) = self.relay.shut_down() {
             self.log_trouble(error);
@@ -260,7 +262,7 @@ impl<S: Storage + 'static> Worker<S> {
             // Under load there would be a next group for ever.
             Event::Opened { .. } | Event::Said(..) if self.stopping.is_some() => {}
             Event::Opened { connection, exporter, origin, greeting, outlet } => {
-                self.seats.insert(connection, Seat { outlet, frames: Vec::new(), taken: 0, touched: false });
+                self.seats.insert(connection, Seat { outlet, taken: 0, touched: false });
                 let greeting = Some(greeting);
                 self.relay.handle(now, Input::Opened { connection, exporter, origin, greeting });
                 self.announce_sweep();
@@ -332,23 +334,22 @@ impl<S: Storage + 'static> Worker<S> {
         for output in self.relay.flush(self.now()) {
             match output {
                 Output::Send(to, frame) => self.send(to, frame),
+                Output::Spread(to, frame) => self.spread(&to, &frame),
                 Output::LoggedIn(connection) => {
                     self.seats.get(&connection).into_iter().for_each(|seat| seat.outlet.logged_in());
                 }
-                Output::Close(connection) => {
-                    self.deliver(connection);
-                    self.seats.get(&connection).into_iter().for_each(|seat| seat.outlet.close());
-                }
+                Output::Close(connection) => self.put(connection, Parcel::Close),
                 Output::Trouble(error) => self.log_trouble(error),
             }
         }
+        self.hub.leave();
         if let Some(job) = self.relay.take_sync() {
             // The helper lives as long as this sender.
             let _ = self.jobs.send(job);
         }
         let held = std::mem::take(&mut self.held);
         for connection in std::mem::take(&mut self.touched).into_iter().chain(held) {
-            self.deliver(connection);
+            self.let_on(connection);
         }
         self.plan_round();
         // Who no longer waits needs no answer.
@@ -366,21 +367,36 @@ impl<S: Storage + 'static> Worker<S> {
             ServerMessage::Refused(refusal) => self.metrics.refused(refusal.kind),
             _ => {}
         }
-        let Some(seat) = self.seats.get_mut(&to) else { return };
-        seat.touch(to, &mut self.touched);
-        seat.frames.push(frame);
+        self.put(to, Parcel::Frame(frame));
     }
 
-    /// Queues what a connection gets, and lets it read on.
-    fn deliver(&mut self, connection: ConnectionId) {
+    /// The same to many: encoded once, one copy of it in memory.
+    fn spread(&mut self, to: &[ConnectionId], frame: &ServerFrame) {
+        self.metrics.delivered.inc_by(u64::try_from(to.len()).unwrap_or(0));
+        let Ok(encoded) = frame.encode(FRAME_BYTES_MAX) else {
+            return tracing::error!("a frame for many is over the size of a frame");
+        };
+        for connection in to {
+            self.put(*connection, Parcel::Encoded(encoded.clone()));
+        }
+    }
+
+    /// Puts something with what leaves for a connection. One that does not read is let go; the core hears of it
+    /// as a close.
+    fn put(&mut self, to: ConnectionId, parcel: Parcel) {
+        let Some(seat) = self.seats.get(&to) else { return };
+        if let Ok(line) = seat.outlet.take(&parcel) {
+            self.hub.put(to, line, parcel);
+        } else {
+            seat.outlet.cut();
+            self.seats.remove(&to);
+        }
+    }
+
+    /// Lets a connection read on whose frames were dealt with.
+    fn let_on(&mut self, connection: ConnectionId) {
         let Some(seat) = self.seats.get_mut(&connection) else { return };
         seat.touched = false;
-        let frames = std::mem::take(&mut seat.frames);
-        if !frames.is_empty() && seat.outlet.send(frames).is_err() {
-            // Dropping the outlet ends the writer; the core hears of it as a close.
-            self.seats.remove(&connection);
-            return;
-        }
         if seat.taken == 0 || self.relay.is_busy(connection) {
             // Nothing to tell, or what it says more would only wait: it is told when its turn comes.
         } else if self.relay.is_full() {

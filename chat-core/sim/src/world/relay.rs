@@ -36,7 +36,7 @@ impl World<'_> {
         if dies && self.dice.permille(UNSYNCED) {
             return self.relay_dies("fault: relay crash before its sync");
         }
-        let outputs = in_order(self.relay.flush(now));
+        let outputs = in_order(self.relay.flush(now).into_iter().flat_map(Output::apart).collect());
         if dies {
             return self.relay_dies("fault: relay crash before its answers");
         }
@@ -48,7 +48,7 @@ impl World<'_> {
                     self.network.at(at, Happening::LostAtDevice(number));
                 }
                 Output::Trouble(error) => self.violation("relay", format!("{error}")),
-                Output::LoggedIn(_) => {}
+                Output::LoggedIn(_) | Output::Spread(..) => {}
             }
         }
     }
@@ -111,6 +111,6 @@ fn account_of(output: &Output) -> Option<AccountId> {
 fn connection_of(output: &Output) -> u64 {
     match output {
         Output::Send(id, _) | Output::LoggedIn(id) | Output::Close(id) => id.0,
-        Output::Trouble(_) => 0,
+        Output::Spread(..) | Output::Trouble(_) => 0,
     }
 }

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::limits::Limits;
 use crate::refuse::Refuse;
 use crate::round::{ConnectionId, Output, Rests};
-use crate::service::rooms::{COMMIT, LEAVE, Live, MESSAGE, Turn};
+use crate::service::rooms::{COMMIT, LEAVE, Live, MESSAGE, Reached, Turn};
 use crate::storage::{Batch, Ending, Entry, Log, RoomWrite, Storage, StorageError, Write};
 
 /// A room that a device may know of: a public one, or one that its account is in (SPEC 12.1.2).
@@ -36,12 +36,13 @@ pub(super) fn append<S: Storage>(core: &mut Core<S>, room: &RoomId, turn: Turn, 
         return Err(error.into());
     }
     core.rooms.done(room, &turn);
-    let push = push(*room, &turn.entry);
-    for connection in core.rooms.push(room, &turn.entry) {
-        let frame = Frame::with_body(0, push.clone(), turn.entry.body.clone());
-        core.round.stage(Rests::OnStorage, Output::Send(connection, frame));
-        stand_up_at_the_end(core, room, connection);
+    let Reached { all, ended } = core.rooms.push(room, &turn.entry);
+    if !all.is_empty() {
+        // One frame for all of them: it is encoded once.
+        let frame = Frame::with_body(0, push(*room, &turn.entry), turn.entry.body.clone());
+        core.round.stage(Rests::OnStorage, Output::Spread(all, frame));
     }
+    ended.into_iter().for_each(|connection| core.rooms.stand_up(room, connection));
     Ok(turn.entry)
 }
 

@@ -221,6 +221,14 @@ impl Turn {
     }
 }
 
+/// Who is sent an entry at once.
+#[derive(Debug, Default)]
+pub(crate) struct Reached {
+    pub(crate) all: Vec<ConnectionId>,
+    /// Those of them that were removed, and have read now the entry that says so.
+    pub(crate) ended: Vec<ConnectionId>,
+}
+
 /// The rooms in use, and who reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
@@ -274,16 +282,19 @@ impl Rooms {
     }
 
     /// Readers that hold everything before an entry get it at once; the others read it from the log.
-    pub(crate) fn push(&mut self, id: &RoomId, entry: &Entry) -> Vec<ConnectionId> {
-        let Some(seats) = self.seats.get_mut(id) else { return Vec::new() };
-        let mut reached = Vec::with_capacity(seats.len());
+    pub(crate) fn push(&mut self, id: &RoomId, entry: &Entry) -> Reached {
+        let Some(seats) = self.seats.get_mut(id) else { return Reached::default() };
+        let mut reached = Reached { all: Vec::with_capacity(seats.len()), ended: Vec::new() };
         for (connection, seat) in seats.iter_mut() {
             if seat.until.is_some_and(|until| entry.seq > until) {
                 continue;
             }
             if seat.window.is_caught_up() && seat.window.portion().is_some() {
                 seat.window.sent(entry);
-                reached.push(*connection);
+                reached.all.push(*connection);
+                if seat.until.is_some_and(|until| entry.seq >= until) {
+                    reached.ended.push(*connection);
+                }
             } else {
                 seat.window.set_caught_up(false);
             }

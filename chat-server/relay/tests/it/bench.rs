@@ -64,10 +64,10 @@ impl<S: Storage> Bench<S> {
     }
 
     pub(crate) fn flush(&mut self) {
-        self.outputs.extend(self.relay.flush(self.now));
+        self.outputs.extend(self.relay.flush(self.now).into_iter().flat_map(Output::apart));
         while let Some(sync) = self.relay.take_sync() {
             self.relay.handle(self.now, Input::Synced(sync()));
-            self.outputs.extend(self.relay.flush(self.now));
+            self.outputs.extend(self.relay.flush(self.now).into_iter().flat_map(Output::apart));
         }
     }
 

@@ -36,7 +36,7 @@ impl Slow {
         for input in inputs {
             self.bench.relay.handle(self.bench.now, input);
         }
-        self.bench.outputs.extend(self.bench.relay.flush(self.bench.now));
+        self.bench.outputs.extend(self.bench.relay.flush(self.bench.now).into_iter().flat_map(Output::apart));
         self.bench.relay.take_sync()
     }
 
