@@ -102,11 +102,11 @@ pub async fn broadcast(server: &Server, size: Size) {
 pub async fn slow_reader(server: &Server, size: Size) {
     for (job, with) in [("broadcast of 8 KiB", false), ("the same, one stopped reading", true)] {
         let one = Server::start(server.kind);
-        let (writer, mut readers) = gather(&one, size.readers / 5).await;
+        let (writer, mut readers) = gather(&one, size.readers).await;
         let before = one.memory();
         let stopped = if with { readers.pop() } else { None };
         let (cpu, start) = (one.time(), Instant::now());
-        let all = tally(2 * size.posts, readers.len(), UNDER_WAY);
+        let all = tally(size.posts, readers.len(), UNDER_WAY);
         let tasks: JoinSet<_> = readers.into_iter().map(|reader| read(reader, Arc::clone(&all), start)).collect();
         let writing = tokio::spawn(write(writer, all, LARGE_BYTES, start));
         let latencies: Vec<u64> = tasks.join_all().await.into_iter().flatten().collect();
@@ -115,14 +115,14 @@ pub async fn slow_reader(server: &Server, size: Size) {
         Row { job, server: &one, count }.print(one.time() - cpu, start.elapsed(), Some(latencies));
         if let Some(stopped) = stopped {
             let grown = one.memory().saturating_sub(before);
-            let missed = tally(2 * size.posts, 1, 0);
+            let missed = tally(size.posts, 1, 0);
             let got = tokio::time::timeout(Duration::from_secs(30), read(stopped, missed, start)).await.unwrap();
             println!(
                 "{:<34}{:>12}    the relay grew by {grown} KiB; it read on: {} of {}, in order",
                 "",
                 "",
                 got.len(),
-                2 * size.posts
+                size.posts
             );
         }
     }
