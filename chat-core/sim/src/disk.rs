@@ -1,9 +1,9 @@
 //! What a shell keeps: records, and what it showed. A copy of it is a backup or a clone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_core::engine::{Message, MessageStatus, NoticeKind};
-use chat_core::store::{HistoryChange, MemoryRecords, WriteBatch};
+use chat_core::store::{HistoryChange, MemoryRecords, Records, Table, Write, WriteBatch};
 use chat_wire::ids::MessageId;
 
 /// A store.
@@ -16,12 +16,22 @@ pub(crate) struct Disk {
     pub(crate) shown: Vec<MessageId>,
 }
 
+/// What a step's change came to.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The messages that it shows, and whether again.
+    pub(crate) shown: Vec<(Message, bool)>,
+    /// Tables that are not byte for byte what they were.
+    pub(crate) changed: BTreeSet<Table>,
+}
+
 impl Disk {
-    /// Stores a step's change; the messages that it shows for the first time, and those again.
-    pub(crate) fn write(&mut self, batch: &WriteBatch) -> Vec<(Message, bool)> {
+    /// Stores a step's change.
+    pub(crate) fn write(&mut self, batch: &WriteBatch) -> Written {
         if batch.erase {
             *self = Self::default();
         }
+        let changed = batch.writes.iter().filter_map(|write| self.would_change(write)).collect();
         self.records.apply(batch);
         for change in &batch.history {
             match change {
@@ -44,6 +54,14 @@ impl Disk {
             self.shown.push(message.id);
             fresh.push((message.clone(), again));
         }
-        fresh
+        Written { shown: fresh, changed }
+    }
+
+    fn would_change(&self, write: &Write) -> Option<Table> {
+        let (table, key, value) = match write {
+            Write::Put { table, key, value } => (*table, key, Some(value)),
+            Write::Delete { table, key } => (*table, key, None),
+        };
+        (self.records.get(table, key).as_ref() != value).then_some(table)
     }
 }

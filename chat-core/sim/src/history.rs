@@ -326,11 +326,7 @@ impl History<'_> {
                 match self.world.plan.kind {
                     // A relay that lies may withhold; that is all it may.
                     Kind::Hostile => {}
-                    // Two lives that both go on renew themselves against each other (SPEC 8.7): counted, for all to see.
-                    Kind::Clone => {
-                        self.world.report.count("lost between two lives", u64::try_from(lost.len()).unwrap_or(0));
-                    }
-                    Kind::Plain | Kind::Rollback => self.world.violation("I2", what),
+                    Kind::Plain | Kind::Rollback | Kind::Clone => self.world.violation("I2", what),
                 }
             }
         }
@@ -357,8 +353,7 @@ impl History<'_> {
             let packets = self.world.tap.take().map(|(_, packets)| packets).unwrap_or_default();
             let now = self.world.network.now_ms;
             let opened = packets.iter().filter(|packet| thief.opens(packet, now)).count();
-            // Two lives may both still be at it: where nothing arrives, nothing heals.
-            if round >= 2 && opened > 0 && self.world.plan.kind != Kind::Clone {
+            if round >= 2 && opened > 0 {
                 let what = format!("a copy of {} sessions opens {opened} of {} packets", thief.len(), packets.len());
                 self.world.violation("I8", what);
             }

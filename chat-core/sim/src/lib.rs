@@ -17,14 +17,14 @@
 //! | I2 what the relay accepted arrives | at the end |
 //! | I3 once, by its author, in order | at each showing |
 //! | I4 no key and nonce twice, no one-time key twice | in every packet |
-//! | I5 what is refused changes nothing | at each refusal |
+//! | I5 what is refused changes nothing: packets no table but counts, entries of rooms no group | at each refusal |
 //! | I6 two round trips after the last fault all talk | at the end |
 //! | I7 who is in a room is in the same one, and nobody else hears it | at the end |
 //! | I8 a copied state opens nothing after the healing bound | at the end |
 //! | I10 everything is bounded | every thousand events |
 //!
-//! Two lives of one device that both go on renew themselves, and come back into their rooms, against each other:
-//! what is lost between them is counted and shown, and I2 and I8 are not held against those histories (SPEC 8.7).
+//! What a relay that lies withholds is not held against the device that it was kept from (SPEC 8.7); with an honest
+//! one everything holds, also for two lives of one device that renew themselves against each other.
 //!
 //! Floors (a module imports only lower ones):
 //!

@@ -45,7 +45,12 @@ fn main() -> ExitCode {
                 if seed >= end {
                     return reports;
                 }
-                reports.push((seed, run(seed, &shared, args.log)));
+                let report = run(seed, &shared, args.log);
+                // At once, for whoever waits for thousands; in order at the end.
+                if let Some(first) = report.violations.first() {
+                    eprintln!("seed {seed} breaks {} at {} ms: {}", first.invariant, first.at_ms, first.what);
+                }
+                reports.push((seed, report));
             }
         };
         let threads: Vec<_> = (0..args.threads.max(1)).map(|_| scope.spawn(work)).collect();

@@ -65,6 +65,12 @@ impl Network {
         Some(entry.remove())
     }
 
+    /// What was to come by itself does not come: time is about to jump.
+    pub(crate) fn forget_timers(&mut self) {
+        self.queue
+            .retain(|_, happening| !matches!(happening, Happening::Wake(..) | Happening::Revive(_) | Happening::Sweep));
+    }
+
     /// A new connection of an actor.
     pub(crate) fn open(&mut self, number: u64, actor: usize, delay_ms: u64) {
         let there = self.now_ms.saturating_add(delay_ms);

@@ -15,8 +15,10 @@ pub enum Kind {
     Hostile,
 }
 
-/// One seed in so many has people who use rooms; their relay dies, but does not lie.
-const ROOMS_EVERY: u64 = 8;
+/// Of so many seeds those with these remainders have people who use rooms: two with a relay that dies, one with
+/// a relay that lies about rooms as well.
+const ROOMS_EVERY: u64 = 16;
+const ROOMS: [u64; 3] = [0, 8, 3];
 /// People of a history at most.
 pub(crate) const PEOPLE_MAX: usize = 4;
 
@@ -67,6 +69,7 @@ impl Plan {
             2 => Kind::Clone,
             _ => Kind::Hostile,
         };
+        let rooms = seed.checked_rem(ROOMS_EVERY).is_some_and(|rest| ROOMS.contains(&rest));
         Self {
             seed,
             kind,
@@ -79,7 +82,7 @@ impl Plan {
             special: 20_u64.saturating_add(dice.below(80)),
             second: if dice.permille(400) { dice.index(3) } else { 0 },
             devices: if dice.permille(300) { dice.below(40) } else { 0 },
-            rooms: if seed.checked_rem(ROOMS_EVERY) == Some(0) { 200_u64.saturating_add(dice.below(600)) } else { 0 },
+            rooms: if rooms { 200_u64.saturating_add(dice.below(600)) } else { 0 },
             relay_crashes: if dice.permille(500) { dice.below(4) } else { 0 },
         }
     }

@@ -2,26 +2,23 @@
 
 mod relay;
 mod shell;
+mod step;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use chat_core::engine::{
-    Command, CommandId, Event, Input, MessageStatus, Output, Reply, RoomInfo, RoomReply, Route, Step, Trouble,
-};
-use chat_core::store::Table;
+use chat_core::engine::{Command, CommandId, Input, RoomInfo, Route};
 use chat_fixtures::seeded::Seeded;
 use chat_relay::{ConnectionId, Origin, Relay};
-use chat_wire::frame::{ClientFrame, ServerFrame};
-use chat_wire::limits::FRAME_BYTES_MAX;
-use chat_wire::message::{ClientMessage, ServerMessage};
+use chat_wire::frame::ServerFrame;
+use chat_wire::message::ServerMessage;
 
 use crate::actor::Actor;
 use crate::chance::Dice;
+use crate::check::bounds;
 use crate::check::keys::Keys;
-use crate::check::ledger::{Ledger, leaks};
+use crate::check::ledger::Ledger;
 use crate::check::rooms::RoomLedger;
-use crate::check::{bounds, table_hash};
 use crate::disk::Disk;
 use crate::hostile::Hostile;
 use crate::login::Login;
@@ -195,6 +192,17 @@ impl<'a> World<'a> {
         self.network.now_ms = until;
     }
 
+    /// Everybody's program is closed for so long, then started again.
+    pub(crate) fn sleep(&mut self, ms: u64) {
+        (0..self.actors.len()).for_each(|who| self.kill(who));
+        self.run(1_000);
+        self.network.forget_timers();
+        self.network.now_ms = self.network.now_ms.saturating_add(ms);
+        self.network.at(self.network.now_ms, Happening::Sweep);
+        (0..self.actors.len()).for_each(|who| self.revive(who));
+        self.run(5_000);
+    }
+
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Opened(number) => {
@@ -220,6 +228,8 @@ impl<'a> World<'a> {
                     self.report.count("fault: cut", 1);
                     return self.cut(number);
                 }
+                let actor = self.network.connections.get(&number).map(|connection| connection.actor);
+                actor.into_iter().for_each(|actor| self.hostile.overhear(actor, &frame));
                 self.at_relay(chat_relay::Input::Frame(ConnectionId(number), frame));
             }
             Happening::ClosedAtRelay(number) => {
@@ -333,155 +343,6 @@ impl<'a> World<'a> {
         Some(text)
     }
 
-    fn input(&mut self, who: usize, input: Input) {
-        let now = self.network.now_ms;
-        let Some(actor) = self.actors.get_mut(who) else { return };
-        let packet = matches!(&input, Input::Frame(_, frame) if matches!(frame.message, ServerMessage::Deliver { .. }));
-        let before = packet.then(|| (table_hash(&actor.disk.records, Table::Sessions), actor.refused(now)));
-        match actor.handle(now, input) {
-            None => {}
-            Some(Err(error)) => self.violation("engine", format!("{error}")),
-            Some(Ok(step)) => {
-                let quiet = self.apply_noting(who, step);
-                let (Some(actor), Some((sessions, refused))) = (self.actors.get(who), before) else { return };
-                let changed = table_hash(&actor.disk.records, Table::Sessions) != sessions;
-                if quiet && changed && actor.refused(now) != refused {
-                    self.violation("I5", "a packet was refused and a session is another one".to_owned());
-                }
-            }
-        }
-    }
-
-    fn apply(&mut self, who: usize, step: Step) {
-        self.apply_noting(who, step);
-    }
-
-    /// Stores a step and acts on it, unless the program dies between. Whether nobody learns more of it
-    /// than an acknowledgement.
-    fn apply_noting(&mut self, who: usize, step: Step) -> bool {
-        let dies = self.faulty && self.dice.permille(self.plan.crashes);
-        let fails = dies && self.dice.permille(400);
-        let Some(actor) = self.actors.get_mut(who) else { return false };
-        let (disk, mut shown) = (&mut actor.disk, Vec::new());
-        let applied = step.apply(|batch| {
-            if fails {
-                return Err(());
-            }
-            shown = disk.write(batch);
-            Ok(())
-        });
-        let shower = (actor.person, actor.device);
-        let in_order = matches!(self.plan.kind, crate::plan::Kind::Plain);
-        for (message, again) in shown {
-            self.note(who, || format!("shows {:?}", message.text));
-            self.report.count("messages shown", 1);
-            let in_room = message.text.as_ref().is_some_and(|text| self.room_ledger.knows(text));
-            let wrong = if in_room {
-                self.room_ledger.show(shower.1, (&message, again))
-            } else {
-                self.ledger.show(shower, (&message, again), in_order)
-            };
-            if let Some(wrong) = wrong {
-                self.violation("I3", wrong);
-            }
-        }
-        let outputs = match applied {
-            Ok(released) if !dies => released.into_outputs(),
-            _ => {
-                self.report.count(if fails { "fault: write failed" } else { "fault: crash between apply and act" }, 1);
-                self.note(who, || "dies of it".to_owned());
-                self.kill(who);
-                let later = self.network.now_ms.saturating_add(self.dice.below(10_000));
-                self.network.at(later, Happening::Revive(who));
-                return false;
-            }
-        };
-        let mut other = false;
-        for output in outputs {
-            match &output {
-                Output::Event(Event::Trouble(Trouble::SessionReset(_) | Trouble::SessionBroken)) => other = true,
-                Output::Notice(_) | Output::Event(Event::Receipt { .. }) => other = true,
-                Output::Transmit(_, frame) => other |= !matches!(frame.message, ClientMessage::Ack { .. }),
-                _ => {}
-            }
-            self.output(who, output);
-        }
-        !other
-    }
-
-    fn output(&mut self, who: usize, output: Output) {
-        match output {
-            Output::Transmit(Route(number), frame) => self.transmit(who, number, frame),
-            Output::Close(Route(number)) => {
-                let Some(actor) = self.actors.get_mut(who).filter(|actor| actor.connection == Some(number)) else {
-                    return;
-                };
-                actor.connection = None;
-                self.break_off(number);
-                let later = self.network.now_ms.saturating_add(1_000).saturating_add(self.dice.below(3_000));
-                self.network.at(later, Happening::Revive(who));
-            }
-            Output::Event(event) => self.event(who, &event),
-            Output::WakeAt(at) => {
-                let at = at.as_ms();
-                if let Some(actor) = self.actors.get_mut(who) {
-                    actor.wake_at = Some(at);
-                    self.network.at(at, Happening::Wake(who, at));
-                }
-            }
-            Output::Reply(_, Err(failure)) => self.report.count(failure_name(failure.kind), 1),
-            Output::Reply(_, Ok(Reply::Enrolled { .. })) => self.report.count("registrations", 1),
-            Output::Reply(_, Ok(Reply::LoggedIn { new_device: true, .. })) => self.joined(who),
-            Output::Reply(_, Ok(Reply::Room(RoomReply::Info(info)))) => {
-                self.room_infos.insert(who, info);
-            }
-            Output::Reply(..) | Output::Notice(_) => {}
-        }
-    }
-
-    /// A device is there: what is said from now on reaches it.
-    pub(crate) fn joined(&mut self, who: usize) {
-        let place = self.ledger.next_place();
-        if let Some(actor) = self.actors.get_mut(who).filter(|actor| actor.since.is_none() && !actor.removed) {
-            actor.since = Some(place);
-            self.report.count("devices that joined", 1);
-        }
-    }
-
-    fn event(&mut self, who: usize, event: &Event) {
-        match event {
-            Event::Greeted { route, .. } => self.greeted(who, route.0),
-            Event::Trouble(trouble) => {
-                self.note(who, || format!("meets {trouble:?}"));
-                self.report.count(trouble_name(trouble), 1);
-            }
-            Event::Receipt { status: MessageStatus::Sent, .. } => self.report.count("messages accepted", 1),
-            _ => {}
-        }
-    }
-
-    fn transmit(&mut self, who: usize, number: u64, frame: ClientFrame) {
-        if self.actors.get(who).is_none_or(|actor| actor.connection != Some(number)) {
-            return;
-        }
-        self.note(who, || format!("says {:?} with {}", frame.message, frame.body.len()));
-        if let Ok(bytes) = frame.encode(FRAME_BYTES_MAX) {
-            if leaks(&bytes) {
-                self.violation("I1", "a text left a device".to_owned());
-            }
-            self.trace(b"up", number, &bytes, matches!(frame.message, ClientMessage::Room(_)));
-        }
-        let heads = match &frame.message {
-            ClientMessage::Send { packets, .. } | ClientMessage::Ephemeral { packets } => packets.as_slice(),
-            _ => &[],
-        };
-        if let Some(wrong) = self.keys.packets(heads, frame.body.clone()) {
-            self.violation("I4", wrong);
-        }
-        let delay = self.delay();
-        self.network.up(number, delay, frame);
-    }
-
     fn check_bounds(&mut self) {
         let peers = self.actors.len();
         let exceeded: Vec<String> =
@@ -501,26 +362,4 @@ fn exporter(number: u64) -> [u8; 32] {
         *to = from;
     }
     exporter
-}
-
-fn trouble_name(trouble: &Trouble) -> &'static str {
-    match trouble {
-        Trouble::Undecryptable => "seen: undecryptable",
-        Trouble::Duplicate => "seen: duplicate",
-        Trouble::Forked(_) => "seen: fork",
-        Trouble::StoreStale => "seen: stale store",
-        Trouble::SessionReset(_) => "seen: session started over",
-        Trouble::SessionBroken => "seen: session broken",
-        Trouble::BundleRefused(_) => "seen: bundle refused",
-        Trouble::StreamBroken(_) => "seen: stream broken",
-        _ => "seen: other trouble",
-    }
-}
-
-fn failure_name(kind: chat_core::engine::FailureKind) -> &'static str {
-    match kind {
-        chat_core::engine::FailureKind::Offline => "seen: command refused offline",
-        chat_core::engine::FailureKind::Integrity => "seen: command refused for integrity",
-        _ => "seen: command refused",
-    }
 }

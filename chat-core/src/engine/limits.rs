@@ -34,7 +34,7 @@ pub(super) const PACKETS_PER_SEND_MAX: usize = chat_wire::limits::PACKETS_PER_SE
 /// Bytes of all packets in one `Send`: half of a frame, the rest is for head and padding.
 pub(super) const SEND_BYTES_MAX: usize = chat_wire::limits::FRAME_BYTES_MAX / 2;
 
-/// Ranges of a stream that are missing; beyond that the oldest counts as received.
+/// Ranges of a stream that are missing; beyond that the oldest become one.
 pub(super) const GAPS_MAX: usize = 32;
 
 /// Milliseconds until a request of a command fails with `Timeout`.

@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     said: BTreeMap<String, Said>,
     /// Texts that a device showed, in any life.
     shown: BTreeSet<(usize, String)>,
+    /// Texts that some device of a person showed, also one that was removed since.
+    heard: BTreeSet<(usize, String)>,
     /// Last place shown by one device of another in a conversation, for the order.
     last: BTreeMap<(usize, usize, usize), u64>,
     next: u64,
@@ -65,6 +67,7 @@ impl Ledger {
             return Some(format!("{person} was shown from {} to {}: {text}", message.from, message.to));
         }
         self.shown.insert((device, text.clone()));
+        self.heard.insert((person, text.clone()));
         let last = self.last.insert((device, said.device, said.to), said.place).unwrap_or(0);
         (in_order && last > said.place).then(|| format!("device {device} of {person} showed out of order: {text}"))
     }
@@ -91,7 +94,8 @@ impl Ledger {
                 let shown = usize::from(self.was_shown(*device, text));
                 (all.saturating_add(1), showed.saturating_add(shown))
             });
-            let missed = if everywhere { showed < all } else { showed == 0 && all > 0 };
+            let unheard = !self.heard.contains(&(said.to, text.clone()));
+            let missed = if everywhere { showed < all } else { unheard && all > 0 };
             if *status == MessageStatus::Queued {
                 waiting.push(text.clone());
             } else if *status == MessageStatus::Failed || missed {

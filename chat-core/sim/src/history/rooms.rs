@@ -7,7 +7,7 @@ use chat_core::engine::{Command, Role, RoomCommand, RoomInfo};
 use chat_wire::ids::{RoomName, UserName};
 
 use super::History;
-use crate::plan::name;
+use crate::plan::{Kind, name};
 
 /// The lobby, a public and a private room.
 const ROOMS: [&str; 3] = ["lobby", "garden", "attic"];
@@ -15,6 +15,10 @@ const ROOMS: [&str; 3] = ["lobby", "garden", "attic"];
 const PRIVATE: &str = "attic";
 /// Milliseconds in which rooms settle after the last fault: two waits of a silent relay, and a resync.
 const SETTLE_MS: u64 = 60_000;
+/// Milliseconds after which a device may come back to a room again that it came back to too often.
+const DAY_MS: u64 = 24 * 3_600_000;
+/// Rounds of talk in which members who were shown different rooms find out and mend it.
+const MENDING_ROUNDS: usize = 3;
 
 impl History<'_> {
     /// One thing that somebody does with a room.
@@ -42,6 +46,9 @@ impl History<'_> {
     /// heard by nobody else (I7).
     pub(super) fn agree_in_rooms(&mut self) {
         self.world.run(SETTLE_MS);
+        if self.world.plan.kind == Kind::Hostile {
+            self.mend_rooms();
+        }
         for room in ROOMS {
             let infos = self.ask_about(room);
             let inside: BTreeMap<usize, &RoomInfo> = infos
@@ -61,6 +68,19 @@ impl History<'_> {
             self.world.report.count("rooms that agreed", u64::from(views.len() == 1));
             let inside: Vec<usize> = inside.into_keys().collect();
             self.talk_in(room, &inside);
+        }
+    }
+
+    /// Members whom the relay showed different rooms learn it from what the others say (SPEC 12.6).
+    fn mend_rooms(&mut self) {
+        self.world.sleep(DAY_MS);
+        for _ in 0..MENDING_ROUNDS {
+            for room in ROOMS {
+                for (_, who, _) in self.world.devices() {
+                    self.world.say_in_room(who, room);
+                }
+                self.world.run(SETTLE_MS / 4);
+            }
         }
     }
 

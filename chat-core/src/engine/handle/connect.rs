@@ -155,7 +155,8 @@ pub(in crate::engine) fn online(state: &mut State, work: &mut Work<'_>) -> Resul
     let account = state.own_address()?.account;
     let known_seq = state.list_of(work, &account)?.map_or(0, |known| known.list.body().seq);
     let relay_seq = state.link.as_ref().and_then(|link| link.entry).map_or(0, |entry| entry.list_seq);
-    if relay_seq > known_seq {
+    // One that a device signed may have been replaced meanwhile (SPEC 5.4.5).
+    if relay_seq > known_seq || state.lists.ask_after(work, &account, known_seq) != known_seq {
         state.fetch_lists(work, account, known_seq);
     }
     state.queue.wake_all();

@@ -159,7 +159,7 @@ fn started(state: &mut State, work: &mut Work<'_>, with: DeviceAddress, replaced
     let on_old = match replaced {
         Started::First => return Ok(()),
         Started::OnOld => true,
-        Started::Bare => false,
+        Started::Bare | Started::Renewed => false,
     };
     state.healing.probes.remove(&with);
     state

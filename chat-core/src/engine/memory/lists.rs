@@ -140,8 +140,18 @@ impl Lists {
                 return Ok(Offer::Same);
             }
             let before = self.version(work, &account, old_seq.saturating_sub(1))?;
-            let genuine = before.map_or_else(|| list.certifies_itself(), |before| list.follows(&before));
-            return Ok(if genuine { Offer::Forked } else { Offer::Refused });
+            let genuine = before.as_ref().map_or_else(|| list.certifies_itself(), |before| list.follows(before));
+            return Ok(match (genuine, old.signer(), new.signer()) {
+                (false, ..) => Offer::Refused,
+                // At one number the account key wins, whichever was shown first (SPEC 5.5.4).
+                (true, Some(_), None) => {
+                    let change = change_between(old, new);
+                    self.store(work, list);
+                    Offer::Newer(change)
+                }
+                (true, None, Some(_)) => Offer::Older,
+                (true, ..) => Offer::Forked,
+            });
         }
         if old_seq.checked_add(1) != Some(new_seq) {
             return Ok(Offer::Gap { after_seq: old_seq });
@@ -190,6 +200,15 @@ impl Lists {
         for list in chain {
             self.store(work, list);
         }
+    }
+
+    /// From where lists after this one are asked for: one that a device signed may have been replaced by one of the
+    /// account key with the same number (SPEC 5.4.5).
+    pub(in crate::engine) fn ask_after(&mut self, work: &Work<'_>, account: &AccountId, after_seq: u64) -> u64 {
+        let by_device = |known: Known| known.list.body().seq == after_seq && known.list.signer().is_some();
+        // A damaged list is told of where it is used.
+        let known = self.newest(work, account).ok().flatten();
+        after_seq.saturating_sub(u64::from(known.is_some_and(by_device)))
     }
 
     /// Whether an account's list has expired and nobody was warned of it in this run.

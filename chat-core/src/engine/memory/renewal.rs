@@ -78,13 +78,13 @@ impl State {
         index.save(work)
     }
 
-    /// Whether the own list names a later incarnation than this store's: another life of the device has
-    /// raised it.
+    /// Whether the own list names another incarnation than this store's: another life of the device has raised
+    /// it, or the account key's list took the place of the one that raised it (SPEC 5.5.4).
     pub(in crate::engine) fn is_outlived(&mut self, work: &Work<'_>) -> Result<bool, EngineError> {
         let Some(own) = self.me.as_ref().map(|me| (me.address(), me.keys.incarnation())) else { return Ok(false) };
         let known = self.list_of(work, &own.0.account)?;
         let listed = known.and_then(|known| known.list.body().device(own.0.device).map(|device| device.incarnation));
-        Ok(listed.is_some_and(|listed| listed > own.1))
+        Ok(listed.is_some_and(|listed| listed != own.1))
     }
 
     /// Signs the next own list with the next incarnation of this device.

@@ -45,6 +45,9 @@ struct Index {
     /// Since when the other side has no new key of ours, although it writes.
     #[serde(rename = "u", default)]
     unanswered_since: Option<u64>,
+    /// When this device became another incarnation: what was replaced until then leads to nothing new.
+    #[serde(rename = "x", default)]
+    renewed_ms: u64,
 }
 
 /// The sessions of one device.
@@ -56,6 +59,7 @@ struct Device {
     built: bool,
     bare: bool,
     unanswered_since: Option<u64>,
+    renewed_ms: u64,
     /// Unsound packets in the minute that began then: each may cost thousands of chain steps.
     mangled: (Timestamp, u32),
     /// For throwing out the one that was used longest ago.
@@ -108,6 +112,8 @@ pub(in crate::engine) enum Started {
     OnOld,
     /// Of one, without its secret.
     Bare,
+    /// Of one with an earlier incarnation of the device, which has lost it.
+    Renewed,
 }
 
 /// Sessions in memory; all of them lie in the records.
@@ -337,6 +343,7 @@ impl Sessions {
         let started = match built_on {
             Some(_) => Started::OnOld,
             None if device.common(now).is_some_and(|common| is_with(common, session.peer())) => Started::Bare,
+            None if device.common(now).is_some() => Started::Renewed,
             None => Started::First,
         };
         let ours_stays = device.live.as_ref().is_some_and(|ours| {
@@ -366,6 +373,7 @@ impl Sessions {
             if let Some(live) = device.live.take() {
                 device.replaced.insert(0, (live, now_ms));
             }
+            device.renewed_ms = now_ms;
             self.settle(work, &address)?;
         }
         Ok(())
@@ -427,6 +435,7 @@ impl Sessions {
             built: device.built,
             bare: device.bare,
             unanswered_since: device.unanswered_since,
+            renewed_ms: device.renewed_ms,
         };
         work.save(Table::Sessions, &device_key(address), &index)
     }
@@ -454,9 +463,11 @@ impl Sessions {
 }
 
 impl Device {
-    /// The newest session that the other side is known to have.
+    /// The newest session that the other side is known to have. Those of an earlier incarnation of this device
+    /// another life of it has too: they prove nothing, and the other side may have dropped them.
     fn common(&self, now: Timestamp) -> Option<&Session> {
-        let replaced = self.replaced.iter().filter(|(_, at_ms)| !is_over(*at_ms, now)).map(|(session, _)| session);
+        let counts = |at_ms: u64| !is_over(at_ms, now) && at_ms > self.renewed_ms;
+        let replaced = self.replaced.iter().filter(|(_, at_ms)| counts(*at_ms)).map(|(session, _)| session);
         self.live.iter().chain(replaced).find(|session| session.acknowledged())
     }
 }
@@ -491,8 +502,8 @@ fn load(work: &Work<'_>, address: &DeviceAddress) -> Result<Device, EngineError>
     };
     let live = index.live.as_ref().map(&mut read).transpose()?;
     let replaced = index.replaced.iter().map(|(sid, at_ms)| Ok((read(sid)?, *at_ms))).collect::<Result<_, _>>()?;
-    let Index { mark, built, bare, unanswered_since, .. } = index;
-    Ok(Device { live, replaced, mark, built, bare, unanswered_since, ..Device::default() })
+    let Index { mark, built, bare, unanswered_since, renewed_ms, .. } = index;
+    Ok(Device { live, replaced, mark, built, bare, unanswered_since, renewed_ms, ..Device::default() })
 }
 
 /// Whether a session that was replaced then can no longer receive.

@@ -153,7 +153,7 @@ impl OwnStream {
             gaps.extend(overlaps(&mark.gaps, fresh, delivered));
             (self.delivered, self.delivered_hash) = (delivered, mark.hash);
         }
-        gaps.truncate(GAPS_MAX);
+        merge_oldest(&mut gaps);
         self.gaps = gaps;
         self.read = self.read.max(mark.read.min(self.counter));
     }
@@ -264,8 +264,7 @@ impl PeerStream {
     }
 
     fn trim(&mut self) {
-        let surplus = self.gaps.len().saturating_sub(GAPS_MAX);
-        self.gaps.drain(..surplus);
+        merge_oldest(&mut self.gaps);
     }
 }
 
@@ -408,6 +407,17 @@ pub(in crate::engine) fn contains(ranges: &[(u64, u64)], value: u64) -> bool {
     ranges.iter().any(|(from, to)| (*from..=*to).contains(&value))
 }
 
+/// Over the limit the oldest gaps become one: what lies between them may come again and is known by its id then,
+/// but nothing that is missing counts as received.
+fn merge_oldest(gaps: &mut Ranges) {
+    while gaps.len() > GAPS_MAX {
+        let (from, _) = gaps.remove(0);
+        if let Some(next) = gaps.first_mut() {
+            next.0 = from;
+        }
+    }
+}
+
 fn remove(ranges: &mut Ranges, value: u64) {
     let split = |(from, to): (u64, u64)| {
         let below = (from < value).then(|| (from, to.min(value.saturating_sub(1))));
@@ -479,5 +489,9 @@ mod tests {
             stream.take(n * 2, [0; 16]);
         }
         assert_eq!(stream.gaps.len(), GAPS_MAX);
+        assert!((1..1_000).all(|n| contains(&stream.gaps, n * 2 - 1)), "what is missing is never told as received");
+        let mut own = OwnStream { counter: 1_998, ..OwnStream::default() };
+        own.note(&mark(stream.counter, 0, &stream.gaps));
+        assert!((1..1_000).all(|n| !own.is_delivered(n * 2 - 1)));
     }
 }

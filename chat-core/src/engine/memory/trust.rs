@@ -1,13 +1,15 @@
 //! Takes lists that the relay hands out, and says what they change for the person.
 
 use chat_wire::device_list::DeviceList;
-use chat_wire::ids::{AccountId, UserName};
+use chat_wire::ids::{AccountId, DeviceAddress, UserName};
 use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 
 use super::State;
 use super::asks::{Ask, ListsAfter};
 use super::lists::{self, Change, Known, Offer};
+use super::streams::PeerStream;
+use crate::engine::content::Content;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{AlarmKind, IdentityChange, NoticeKind, Trouble};
@@ -22,6 +24,7 @@ impl State {
         bytes: &[u8],
     ) -> Result<Offer, EngineError> {
         let relay = self.me.as_ref().map(|me| me.relay).ok_or(EngineError::Broken(Bug::OwnKeys))?;
+        let before = self.list_of(work, account)?.map(|known| known.list);
         let offer = match DeviceList::decode(bytes) {
             Ok(list) if list.body().account_id == *account => self.lists.offer(work, &relay, list)?,
             _ => Offer::Refused,
@@ -33,11 +36,37 @@ impl State {
                 lists::keep_fork(work, account, bytes);
                 self.alarm_list(work, account, (AlarmKind::ListForked, bytes))?;
             }
-            Offer::Newer(change) => self.announce_change(work, account, change)?,
+            Offer::Newer(change) => {
+                self.announce_change(work, account, change)?;
+                if let Some(before) = before.filter(|_| change.device_added) {
+                    self.ask_newcomers(work, account, &before)?;
+                }
+            }
             Offer::Same => self.lists.confirm(work, account),
             Offer::First | Offer::Older | Offer::Gap { .. } => {}
         }
         Ok(offer)
+    }
+
+    /// A device that was renewed may have known devices of a contact that its old copy did not: what they sent is
+    /// asked for when they turn up (SPEC 8.7.4).
+    fn ask_newcomers(
+        &mut self,
+        work: &mut Work<'_>,
+        account: &AccountId,
+        before: &DeviceList,
+    ) -> Result<(), EngineError> {
+        let mutual = self.people.get(account).is_some_and(|person| person.is_mutual());
+        if !mutual || self.first_place()? == 0 {
+            return Ok(());
+        }
+        let Some(known) = self.list_of(work, account)? else { return Ok(()) };
+        for device in known.list.body().live_devices().filter(|device| before.body().device(device.id).is_none()) {
+            let newcomer = DeviceAddress { account: *account, device: device.id };
+            let stream = PeerStream::load(work, account, &newcomer)?;
+            self.errand(work, newcomer, &Content::Resend(stream.lacking()))?;
+        }
+        Ok(())
     }
 
     /// Takes a list that the relay calls the current one: an older one than it showed before is a lie, for
@@ -77,6 +106,7 @@ impl State {
 
     /// Asks for the lists of an account after a sequence number, unless that is under way.
     pub(in crate::engine) fn fetch_lists(&mut self, work: &mut Work<'_>, account: AccountId, after_seq: u64) {
+        let after_seq = self.lists.ask_after(work, &account, after_seq);
         let wanted = ListsAfter { account, seq: after_seq };
         if !self.asks.any(|ask| matches!(ask, Ask::Lists(asked) if asked.covers(&wanted))) {
             self.ask(work, Ask::Lists(wanted), ClientMessage::FetchLists { account, after_seq });

@@ -105,7 +105,8 @@ fn ask_lists(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> 
     let (account, after_seq) = match (&state.me, &state.undertaking) {
         (Some(me), _) => {
             let account = me.account();
-            (account, state.list_of(work, &account)?.map_or(0, |known| known.list.body().seq))
+            let newest = state.list_of(work, &account)?.map_or(0, |known| known.list.body().seq);
+            (account, state.lists.ask_after(work, &account, newest))
         }
         (None, Some(under_way)) => {
             let account = under_way.joins().ok_or(EngineError::Broken(Bug::OwnKeys))?;

@@ -1,6 +1,7 @@
 //! A new incarnation after the store was found to be an old copy (SPEC 7.2.4): the relay takes one more
 //! list, then fresh keys are published, and everybody who talks to this device hears of it.
 
+use chat_wire::device_list::DeviceList;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, DeviceAddress};
 use chat_wire::message::ClientMessage;
@@ -49,7 +50,7 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
             state.renewed(work, &signed)?;
             return finish(state, work).map(|()| true);
         }
-        Some(signed) if known_seq.checked_add(1) == Some(signed.seq) => signed,
+        Some(signed) if DeviceList::decode(&signed.list).is_ok_and(|list| list.follows(&known.list)) => signed,
         _ => state.sign_renewal(work, &known.list)?,
     };
     let renewal = Renewal { signed: Some(signed.clone()), refusals: renewal.refusals };

@@ -209,10 +209,7 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(Taken::Done) };
     let before = snapshot(group)?;
     if pending == Some(hash) {
-        group.merge_pending(&mut RoomShelf::new(work, &room), &seed).map_err(|_| damaged())?;
-        epoch::begin(state, work, room, (entry.seq, &hash))?;
-        merged(state, work, room, &before, (own, false))?;
-        return Ok(Taken::Done);
+        return take_own(state, work, room, (entry.seq, hash)).map(|()| Taken::Done);
     }
     let mut shelf = RoomShelf::new(work, &room);
     let mut scratch = Scratch::over(&mut shelf);
@@ -251,6 +248,31 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
     epoch::begin(state, work, room, (entry.seq, &hash))?;
     merged(state, work, room, &before, (by, resumes))?;
     Ok(Taken::Done)
+}
+
+/// Our own commit has its place.
+fn take_own(
+    state: &mut State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (seq, hash): (u64, ByteArray<32>),
+) -> Result<(), EngineError> {
+    let (seed, own) = (seed(work), state.own_address()?.account);
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    let before = snapshot(group)?;
+    group.merge_pending(&mut RoomShelf::new(work, &room), &seed).map_err(|_| damaged())?;
+    epoch::begin(state, work, room, (seq, &hash))?;
+    merged(state, work, room, &before, (own, false))
+}
+
+/// The relay says that our commit has a place which this device is past: something else was shown there, or the log
+/// was cut. It counts all the same, or this device would wait for it for good.
+pub(super) fn passed(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Result<(), EngineError> {
+    let record = state.rooms.get(&room).map(|room| &room.record);
+    let past = record.filter(|record| record.phase == Phase::Joined && record.cursor >= seq);
+    let Some(hash) = past.and_then(|record| record.pending) else { return Ok(()) };
+    work.trouble(Trouble::CommitRefused);
+    take_own(state, work, room, (seq, hash))
 }
 
 /// What is thought of a commit.

@@ -92,7 +92,10 @@ pub(in crate::engine) fn answered(
         (RoomTask::Commit(room), answer) if heal::is_on_its_way(state, &room) => {
             heal::answered(state, work, room, &answer)
         }
-        (RoomTask::Commit(room), RoomAnswer::Appended { seq, .. }) => enter::appended(state, work, room, seq),
+        (RoomTask::Commit(room), RoomAnswer::Appended { seq, .. }) => {
+            enter::appended(state, work, room, seq)?;
+            log::passed(state, work, room, seq)
+        }
         (RoomTask::Commit(room), RoomAnswer::Behind { epoch, seq }) => change::lost(state, work, room, (epoch, seq)),
         (RoomTask::Post(room, order), RoomAnswer::Appended { .. }) => talk::posted(state, work, room, order),
         (RoomTask::Post(room, order), RoomAnswer::Behind { epoch, seq }) => {

@@ -120,6 +120,27 @@ fn a_second_list_of_the_same_number_is_refused_and_a_gap_is_fetched() {
 }
 
 #[test]
+fn at_one_number_a_list_of_the_account_key_takes_the_place_of_one_that_a_device_signed() {
+    let mut bench = Bench::new();
+    let first = bench.first.clone();
+    bench.offer(&first);
+    let account = first.body().account_id;
+    let by_phone = DeviceList::decode(&bench.phone.sign_list(&bench.after(&first))).unwrap();
+    let by_account = bench.by_account(&ListBody { created_ms: 2, ..bench.after(&first) });
+    assert!(matches!(bench.offer(&by_phone), Offer::Newer(_)));
+    let asked = bench.work(0, |lists, work| lists.ask_after(work, &account, 2));
+    assert_eq!(asked, 1, "the list itself is asked for again: another may stand in its place");
+    assert!(matches!(bench.offer(&by_account), Offer::Newer(_)));
+    assert_eq!(bench.offer(&by_phone), Offer::Older, "and it stays so");
+    let third = bench.by_account(&bench.after(&by_account));
+    assert!(matches!(bench.offer(&third), Offer::Newer(_)));
+    let asked = bench.work(0, |lists, work| lists.ask_after(work, &account, 3));
+    assert_eq!(asked, 3, "nothing takes the place of what the account key signed");
+    let elsewhere = bench.by_account(&ListBody { created_ms: 9, ..bench.after(&by_account) });
+    assert_eq!(bench.offer(&elsewhere), Offer::Forked);
+}
+
+#[test]
 fn at_first_sight_only_the_account_key_is_believed() {
     let mut bench = Bench::new();
     let first = bench.first.clone();

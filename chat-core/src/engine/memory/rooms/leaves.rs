@@ -92,10 +92,18 @@ impl State {
     }
 
     /// Asks for lists that entries of a room need.
-    pub(in crate::engine) fn fetch_room_lists(&mut self, work: &mut Work<'_>, room: RoomId, wanted: Vec<ListState>) {
+    pub(in crate::engine) fn fetch_room_lists(
+        &mut self,
+        work: &mut Work<'_>,
+        room: RoomId,
+        mut wanted: Vec<ListState>,
+    ) {
         if let Some(room) = self.rooms.get_mut(&room) {
             room.live.waits = true;
             room.live.asked.extend(wanted.iter().map(|state| (state.account, state.seq)));
+        }
+        for state in &mut wanted {
+            state.seq = self.lists.ask_after(work, &state.account, state.seq);
         }
         self.ask_room(work, RoomTask::Lists(room), RoomAsk::Lists { room, wanted }, bytes::Bytes::new());
     }
