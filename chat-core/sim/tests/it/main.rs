@@ -40,6 +40,23 @@ fn a_device_whose_other_life_was_renewed_renews_itself_instead_of_giving_up() {
 }
 
 #[test]
+fn two_lives_that_renew_themselves_against_each_other_lose_nothing() {
+    holds(34);
+    holds(102);
+    holds(250);
+}
+
+#[test]
+fn a_device_whose_renewed_list_the_account_key_replaced_talks_to_everybody_again() {
+    holds(317);
+}
+
+#[test]
+fn a_device_that_the_old_copy_did_not_know_is_asked_for_what_it_sent() {
+    holds(393);
+}
+
+#[test]
 fn an_answer_to_what_was_recalled_stops_nothing() {
     holds(254);
     holds(486);
@@ -77,4 +94,10 @@ fn a_relay_that_dies_with_unsynced_writes_loses_nothing_that_it_accepted() {
 fn rooms_end_as_one_for_everybody_in_them_and_nobody_else() {
     let rooms = |seed: &u64| Plan::of(*seed).rooms > 500;
     (0..400).filter(rooms).take(3).for_each(holds);
+}
+
+#[test]
+fn members_whom_a_lying_relay_showed_different_rooms_end_in_one() {
+    let rooms = |seed: &u64| Plan::of(*seed).rooms > 0 && Plan::of(*seed).kind == Kind::Hostile;
+    (0..400).filter(rooms).take(4).for_each(holds);
 }
