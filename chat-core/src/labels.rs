@@ -34,6 +34,7 @@ pub(crate) const DM_MESSAGE: &[u8] = label!("dm/mk");
 pub(crate) const ROOM_CHANCE: &[u8] = label!("room/chance");
 pub(crate) const ROOM_SEAL: &[u8] = label!("room/seal");
 pub(crate) const ROOM_DOOR: &[u8] = label!("room/door");
+pub(crate) const ROOM_TYPING: &[u8] = label!("room/typing");
 
 // D. File.
 pub(crate) const FILE: &[u8] = label!("file");

@@ -203,6 +203,15 @@ pub(super) const ROOM_MARKS_MAX: usize = 6;
 pub(super) const ROOM_EPOCH_MS_MAX: u64 = 72 * 3_600_000;
 /// Milliseconds after which a leaf renews its keys (DESIGN §6).
 pub(super) const ROOM_RENEW_MS: u64 = 7 * 24 * 3_600_000;
+/// Milliseconds without a sign of life after which anybody may take a leaf out of a room that is nobody's: two
+/// weeks, in which a device that is ever on has renewed its keys twice (DESIGN §6).
+pub(super) const ROOM_IDLE_MS: u64 = 14 * 24 * 3_600_000;
+/// Milliseconds more that the one waits who does so: the others go by the relay's clock.
+pub(super) const ROOM_IDLE_MARGIN_MS: u64 = 3_600_000;
+/// Idle leaves that one commit takes out.
+pub(super) const ROOM_IDLE_SWEPT_MAX: usize = 64;
+/// Proofs that a room keeps, and that are read of one commit: somebody who leaves is swept in seconds.
+pub(super) const ROOM_PROOFS_MAX: usize = 64;
 /// One-time key packages of a device at the relay.
 pub(super) const KEY_PACKAGES_WANTED: u32 = 20;
 /// Milliseconds after which a last-resort key package is replaced: half of its lifetime.

@@ -205,10 +205,7 @@ impl Engine {
             Command::Send { to, text, reply_to, idempotency_key, expires_in_ms } if to.starts_with('#') => {
                 room::send(state, work, id, &to, Draft { text, reply_to, idempotency_key, expires_in_ms, file: None })
             }
-            Command::Typing { to, .. } if to.starts_with('#') => {
-                room::type_to(state, work, id, &to);
-                Ok(())
-            }
+            Command::Typing { to, active } if to.starts_with('#') => room::type_to(state, work, id, (&to, active)),
             Command::MarkRead { with, id: message } if with.starts_with('#') => {
                 room::mark_read(state, work, id, (&with, message));
                 Ok(())

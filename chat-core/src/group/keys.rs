@@ -14,7 +14,7 @@ use rand_core::CryptoRng;
 
 use super::credential::{CREDENTIAL_TYPE, LeafCredential};
 use super::crypto::SUITE;
-use super::leaf::{GroupError, Leaf};
+use super::leaf::{GroupError, Leaf, SEEN_TYPE};
 use super::overlay::Provider;
 use super::shelf::Shelf;
 use crate::secret::Secret;
@@ -78,7 +78,7 @@ pub(super) fn capabilities() -> Capabilities {
     Capabilities::new(
         Some(&[ProtocolVersion::Mls10]),
         Some(&[SUITE]),
-        Some(&[ExtensionType::Unknown(POLICY_TYPE)]),
+        Some(&[ExtensionType::Unknown(POLICY_TYPE), ExtensionType::Unknown(SEEN_TYPE)]),
         None,
         Some(&[CREDENTIAL_TYPE]),
     )

@@ -23,6 +23,7 @@ mod overlay;
 mod policy;
 mod room;
 mod shelf;
+mod whisper;
 mod witness;
 
 pub(crate) use credential::{LeafClaim, LeafCredential};
@@ -31,6 +32,8 @@ pub(crate) use keys::{LeafKey, OfferedMember, key_package, offered_member};
 pub(crate) use leaf::{GroupError, Leaf};
 pub(crate) use overlay::is_roomless;
 pub(crate) use policy::{Actor, Policy};
-pub(crate) use room::{Added, Back, Elsewhere, Group, MadeCommit, Processed, StagedChange, WelcomeCard, peek_welcome};
+pub(crate) use room::{
+    Added, Back, Elsewhere, Group, MadeCommit, OwnLeaf, Processed, StagedChange, WelcomeCard, peek_welcome,
+};
 pub(crate) use shelf::{Scratch, Shelf};
 pub(crate) use witness::{Base, Statement};

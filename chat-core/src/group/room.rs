@@ -7,23 +7,26 @@ use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
     CommitMessageBundle, Extension, ExtensionType, Extensions, GroupContext, GroupId, KeyPackage, LeafNodeIndex,
-    LeafNodeParameters, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
-    OpenMlsProvider as _, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, PastEpochDeletion, PreSharedKeyProposal,
-    ProcessedMessageContent, Proposal, ProposalType, ProtocolMessage, QueuedProposal, RequiredCapabilitiesExtension,
-    Sender, SenderRatchetConfiguration, StagedCommit, StagedWelcome, UnknownExtension, Welcome,
+    MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider as _,
+    PURE_CIPHERTEXT_WIRE_FORMAT_POLICY, PastEpochDeletion, PreSharedKeyProposal, ProcessedMessageContent, Proposal,
+    ProposalType, ProtocolMessage, QueuedProposal, RequiredCapabilitiesExtension, Sender, SenderRatchetConfiguration,
+    StagedCommit, StagedWelcome, UnknownExtension, Welcome,
 };
 use openmls::schedule::PreSharedKeyId;
 use openmls_traits::random::OpenMlsRand as _;
 use openmls_traits::storage::StorageProvider as _;
+use zeroize::Zeroizing;
 
+use super::chance::Chance;
 use super::credential::{CREDENTIAL_TYPE, LeafCredential};
-use super::crypto::SUITE;
+use super::crypto::{Crypto, SUITE};
 use super::keys::{LeafKey, OfferedMember, POLICY_TYPE, capabilities};
-use super::leaf::{GroupError, Leaf};
+use super::leaf::{GroupError, Leaf, fresh, seen};
 use super::overlay::Provider;
 use super::policy::{Change, Policy};
 use super::shelf::Shelf;
-use super::witness::{Base, Witness, authenticator};
+use super::whisper::{self, Whisper};
+use super::witness::{Base, Witness, authenticator, evidence_of, with_evidence};
 use crate::secret::Secret;
 
 /// Epochs back for which messages still open (SPEC 12.5.2).
@@ -37,6 +40,8 @@ const PADDING_BYTES: usize = 512;
 const RESUMPTIONS_MAX: u64 = 16;
 /// What these secrets are exported for.
 const RESUMPTION: &str = "chat/resume";
+/// What the secret of an epoch is exported for under which members tell in passing that they write.
+const PASSING: &str = "chat/passing";
 
 /// Whom a commit adds and removes.
 #[derive(Debug, Default)]
@@ -44,6 +49,10 @@ pub(crate) struct Added {
     pub(crate) members: Vec<OfferedMember>,
     pub(crate) removed: Vec<u32>,
     pub(crate) policy: Option<Policy>,
+    /// When this is, milliseconds since the Unix epoch: the leaf says that its device was seen then.
+    pub(crate) at_ms: u64,
+    /// Why leaves go that this one has no right to remove (SPEC 12.4.8).
+    pub(crate) evidence: Vec<Vec<u8>>,
 }
 
 /// A member that lost its place and comes back, into a private room with a secret of an epoch that it was in.
@@ -52,6 +61,15 @@ pub(crate) struct Back {
     pub(crate) epoch: Option<u64>,
     /// The policy as it knows it.
     pub(crate) policy: Policy,
+}
+
+/// A leaf that this device is about to take.
+#[derive(Debug)]
+pub(crate) struct OwnLeaf<'a> {
+    pub(crate) key: LeafKey,
+    pub(crate) credential: &'a LeafCredential,
+    /// When, milliseconds since the Unix epoch.
+    pub(crate) at_ms: u64,
 }
 
 /// Where a GroupInfo is from, as seen by a member.
@@ -92,6 +110,8 @@ pub(crate) struct StagedChange {
     /// New leaves, whose owners are to be verified.
     pub(crate) added: Vec<Leaf>,
     pub(crate) removed: Vec<Leaf>,
+    /// What stands beside it for those that go.
+    pub(crate) evidence: Vec<Vec<u8>>,
     /// It removes this very leaf.
     pub(crate) removes_us: bool,
 }
@@ -248,11 +268,11 @@ impl Group {
         shelf: &mut dyn Shelf,
         seed: &Secret<32>,
         room: &RoomId,
-        leaf: (LeafKey, &LeafCredential),
+        leaf: OwnLeaf<'_>,
         policy: &Policy,
     ) -> Result<(Self, Vec<u8>), GroupError> {
         let provider = Provider::new(shelf, seed);
-        let (key, credential) = leaf;
+        let OwnLeaf { key, credential, at_ms } = leaf;
         let config = MlsGroupCreateConfig::builder()
             .wire_format_policy(PURE_CIPHERTEXT_WIRE_FORMAT_POLICY)
             .padding_size(PADDING_BYTES)
@@ -263,6 +283,8 @@ impl Group {
             .ciphersuite(SUITE)
             .capabilities(capabilities())
             .with_group_context_extensions(context_extensions(policy)?)
+            .with_leaf_node_extensions(seen(at_ms)?)
+            .map_err(|_| GroupError::Broken)?
             .build();
         let id = GroupId::from_slice(&room.0);
         let mls = MlsGroup::new_with_group_id(&provider, &key, &config, id, key.with_credential(credential))
@@ -302,11 +324,11 @@ impl Group {
         shelf: &mut dyn Shelf,
         seed: &Secret<32>,
         group_info: &[u8],
-        leaf: (LeafKey, &LeafCredential),
+        leaf: OwnLeaf<'_>,
         back: Option<&Back>,
     ) -> Result<(Self, MadeCommit), GroupError> {
         let provider = Provider::new(shelf, seed);
-        let (key, credential) = leaf;
+        let OwnLeaf { key, credential, at_ms } = leaf;
         let info = info_of(group_info, back.map(|back| &back.policy))?;
         let policy = policy_of(info.group_context())?;
         if back.is_some_and(|back| !back.policy.may_become(&policy)) {
@@ -324,7 +346,7 @@ impl Group {
             builder = builder.add_psk_proposal(PreSharedKeyProposal::new(psk));
         }
         let (mls, bundle) = builder
-            .leaf_node_parameters(LeafNodeParameters::builder().with_capabilities(capabilities()).build())
+            .leaf_node_parameters(fresh(at_ms)?)
             .load_psks(provider.storage())
             .map_err(|_| GroupError::Malformed)?
             .build(provider.rand(), provider.crypto(), &key, |_| true)
@@ -384,7 +406,11 @@ impl Group {
 
     /// All leaves, by index.
     pub(crate) fn leaves(&self) -> Result<Vec<Leaf>, GroupError> {
-        self.mls.members().map(|member| Leaf::of_member(&member)).collect()
+        self.mls.members().map(|member| self.leaf(member.index).ok_or(GroupError::Malformed)?).collect()
+    }
+
+    fn leaf(&self, index: LeafNodeIndex) -> Option<Result<Leaf, GroupError>> {
+        self.mls.public_group().leaf(index).map(|node| Leaf::of_node(index.u32(), node))
     }
 
     pub(crate) fn own_index(&self) -> u32 {
@@ -404,12 +430,12 @@ impl Group {
     }
 
     /// Whatever is sealed next says where this leaf is.
-    fn state_epoch(&mut self) -> Result<(), GroupError> {
+    fn state_epoch(&mut self, evidence: &[Vec<u8>]) -> Result<(), GroupError> {
         let stated = match self.stated.take() {
             Some(stated) => stated,
             None => self.witness().state(&room_of(self.mls.group_id())?, &self.key),
         };
-        self.mls.set_aad(stated.clone());
+        self.mls.set_aad(with_evidence(&stated, evidence));
         self.stated = Some(stated);
         Ok(())
     }
@@ -432,7 +458,7 @@ impl Group {
         seed: &Secret<32>,
         what: Added,
     ) -> Result<MadeCommit, GroupError> {
-        self.state_epoch()?;
+        self.state_epoch(&what.evidence)?;
         let policy = what.policy.clone().map_or_else(|| self.policy(), Ok)?;
         let provider = Provider::new(shelf, seed);
         let packages: Vec<KeyPackage> = what.members.into_iter().map(|member| member.package).collect();
@@ -444,6 +470,7 @@ impl Group {
         }
         let bundle = builder
             .force_self_update(true)
+            .leaf_node_parameters(fresh(what.at_ms)?)
             .load_psks(provider.storage())
             .map_err(|_| GroupError::Broken)?
             .build(provider.rand(), provider.crypto(), &self.key, |_| true)
@@ -474,10 +501,34 @@ impl Group {
         seed: &Secret<32>,
         content: &[u8],
     ) -> Result<Vec<u8>, GroupError> {
-        self.state_epoch()?;
+        self.state_epoch(&[])?;
         let provider = Provider::new(shelf, seed);
         let message = self.mls.create_message(&provider, &self.key, content).map_err(|_| GroupError::Broken)?;
         message.to_bytes().map_err(|_| GroupError::Broken)
+    }
+
+    /// Tells in passing that this device's person writes, or stopped.
+    pub(crate) fn whisper(&self, seed: &Secret<32>, (active, at_ms): (bool, u64)) -> Result<Vec<u8>, GroupError> {
+        let crypto = Crypto::new(seed);
+        let room = room_of(self.mls.group_id())?;
+        let nonce = Chance::new(seed).random_array().map_err(|_| GroupError::Broken)?;
+        let secret = self.passing_secret(&crypto)?;
+        Ok(Whisper::seal(&self.key, (&room, self.epoch()), (&secret, &nonce), (active, at_ms)))
+    }
+
+    /// What a member of this epoch told in passing.
+    pub(crate) fn overhear(&self, bytes: &[u8]) -> Option<Whisper> {
+        let (epoch, sealed) = whisper::split(bytes).filter(|(epoch, _)| *epoch == self.epoch())?;
+        let secret = self.passing_secret(&Crypto::new(&Secret::fill(|_| ()))).ok()?;
+        let whisper = Whisper::open((&room_of(self.mls.group_id()).ok()?, epoch), &secret, sealed)?;
+        Some(whisper)
+    }
+
+    fn passing_secret(&self, crypto: &Crypto) -> Result<Secret<32>, GroupError> {
+        let secret = self.mls.export_secret(crypto, PASSING, &[], 32).map_err(|_| GroupError::Broken)?;
+        let secret: Zeroizing<Vec<u8>> = Zeroizing::new(secret);
+        let bytes: &[u8; 32] = secret.as_slice().try_into().map_err(|_| GroupError::Broken)?;
+        Ok(Secret::fill(|out| out.copy_from_slice(bytes)))
     }
 
     /// Opens an entry of the log. A commit changes nothing before it is merged.
@@ -504,14 +555,16 @@ impl Group {
         let provider = Provider::new(shelf, seed);
         let processed = self.mls.process_message(&provider, message).map_err(|error| why(&error))?;
         let sender = processed.sender().clone();
+        let evidence = evidence_of(processed.aad());
         match processed.into_content() {
             ProcessedMessageContent::ApplicationMessage(message) => {
                 let Sender::Member(index) = sender else { return Err(GroupError::Malformed) };
-                let node = self.mls.member_at(index).ok_or(GroupError::OtherEpoch)?;
-                Ok(Processed::Message(Leaf::of_member(&node)?, message.into_bytes()))
+                let leaf = self.leaf(index).ok_or(GroupError::OtherEpoch)??;
+                Ok(Processed::Message(leaf, message.into_bytes()))
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
-                self.staged(&sender, *staged).map(|staged| Processed::Commit(Box::new(staged)))
+                let staged = self.staged(&sender, *staged)?;
+                Ok(Processed::Commit(Box::new(StagedChange { evidence, ..staged })))
             }
             ProcessedMessageContent::OwnPrivateMessage | ProcessedMessageContent::OwnPendingCommit => {
                 Ok(Processed::Own)
@@ -582,7 +635,7 @@ impl Group {
             added.push(committer);
         }
         let removes_us = staged.self_removed();
-        Ok(StagedChange { staged, change, added, removed, removes_us })
+        Ok(StagedChange { staged, change, added, removed, evidence: Vec::new(), removes_us })
     }
 }
 

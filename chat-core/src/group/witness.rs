@@ -72,8 +72,7 @@ impl Witness {
 }
 
 impl Statement {
-    fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
         if reader.u8().ok()? != VERSION {
             return None;
         }
@@ -81,7 +80,6 @@ impl Statement {
         let (epoch, authenticator) = (reader.u64().ok()?, reader.array().ok()?);
         let base = Base { seq: reader.u64().ok()?, hash: reader.array().ok()? };
         let signature = Signature(reader.array().ok()?);
-        reader.end().ok()?;
         Some(Self { key, witness: Witness { epoch, authenticator, base }, signature })
     }
 
@@ -96,7 +94,8 @@ impl Statement {
         VLBytes::tls_deserialize(&mut rest).ok()?;
         u64::tls_deserialize(&mut rest).ok()?;
         u8::tls_deserialize(&mut rest).ok()?;
-        Self::decode(VLBytes::tls_deserialize(&mut rest).ok()?.as_slice())
+        let beside = VLBytes::tls_deserialize(&mut rest).ok()?;
+        Self::read(&mut Reader::new(beside.as_slice()))
     }
 
     /// Whether its key signed it, for this room.
@@ -106,9 +105,53 @@ impl Statement {
     }
 }
 
+/// What stands beside a commit: the statement, and why leaves go whose owners the committer may not remove
+/// (SPEC 12.4.8). So who came in later judges as those do who read the log before.
+pub(super) fn with_evidence(statement: &[u8], evidence: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Writer::with_capacity(statement.len());
+    out.put(statement);
+    for proof in evidence {
+        out.u32(u32::try_from(proof.len()).unwrap_or(u32::MAX)).put(proof);
+    }
+    out.finish()
+}
+
+/// The evidence beside a commit; none when it can't be read.
+pub(super) fn evidence_of(beside: &[u8]) -> Vec<Vec<u8>> {
+    let mut reader = Reader::new(beside);
+    let mut read = || -> Option<Vec<Vec<u8>>> {
+        Statement::read(&mut reader)?;
+        let mut evidence = Vec::new();
+        while !reader.rest().is_empty() {
+            let len = usize::try_from(reader.u32().ok()?).ok()?;
+            evidence.push(reader.take(len).ok()?.to_vec());
+        }
+        Some(evidence)
+    };
+    read().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(bytes: &[u8]) -> Option<Statement> {
+        let mut reader = Reader::new(bytes);
+        Statement::read(&mut reader).filter(|_| reader.end().is_ok())
+    }
+
+    #[test]
+    fn evidence_stands_behind_a_statement_whole_or_not_at_all() {
+        let key = LeafKey::read(&[9; 32]).unwrap();
+        let witness = Witness { epoch: 7, authenticator: [2; 16], base: Base::default() };
+        let statement = witness.state(&RoomId([1; 16]), &key);
+        let proofs = vec![vec![1, 2, 3], Vec::new(), vec![4]];
+        let beside = with_evidence(&statement, &proofs);
+        assert_eq!(evidence_of(&beside), proofs);
+        assert_eq!(evidence_of(&statement), Vec::<Vec<u8>>::new());
+        assert!(evidence_of(&beside[..beside.len() - 1]).is_empty());
+        assert!(evidence_of(b"nonsense").is_empty());
+    }
 
     #[test]
     fn a_statement_is_of_its_room_and_its_key_and_of_nothing_else() {
@@ -117,15 +160,15 @@ mod tests {
         let witness = Witness { epoch: 7, authenticator: [2; 16], base: Base { seq: 3, hash: [4; 16] } };
         let bytes = witness.state(&room, &key);
         assert_eq!(bytes.len(), BYTES);
-        let statement = Statement::decode(&bytes).unwrap();
+        let statement = decode(&bytes).unwrap();
         assert_eq!(statement.witness, witness);
         assert!(statement.is_signed(&room) && !statement.is_signed(&RoomId([2; 16])));
         for at in 1..bytes.len() {
             let mut bent = bytes.clone();
             bent[at] ^= 1;
-            assert!(!Statement::decode(&bent).is_some_and(|bent| bent.is_signed(&room)), "byte {at}");
+            assert!(!decode(&bent).is_some_and(|bent| bent.is_signed(&room)), "byte {at}");
         }
-        assert!((0..bytes.len()).all(|len| Statement::decode(&bytes[..len]).is_none()));
+        assert!((0..bytes.len()).all(|len| decode(&bytes[..len]).is_none()));
         assert_eq!(Statement::beside(b"nonsense"), None);
     }
 }

@@ -27,6 +27,8 @@ pub const SIG_ROOM_END: &str = "sig/room-end";
 pub const SIG_ROOM_STATE: &str = "sig/room-state";
 /// A member that lost its place asks to be put back, by its leaf key (SPEC 12.6.4).
 pub const SIG_ROOM_BACK: &str = "sig/room-back";
+/// A member writes in a room, or stopped, by its leaf key (SPEC 12.5.4).
+pub const SIG_ROOM_TYPING: &str = "sig/room-typing";
 /// A request for recovery.
 pub const SIG_RECOVERY: &str = "sig/recover";
 /// The end of an account.

@@ -81,6 +81,10 @@ pub const ROOM_EPOCHS_LATE_MAX: u64 = 5;
 /// Bytes of a sealed room message: a 64 KiB text with its head, padding and MLS framing.
 pub const ROOM_MESSAGE_BYTES_MAX: usize = 96 * 1024;
 
+/// Accounts in a room in which members see who writes, and in a private one who is online: in a crowd that
+/// would tell strangers and cost everybody.
+pub const SMALL_ROOM_ACCOUNTS_MAX: usize = 50;
+
 /// Bytes of a Welcome: it holds the room's tree, up to 2.7 KiB a device.
 pub const WELCOME_BYTES_MAX: usize = 3 * 1024 * 1024;
 

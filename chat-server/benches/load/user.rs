@@ -11,7 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use chat_wire::frame::{ClientFrame, Deframer, ServerFrame};
 use chat_wire::ids::{RequestKey, RoomId};
 use chat_wire::limits::FRAME_BYTES_MAX;
-use chat_wire::message::{ClientMessage, EntryKind, RoomAnswer, RoomAsk, RoomPush, ServerMessage};
+use chat_wire::message::{ClientMessage, CommitHead, EntryKind, RoomAnswer, RoomAsk, RoomPush, ServerMessage};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
@@ -206,7 +206,7 @@ impl User {
         let (key, owned, topic) = (RequestKey([1; 16]), true, None);
         self.ask_room(RoomAsk::Create { key, room, name, public: false, owned, topic: topic.clone() }, b"info").await;
         let added = members.iter().filter_map(|m| if let Name::Person(p) = m { Some(p.address(1)) } else { None });
-        let commit = RoomAsk::Commit {
+        let commit = RoomAsk::Commit(CommitHead {
             key: RequestKey([2; 16]),
             room,
             base: 0,
@@ -218,7 +218,7 @@ impl User {
             commit_len: 6,
             group_info_len: 4,
             welcomes: vec![],
-        };
+        });
         self.ask_room(commit, b"commitinfo").await;
     }
 

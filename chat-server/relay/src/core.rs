@@ -35,6 +35,18 @@ pub struct Config {
     pub limits: Limits,
     /// Limits on files.
     pub blobs: BlobLimits,
+    /// The room of everybody.
+    pub lobby: Lobby,
+}
+
+/// Whether newcomers find a room of everybody.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Lobby {
+    /// Who registers is in it.
+    #[default]
+    Open,
+    /// None is made, and nobody enters one that stands; who is in it stays.
+    Off,
 }
 
 /// What the relay keeps outside its database.

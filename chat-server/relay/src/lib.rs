@@ -50,7 +50,7 @@ mod task;
 mod window;
 
 pub use crate::clock::Now;
-pub use crate::core::{Config, Secrets};
+pub use crate::core::{Config, Lobby, Secrets};
 pub use crate::identity::{Greeter, Greeting, RelayIdentity};
 pub use crate::peer::{AddressKey, Origin};
 pub use crate::rate::{Exhausted, Limiter};

@@ -100,6 +100,9 @@ pub const ROOMS_CACHED_MAX: usize = 2_048;
 pub const CONTESTS_MAX: u32 = 8;
 /// Bytes of a leave or of a deletion's statement: a key and a signature, with room to grow.
 pub const STATEMENT_BYTES_MAX: usize = 1_024;
+/// Device lists that tell a room why somebody left it: members know most of a chain,
+/// and each list takes less than 2 KiB.
+pub const DEPARTURE_LISTS_MAX: u64 = 16;
 /// Device lists in one answer about a room: they lie in the head, which has room for these.
 pub const ROOM_LISTS_MAX: usize = 300;
 /// Milliseconds until a login must stand.

@@ -4,8 +4,8 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chat_relay::Registration;
 use chat_relay::limits::{Allowance, BlobLimits, Limits};
+use chat_relay::{Lobby, Registration};
 use serde::Deserialize;
 use toml::Spanned;
 use tracing_subscriber::EnvFilter;
@@ -40,6 +40,7 @@ struct File {
     tls: Option<Tls>,
     files: Option<FilesTable>,
     registration: Option<Mode>,
+    lobby: Option<bool>,
     #[serde(default)]
     log: LogTable,
     #[serde(default)]
@@ -201,6 +202,9 @@ impl Source<'_> {
         }
         if let Some(objects) = file.files.as_ref().and_then(|files| files.objects.as_ref()) {
             config.blobs = self.objects(objects)?;
+        }
+        if let Some(lobby) = file.lobby {
+            config.relay.lobby = if lobby { Lobby::Open } else { Lobby::Off };
         }
         match file.registration {
             None => {}

@@ -11,6 +11,7 @@
 //! # metrics = "127.0.0.1:7669"          # /metrics, /livez, /readyz without TLS; off unless set
 //! # data = "/var/lib/chat-server"
 //! registration = "open"                 # or "invite", "closed"
+//! lobby = true                          # false: no room of everybody, and nobody new enters one that stands
 //!
 //! # [tls]                               # without it a self-signed certificate is made and kept
 //! # certificate = "/etc/chat-server/fullchain.pem"

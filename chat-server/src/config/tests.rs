@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use chat_relay::Registration;
 use chat_relay::limits::{Allowance, Limits};
+use chat_relay::{Lobby, Registration};
 
 use super::{Config, ConfigError, DEFAULT_LISTEN, LogFormat, Rotation};
 
@@ -21,7 +21,7 @@ fn an_empty_file_is_the_defaults_and_a_full_one_sets_what_it_says() {
     assert_eq!(config.listen.to_string(), DEFAULT_LISTEN);
     assert_eq!(config.relay.limits, Limits::default());
     let config = parse(
-        "listen = \"[::1]:9\"\ndata = \"/srv/chat\"\nregistration = \"invite\"\nmetrics = \"127.0.0.1:1\"\n\
+        "listen = \"[::1]:9\"\ndata = \"/srv/chat\"\nregistration = \"invite\"\nlobby = false\nmetrics = \"127.0.0.1:1\"\n\
          [tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"\n\
          [log]\nformat = \"json\"\nfile = \"/var/log/chat\"\nrotation = \"hourly\"\nkeep = 3\n\
          [limits]\nmailbox_mib = 2\nlogin_seconds = 5\nfinds = { burst = 5, per_minute = 6 }\n",
@@ -29,7 +29,7 @@ fn an_empty_file_is_the_defaults_and_a_full_one_sets_what_it_says() {
     .unwrap();
     assert_eq!(config.listen.to_string(), "[::1]:9");
     assert_eq!(config.metrics.unwrap().port(), 1);
-    assert_eq!(config.relay.registration, Registration::Invite);
+    assert_eq!((config.relay.registration, config.relay.lobby), (Registration::Invite, Lobby::Off));
     assert_eq!(config.tls.unwrap().key, Path::new("b.pem"));
     assert_eq!(config.relay.limits.mailbox_bytes_max, 2 * 1024 * 1024);
     assert_eq!(config.relay.limits.login_ms_max, 5_000);

@@ -89,6 +89,8 @@ pub enum Trouble {
     Duplicate,
     /// A device's message does not follow the one that it says it follows.
     StreamBroken(AccountId),
+    /// Messages of this account to a room are missing before one that came.
+    Missing(AccountId),
     /// Two different packets came from one position of a device's session: a clone of it, or a store that
     /// was set back, speaks.
     Forked(AccountId),

@@ -11,6 +11,8 @@ pub(in crate::engine) enum RoomTask {
     Find(RoomName),
     /// Somebody asked about a room that is not joined.
     Info(CommandId),
+    /// Somebody looks at the members of a small private room.
+    Look(RoomId, CommandId),
     /// Rooms; with the filter of the one who asked.
     List(CommandId, Option<bool>),
     /// Rooms that this account is in, for a device that may be in fewer.

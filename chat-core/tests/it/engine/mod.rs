@@ -14,6 +14,8 @@ mod relay;
 mod requests;
 mod restarts;
 mod room_heal;
+mod room_hostile;
+mod room_people;
 mod room_service;
 mod room_talk;
 mod rooms;

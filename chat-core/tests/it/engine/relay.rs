@@ -120,7 +120,7 @@ impl FakeRelay {
         VerifyKey(self.key.verifying_key().to_bytes())
     }
 
-    fn id(&self) -> RelayId {
+    pub(crate) fn id(&self) -> RelayId {
         RelayId(chat_wire::domain::labelled_hash(chat_wire::domain::RELAY_ID, &[&self.public().0]))
     }
 

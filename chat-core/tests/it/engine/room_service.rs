@@ -7,7 +7,8 @@ use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::Frame;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName};
 use chat_wire::message::{
-    EntryKind, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard, RoomEnd, RoomPush, ServerMessage,
+    CommitHead, Departure, EntryKind, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard, RoomEnd, RoomPush,
+    ServerMessage,
 };
 use serde_bytes::ByteBuf;
 
@@ -20,6 +21,7 @@ pub(crate) struct Entry {
     pub(crate) body: Bytes,
 }
 
+#[derive(Clone)]
 pub(crate) struct FakeRoom {
     pub(crate) name: RoomName,
     pub(crate) public: bool,
@@ -48,6 +50,9 @@ pub(crate) struct FakeRooms {
     pub(crate) behind: usize,
     /// Refuses commits as if another one had been faster.
     pub(crate) deaf: bool,
+    /// What is typed is kept here instead of passed on.
+    pub(crate) keeps_typing: bool,
+    pub(crate) typing: Vec<(RoomId, Bytes)>,
 }
 
 impl FakeRooms {
@@ -122,13 +127,14 @@ impl FakeRelay {
             ask @ (RoomAsk::PutKeyPackages { .. } | RoomAsk::ClaimKeyPackages { .. } | RoomAsk::Lists { .. }) => {
                 self.serve_packages(me, ask)
             }
+            ask @ (RoomAsk::Typing { .. } | RoomAsk::WhoIsHere { .. }) => self.serve_company(connection, me, ask, body),
             ask => self.serve_log(connection, me, ask, body),
         }
     }
 
     fn serve_log(&mut self, connection: u64, me: DeviceAddress, ask: RoomAsk, body: Bytes) -> Option<Said> {
         match ask {
-            ask @ RoomAsk::Commit { .. } => self.take_commit(me, ask, body),
+            RoomAsk::Commit(head) => self.take_commit(me, head, body),
             RoomAsk::Post { key, room, epoch } => {
                 if let Some(answer) = self.rooms.answers.get(&(me, key)) {
                     return say(answer.clone());
@@ -206,65 +212,94 @@ impl FakeRelay {
         }
     }
 
-    fn take_commit(&mut self, me: DeviceAddress, ask: RoomAsk, body: Bytes) -> Option<Said> {
+    fn take_commit(&mut self, me: DeviceAddress, head: CommitHead, body: Bytes) -> Option<Said> {
+        if let Some(answer) = self.rooms.answers.get(&(me, head.key)) {
+            return say(answer.clone());
+        }
+        let deaf = self.rooms.deaf;
+        let Some(known) = self.rooms.rooms.get_mut(&head.room) else { return refuse(RefusalKind::UnknownRoom) };
+        let contested = head.contest && known.epoch == head.base + 1;
+        let due = contested || (known.epoch == head.base && !head.contest);
+        if deaf || !due {
+            self.rooms.behind += 1;
+            return say(RoomAnswer::Behind { epoch: known.epoch, seq: known.log.len() as u64 });
+        }
+        let Ok(parts) = head.cut(body) else { return refuse(RefusalKind::Malformed) };
+        let reader = known.readers.get(&me).is_some_and(|(_, last)| *last == u64::MAX);
+        let joins = known.public && head.added == [me] && head.removed.iter().all(|removed| *removed == me);
+        if !reader && !joins {
+            return refuse(RefusalKind::Forbidden);
+        }
+        let (epoch, seq) = (head.base + 1, known.log.len() as u64 + 1);
+        (known.epoch, known.group_info) = (epoch, parts.group_info);
+        known.owner = head.owner.or(known.owner);
+        known.topic = head.topic.or(known.topic.take());
+        for device in &head.removed {
+            if let Some((_, last)) = known.readers.get_mut(device) {
+                *last = seq;
+            }
+        }
+        if !head.added.is_empty() {
+            known.joined_epoch = epoch;
+        }
+        for device in &head.added {
+            known.readers.insert(*device, (seq + 1, u64::MAX));
+        }
+        self.append(head.room, Entry { from: me, kind: EntryKind::Commit, body: parts.commit });
+        for (to, packet) in &parts.welcomes {
+            self.put(*to, me, packet);
+        }
+        let answer = RoomAnswer::Appended { seq, epoch, at_ms: self.now_ms };
+        self.rooms.answers.insert((me, head.key), answer.clone());
+        say(answer)
+    }
+
+    /// Devices of an account are no more: their rooms read why.
+    pub(crate) fn depart(&mut self, gone: impl Fn(&DeviceAddress) -> bool, why: &Departure) {
+        for (id, room) in self.rooms.rooms.clone() {
+            let left: Vec<DeviceAddress> =
+                room.readers.iter().filter(|(d, (_, last))| *last == u64::MAX && gone(d)).map(|(d, _)| *d).collect();
+            let Some(from) = left.first().copied() else { continue };
+            let seq = room.log.len() as u64;
+            let known = self.rooms.rooms.get_mut(&id).unwrap();
+            for device in &left {
+                known.readers.get_mut(device).unwrap().1 = seq;
+            }
+            self.append(id, Entry { from, kind: EntryKind::Departed, body: Bytes::from(why.encode()) });
+        }
+    }
+
+    /// Passes on to every reader of a room what somebody typed.
+    pub(crate) fn pass_typing_on(&mut self, room: RoomId, body: &[u8]) {
+        self.pass_typing_on_but(u64::MAX, room, body);
+    }
+
+    fn pass_typing_on_but(&mut self, connection: u64, room: RoomId, body: &[u8]) {
+        let open: Vec<u64> = self.rooms.open.iter().filter(|(_, of)| *of == room).map(|(c, _)| *c).collect();
+        for other in open.into_iter().filter(|other| *other != connection) {
+            self.push_room(other, RoomPush::Typing { room }, Bytes::copy_from_slice(body));
+        }
+    }
+
+    /// Accounts of a room that are connected, and what somebody types passed on.
+    fn serve_company(&mut self, connection: u64, me: DeviceAddress, ask: RoomAsk, body: Bytes) -> Option<Said> {
         match ask {
-            RoomAsk::Commit {
-                key,
-                room,
-                base,
-                added,
-                removed,
-                topic,
-                owner,
-                commit_len,
-                group_info_len,
-                welcomes,
-                contest,
-                ..
-            } => {
-                if let Some(answer) = self.rooms.answers.get(&(me, key)) {
-                    return say(answer.clone());
+            RoomAsk::Typing { room } => {
+                if self.rooms.keeps_typing {
+                    self.rooms.typing.push((room, body));
+                } else {
+                    self.pass_typing_on_but(connection, room, &body);
                 }
-                let deaf = self.rooms.deaf;
-                let Some(known) = self.rooms.rooms.get_mut(&room) else { return refuse(RefusalKind::UnknownRoom) };
-                let contested = contest && known.epoch == base + 1;
-                let due = contested || (known.epoch == base && !contest);
-                if deaf || !due {
-                    self.rooms.behind += 1;
-                    return say(RoomAnswer::Behind { epoch: known.epoch, seq: known.log.len() as u64 });
-                }
-                let reader = known.readers.get(&me).is_some_and(|(_, last)| *last == u64::MAX);
-                let joins = known.public && added == [me] && removed.is_empty();
-                if !reader && !joins {
+                None
+            }
+            RoomAsk::WhoIsHere { room } => {
+                let known = &self.rooms.rooms[&room];
+                if known.public || !is_in(known, me.account) {
                     return refuse(RefusalKind::Forbidden);
                 }
-                known.epoch = base + 1;
-                known.owner = owner.or(known.owner);
-                known.topic = topic.or(known.topic.take());
-                let mut rest = body;
-                let commit = rest.split_to(commit_len as usize);
-                known.group_info = rest.split_to(group_info_len as usize);
-                let epoch = known.epoch;
-                let seq = known.log.len() as u64 + 1;
-                for device in &removed {
-                    if let Some((_, last)) = known.readers.get_mut(device) {
-                        *last = seq;
-                    }
-                }
-                if !added.is_empty() {
-                    known.joined_epoch = known.epoch;
-                }
-                for device in &added {
-                    known.readers.insert(*device, (seq + 1, u64::MAX));
-                }
-                self.append(room, Entry { from: me, kind: EntryKind::Commit, body: commit });
-                for head in &welcomes {
-                    let packet = rest.split_to(head.len as usize);
-                    self.put(head.to, me, &packet);
-                }
-                let answer = RoomAnswer::Appended { seq, epoch, at_ms: self.now_ms };
-                self.rooms.answers.insert((me, key), answer.clone());
-                say(answer)
+                let open = self.rooms.open.iter().filter(|(_, of)| *of == room);
+                let here = open.filter_map(|(connection, _)| self.device_at(*connection));
+                say(RoomAnswer::Present { accounts: here.map(|device| device.account).collect() })
             }
             _ => None,
         }

@@ -18,6 +18,9 @@ pub use account::{AccountAnswer, AccountAsk, NewDevice, deletion_bytes, recovery
 pub use binding::{ChannelBinding, EXPORTER_LABEL, proof_bytes, ready_bytes};
 pub use blob::{BlobAnswer, BlobAsk, BlobPass, BlobToken, ticket_proof};
 pub use client::ClientMessage;
-pub use room::{EntryKind, KeyPackageUpload, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard, RoomEnd, RoomPush};
+pub use room::{
+    CommitHead, CommitParts, Departure, EntryKind, KeyPackageUpload, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard,
+    RoomEnd, RoomPush,
+};
 pub use server::ServerMessage;
 pub use values::{FoundUser, ListState, LogoutReason, PacketHead, PresenceStatus};

@@ -2,11 +2,15 @@
 //! compare-and-set on the epoch they start from, and reads nothing of MLS: what it acts on stands in the
 //! heads, what the members agree on lies sealed in the bodies.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::{ListState, PacketHead};
+use crate::codec::{Malformed, Reader, Writer};
 use crate::ids::{AccountId, DeviceAddress, DeviceId, KeyPackageId, RequestKey, RoomId, RoomName};
+use crate::keys::Signature;
+use crate::limits::WELCOME_BYTES_MAX;
 
 /// What a client asks about rooms, inside `ClientMessage::Room`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,41 +65,7 @@ pub enum RoomAsk {
     },
     /// Appends a commit; the body holds `commit ‖ GroupInfo ‖ welcomes`. Answer: `Appended` with the new
     /// epoch, or `Behind` when the room is no longer at the base (and nothing was stored).
-    Commit {
-        /// Idempotency key.
-        #[serde(rename = "k")]
-        key: RequestKey,
-        /// The room.
-        #[serde(rename = "r")]
-        room: RoomId,
-        /// Epoch that the commit starts from.
-        #[serde(rename = "b")]
-        base: u64,
-        /// The entry that already took this base is no valid commit: stand beside it (SPEC 12.2.4).
-        #[serde(rename = "x")]
-        contest: bool,
-        /// Devices that become readers. A device that is not one itself may name only itself.
-        #[serde(rename = "a")]
-        added: Vec<DeviceAddress>,
-        /// Devices that stop being readers with this entry.
-        #[serde(rename = "d")]
-        removed: Vec<DeviceAddress>,
-        /// New open topic of a public room; empty takes it away.
-        #[serde(rename = "t", default)]
-        topic: Option<String>,
-        /// New owner, named by the present one or by whoever removes the present one.
-        #[serde(rename = "o", default)]
-        owner: Option<AccountId>,
-        /// Bytes of the commit.
-        #[serde(rename = "l")]
-        commit_len: u32,
-        /// Bytes of the GroupInfo of the new epoch.
-        #[serde(rename = "g")]
-        group_info_len: u32,
-        /// Welcomes, appended to the mailboxes of their devices in the same change.
-        #[serde(rename = "w")]
-        welcomes: Vec<PacketHead>,
-    },
+    Commit(CommitHead),
     /// Appends a message, which lies in the body. Answer: `Appended`, or `Behind` when its epoch is more
     /// than 5 before the room's.
     Post {
@@ -163,6 +133,19 @@ pub enum RoomAsk {
         #[serde(rename = "d", default)]
         devices: Vec<DeviceId>,
     },
+    /// This account writes, or stopped; sealed in the body and never stored. Passed on to who reads the room,
+    /// if it is a small one (SPEC 12.5.4). No answer.
+    Typing {
+        /// The room.
+        #[serde(rename = "r")]
+        room: RoomId,
+    },
+    /// Asks who of a small private room is online, by a member. Answer: `Present`.
+    WhoIsHere {
+        /// The room.
+        #[serde(rename = "r")]
+        room: RoomId,
+    },
     /// Asks for device lists of people in a room: of each account those after the sequence number.
     /// Answer: `Lists`.
     Lists {
@@ -173,6 +156,129 @@ pub enum RoomAsk {
         #[serde(rename = "w")]
         wanted: Vec<ListState>,
     },
+}
+
+/// What the relay reads of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitHead {
+    /// Idempotency key.
+    #[serde(rename = "k")]
+    pub key: RequestKey,
+    /// The room.
+    #[serde(rename = "r")]
+    pub room: RoomId,
+    /// Epoch that the commit starts from.
+    #[serde(rename = "b")]
+    pub base: u64,
+    /// The entry that already took this base is no valid commit: stand beside it (SPEC 12.2.4).
+    #[serde(rename = "x")]
+    pub contest: bool,
+    /// Devices that become readers. A device that is not one itself may name only itself.
+    #[serde(rename = "a")]
+    pub added: Vec<DeviceAddress>,
+    /// Devices that stop being readers with this entry.
+    #[serde(rename = "d")]
+    pub removed: Vec<DeviceAddress>,
+    /// New open topic of a public room; empty takes it away.
+    #[serde(rename = "t", default)]
+    pub topic: Option<String>,
+    /// New owner, named by the present one or by whoever removes the present one.
+    #[serde(rename = "o", default)]
+    pub owner: Option<AccountId>,
+    /// Bytes of the commit.
+    #[serde(rename = "l")]
+    pub commit_len: u32,
+    /// Bytes of the GroupInfo of the new epoch.
+    #[serde(rename = "g")]
+    pub group_info_len: u32,
+    /// Welcomes, appended to the mailboxes of their devices in the same change.
+    #[serde(rename = "w")]
+    pub welcomes: Vec<PacketHead>,
+}
+
+/// The parts of a commit's body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitParts {
+    /// The commit, as it stands in the log.
+    pub commit: Bytes,
+    /// GroupInfo of the new epoch.
+    pub group_info: Bytes,
+    /// Welcomes and whose they are.
+    pub welcomes: Vec<(DeviceAddress, Bytes)>,
+}
+
+impl CommitHead {
+    /// Cuts the body as the head says: nothing empty, nothing left over, and welcomes only for who comes in.
+    ///
+    /// # Errors
+    /// [`Malformed`] when the body is another one.
+    pub fn cut(&self, mut body: Bytes) -> Result<CommitParts, Malformed> {
+        let mut take = |len: u32, max: usize| {
+            let len = usize::try_from(len).ok().filter(|len| *len > 0 && *len <= max && *len <= body.len());
+            len.map(|len| body.split_to(len)).ok_or(Malformed)
+        };
+        let commit = take(self.commit_len, usize::MAX)?;
+        let group_info = take(self.group_info_len, usize::MAX)?;
+        if self.welcomes.len() > self.added.len() || self.welcomes.iter().any(|head| !self.added.contains(&head.to)) {
+            return Err(Malformed);
+        }
+        let welcomes = self.welcomes.iter().map(|head| Ok((head.to, take(head.len, WELCOME_BYTES_MAX)?)));
+        let welcomes = welcomes.collect::<Result<Vec<_>, Malformed>>()?;
+        if body.is_empty() { Ok(CommitParts { commit, group_info, welcomes }) } else { Err(Malformed) }
+    }
+}
+
+/// Why devices of an account are no more: the body of an entry of kind `departed`. Nothing of it is the relay's
+/// word: the lists continue a chain that the reader knows, the signature is the account key's (SPEC 12.4.7).
+/// Layout: `version u8=1 ‖ count u8 ‖ (len u32 ‖ list)* ‖ deleted u8 ‖ signature 64 if deleted`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The newest lists of the account, consecutive, oldest first.
+    pub lists: Vec<Bytes>,
+    /// The account's own word that it is deleted, over the hash of the last list.
+    pub deletion: Option<Signature>,
+}
+
+impl Departure {
+    /// The bytes; lists beyond the newest 255 are left out.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let surplus = self.lists.len().saturating_sub(usize::from(u8::MAX));
+        let lists = self.lists.get(surplus..).unwrap_or_default();
+        let mut out = Writer::default();
+        out.u8(1).u8(u8::try_from(lists.len()).unwrap_or(u8::MAX));
+        for list in lists {
+            out.u32(u32::try_from(list.len()).unwrap_or(u32::MAX)).put(list);
+        }
+        out.u8(u8::from(self.deletion.is_some()));
+        if let Some(Signature(signature)) = &self.deletion {
+            out.put(signature);
+        }
+        out.finish()
+    }
+
+    /// Reads the bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`] when they are no departure, or more.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != 1 {
+            return Err(Malformed);
+        }
+        let mut lists = Vec::new();
+        for _ in 0..reader.u8()? {
+            let len = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+            lists.push(Bytes::copy_from_slice(reader.take(len)?));
+        }
+        let deletion = match reader.u8()? {
+            0 => None,
+            1 => Some(Signature(reader.array()?)),
+            _ => return Err(Malformed),
+        };
+        reader.end()?;
+        Ok(Self { lists, deletion })
+    }
 }
 
 /// A key package as it is published.
@@ -304,6 +410,12 @@ pub enum RoomAnswer {
         #[serde(rename = "l")]
         lists: Vec<ByteBuf>,
     },
+    /// Answer to `WhoIsHere`: accounts of the room that are online and show it.
+    Present {
+        /// Who.
+        #[serde(rename = "a")]
+        accounts: Vec<AccountId>,
+    },
     /// Answer to `Open` of a room that is no more; the owner's statement in the body, if it was its owner.
     Gone {
         /// Why.
@@ -352,6 +464,12 @@ pub enum RoomPush {
         #[serde(rename = "y")]
         reason: RoomEnd,
     },
+    /// Somebody in the room writes, or stopped; sealed in the body.
+    Typing {
+        /// The room.
+        #[serde(rename = "r")]
+        room: RoomId,
+    },
     /// Few one-time key packages are left.
     KeyPackagesLow {
         /// How many.
@@ -370,6 +488,8 @@ pub enum EntryKind {
     Message,
     /// A signed statement that an account leaves.
     Leave,
+    /// Devices of an account that are in the room are no more: a [`Departure`].
+    Departed,
     /// A kind that this version does not know.
     #[serde(other)]
     Unknown,

@@ -2,7 +2,8 @@
 
 use chat_wire::ids::{KeyPackageId, RequestKey, RoomId, RoomName};
 use chat_wire::message::{
-    EntryKind, KeyPackageUpload, ListState, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard, RoomEnd, RoomPush,
+    CommitHead, EntryKind, KeyPackageUpload, ListState, OfferedKeyPackage, RoomAnswer, RoomAsk, RoomCard, RoomEnd,
+    RoomPush,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -53,7 +54,7 @@ fn commit() -> impl Strategy<Value = RoomAsk> {
     let who = (vec(address(), 0..3), vec(address(), 0..3), topic(), option::of(account()));
     (key(), room(), any::<u64>(), any::<bool>(), who, any::<[u32; 2]>(), packets()).prop_map(
         |(key, room, base, contest, (added, removed, topic, owner), [commit_len, group_info_len], welcomes)| {
-            RoomAsk::Commit {
+            RoomAsk::Commit(CommitHead {
                 key,
                 room,
                 base,
@@ -65,7 +66,7 @@ fn commit() -> impl Strategy<Value = RoomAsk> {
                 commit_len,
                 group_info_len,
                 welcomes,
-            }
+            })
         },
     )
 }
@@ -93,6 +94,8 @@ pub(crate) fn room_ask() -> BoxedStrategy<RoomAsk> {
         (vec(key_package(), 0..3), option::of(key_package()))
             .prop_map(|(packages, last_resort)| RoomAsk::PutKeyPackages { packages, last_resort }),
         (account(), vec(device(), 0..3)).prop_map(|(account, devices)| RoomAsk::ClaimKeyPackages { account, devices }),
+        room().prop_map(|room| RoomAsk::Typing { room }),
+        room().prop_map(|room| RoomAsk::WhoIsHere { room }),
         (room(), vec(state(), 0..3)).prop_map(|(room, wanted)| RoomAsk::Lists { room, wanted }),
     ]
     .boxed()
@@ -115,6 +118,7 @@ pub(crate) fn room_answer() -> BoxedStrategy<RoomAnswer> {
         any::<u32>().prop_map(|left| RoomAnswer::KeyPackagesStored { left }),
         (blob(), vec(offered(), 0..3)).prop_map(|(list, packages)| RoomAnswer::KeyPackages { list, packages }),
         vec(blob(), 0..3).prop_map(|lists| RoomAnswer::Lists { lists }),
+        vec(account(), 0..3).prop_map(|accounts| RoomAnswer::Present { accounts }),
         room_end().prop_map(|reason| RoomAnswer::Gone { reason }),
     ]
     .boxed()
@@ -122,12 +126,14 @@ pub(crate) fn room_answer() -> BoxedStrategy<RoomAnswer> {
 
 /// Anything pushed about rooms.
 pub(crate) fn room_push() -> BoxedStrategy<RoomPush> {
-    let kind = prop_oneof![Just(EntryKind::Commit), Just(EntryKind::Message), Just(EntryKind::Leave)];
+    let kind = [EntryKind::Commit, EntryKind::Message, EntryKind::Leave, EntryKind::Departed];
+    let kind = proptest::sample::select(kind.to_vec());
     prop_oneof![
         (room(), any::<u64>(), option::of(address()), any::<u64>(), kind)
             .prop_map(|(room, seq, from, at_ms, kind)| RoomPush::Entry { room, seq, from, at_ms, kind }),
         (room(), any::<u64>()).prop_map(|(room, seq)| RoomPush::CaughtUp { room, seq }),
         (room(), room_end()).prop_map(|(room, reason)| RoomPush::Gone { room, reason }),
+        room().prop_map(|room| RoomPush::Typing { room }),
         any::<u32>().prop_map(|left| RoomPush::KeyPackagesLow { left }),
     ]
     .boxed()

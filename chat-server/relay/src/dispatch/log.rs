@@ -1,17 +1,24 @@
 //! What rooms have in common: finding them, appending to them, ending them, and what flows to their readers.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
+use chat_wire::device_list::DeviceList;
 use chat_wire::error::RefusalKind;
 use chat_wire::frame::Frame;
-use chat_wire::ids::{DeviceAddress, RoomId};
-use chat_wire::message::{EntryKind, RoomEnd, RoomPush, ServerMessage};
+use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
+use chat_wire::keys::Signature;
+use chat_wire::message::{Departure, EntryKind, RoomEnd, RoomPush, ServerMessage};
 
-use crate::core::Core;
-use crate::limits::Limits;
+use crate::core::{Core, Lobby};
+use crate::limits::{DEPARTURE_LISTS_MAX, Limits};
 use crate::refuse::Refuse;
 use crate::round::{ConnectionId, Output, Rests};
-use crate::service::rooms::{COMMIT, LEAVE, Live, MESSAGE, Reached, Turn};
+use crate::service::rooms::{COMMIT, DEPARTED, Draft, LEAVE, Live, MESSAGE, Reached, Turn};
 use crate::storage::{Batch, Ending, Entry, Log, RoomWrite, Storage, StorageError, Write};
+
+/// The name of everybody's room: it belongs to nobody (DESIGN §6).
+pub(super) const LOBBY: &str = "lobby";
 
 /// A room that a device may know of: a public one, or one that its account is in (SPEC 12.1.2).
 pub(super) fn visible<'a, S: Storage>(
@@ -19,8 +26,10 @@ pub(super) fn visible<'a, S: Storage>(
     room: &RoomId,
     asking: &DeviceAddress,
 ) -> Result<&'a mut Live, Refuse> {
+    let lobby = core.config.lobby;
     let live = core.rooms.live(&mut core.store, room)?.ok_or(RefusalKind::UnknownRoom)?;
-    let known = live.room.public || live.has_account(&asking.account) || live.reader(asking).is_some();
+    let open = live.room.public && (lobby == Lobby::Open || live.room.name.as_str() != LOBBY);
+    let known = open || live.has_account(&asking.account) || live.reader(asking).is_some();
     if known { Ok(live) } else { Err(RefusalKind::UnknownRoom.into()) }
 }
 
@@ -51,6 +60,7 @@ fn push(room: RoomId, entry: &Entry) -> ServerMessage {
         COMMIT => EntryKind::Commit,
         MESSAGE => EntryKind::Message,
         LEAVE => EntryKind::Leave,
+        DEPARTED => EntryKind::Departed,
         _ => EntryKind::Unknown,
     };
     let (seq, at_ms) = (entry.seq, entry.accepted_ms);
@@ -142,18 +152,53 @@ pub(crate) fn end_closed<S: Storage>(core: &mut Core<S>, wall_ms: u64) -> Result
     Ok(())
 }
 
-/// Devices that are no more have left their rooms in the storage; rooms with nobody in them end.
-pub(super) fn devices_left<S: Storage>(
-    core: &mut Core<S>,
-    rooms: impl IntoIterator<Item = RoomId>,
-    wall_ms: u64,
-) -> Result<(), Refuse> {
-    for room in rooms {
-        core.rooms.forget(&room);
-        let empty = core.rooms.live(&mut core.store, &room)?.is_some_and(|live| live.accounts() == 0);
-        if empty {
-            end(core, &room, (RoomEnd::Closed, Bytes::new()), wall_ms)?;
+/// Why devices leave their rooms without having said so.
+pub(super) struct Gone {
+    /// One of them.
+    pub(super) device: DeviceAddress,
+    pub(super) rooms: BTreeSet<RoomId>,
+    pub(super) why: Departure,
+}
+
+impl Gone {
+    /// What its account signed, as far as its lists are still here.
+    pub(super) fn read<S: Storage>(
+        core: &mut Core<S>,
+        device: DeviceAddress,
+        rooms: BTreeSet<RoomId>,
+    ) -> Result<Self, Refuse> {
+        let lists = newest_lists(core, &device.account)?;
+        Ok(Self { device, rooms, why: Departure { lists, deletion: None } })
+    }
+
+    pub(super) fn deleted(mut self, signature: Signature) -> Self {
+        self.why.deletion = Some(signature);
+        self
+    }
+}
+
+fn newest_lists<S: Storage>(core: &mut Core<S>, account: &AccountId) -> Result<Vec<Bytes>, Refuse> {
+    let current = core.store.current_list(account)?.ok_or(RefusalKind::Unavailable)?;
+    let seq = DeviceList::decode(&current).map_err(|_| RefusalKind::Unavailable)?.body().seq;
+    let limit = usize::try_from(DEPARTURE_LISTS_MAX).unwrap_or(usize::MAX);
+    Ok(core.store.lists(account, seq.saturating_sub(DEPARTURE_LISTS_MAX), limit)?)
+}
+
+/// Devices that are no more have left their rooms in the storage: the members read why in the log, in the words
+/// of the account itself (SPEC 12.4.7). Rooms with nobody in them end.
+pub(super) fn devices_left<S: Storage>(core: &mut Core<S>, gone: &Gone, wall_ms: u64) -> Result<(), Refuse> {
+    let body = Bytes::from(gone.why.encode());
+    for room in &gone.rooms {
+        core.rooms.forget(room);
+        let Some(live) = core.rooms.live(&mut core.store, room)? else { continue };
+        if live.accounts() == 0 {
+            end(core, room, (RoomEnd::Closed, Bytes::new()), wall_ms)?;
+            continue;
         }
+        let body = body.clone();
+        let draft = Draft { from: gone.device, kind: DEPARTED, key: None, accepted_ms: wall_ms, body };
+        let turn = live.turn(draft, (&[], &[]));
+        append(core, room, turn, Batch::new())?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod blob;
+mod company;
 mod log;
 mod login;
 mod mail;

@@ -8,8 +8,8 @@ use chat_wire::limits::{LISTS_WANTED_MAX, ROOMS_PER_ANSWER_MAX};
 use chat_wire::message::{ListState, RoomAnswer, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::log::{fill, visible};
-use crate::core::Core;
+use super::log::{LOBBY, fill, visible};
+use crate::core::{Core, Lobby};
 use crate::limits::ROOM_LISTS_MAX;
 use crate::refuse::Refuse;
 use crate::reply::{Here, Reply};
@@ -72,8 +72,10 @@ pub(super) fn list<S: Storage>(
     core.gates.room_looks.take(asking, here.now.uptime_ms)?;
     let limit = usize::from(limit).min(ROOMS_PER_ANSWER_MAX);
     let found = core.store.rooms(&asking, joined, after.as_ref(), limit)?;
+    let shut = |name: &RoomName| core.config.lobby == Lobby::Off && name.as_str() == LOBBY;
     let members = |members: u32| usize::try_from(members).unwrap_or(usize::MAX);
-    let rooms = found.iter().map(|(room, is_in)| card(room, members(room.members), *is_in)).collect();
+    let found = found.iter().filter(|(room, is_in)| *is_in || !shut(&room.name));
+    let rooms = found.map(|(room, is_in)| card(room, members(room.members), *is_in)).collect();
     Ok(Reply::Answer(ServerMessage::Room(RoomAnswer::Rooms { rooms })))
 }
 

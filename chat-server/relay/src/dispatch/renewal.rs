@@ -10,7 +10,7 @@ use chat_wire::keys::Signature;
 use chat_wire::message::{AccountAnswer, AccountAsk, LogoutReason, NewDevice, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::log::devices_left;
+use super::log::{Gone, devices_left};
 use super::steps::{account_data, log_in, put_list, rooms_of, still_stands};
 use crate::core::Core;
 use crate::peer::{Connection, Peer};
@@ -284,18 +284,23 @@ fn delete<S: Storage>(
         move |_| accounts::check_deletion(&relay, &standing.current, &signature).map(|()| standing),
         move |checked, core, here, _| {
             still_stands(core, &own.account, &checked?)?;
-            delete_account(core, here, own)
+            delete_account(core, here, (own, signature))
         },
     )
 }
 
-fn delete_account<S: Storage>(core: &mut Core<S>, here: Here, own: DeviceAddress) -> Result<Reply, Refuse> {
+fn delete_account<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    (own, signature): (DeviceAddress, Signature),
+) -> Result<Reply, Refuse> {
     let account = own.account;
     let at_ms = here.now.wall_ms;
     let reserved_until_ms = at_ms.saturating_add(core.config.limits.name_reserved_ms);
     let roster = core.rosters.get(&mut core.store, &account)?.ok_or(RefusalKind::Unavailable)?;
     let devices: Vec<_> = roster.devices.iter().map(|d| DeviceAddress { account, device: d.id }).collect();
     let rooms = rooms_of(core, &devices)?;
+    let gone = Gone::read(core, own, rooms)?.deleted(signature);
     core.apply(&vec![Write::DeleteAccount(account, Deletion { at_ms, reserved_until_ms })])?;
     core.rosters.forget(&account);
     for (device, connection) in core.logins.iter().filter(|(device, _)| device.account == account) {
@@ -304,6 +309,6 @@ fn delete_account<S: Storage>(core: &mut Core<S>, here: Here, own: DeviceAddress
             core.round.dismissals.push((*connection, LogoutReason::Deleted.into()));
         }
     }
-    devices_left(core, rooms, at_ms)?;
+    devices_left(core, &gone, at_ms)?;
     Ok(Reply::Last(ServerMessage::Done {}))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chat_wire::ids::DeviceAddress;
 use chat_wire::message::RoomAsk;
 
-use super::{packages, reading, writing};
+use super::{company, packages, reading, writing};
 use crate::core::Core;
 use crate::refuse::Refuse;
 use crate::reply::{Here, Reply};
@@ -21,23 +21,7 @@ pub(super) fn ask<S: Storage>(
         RoomAsk::Create { room, name, public, owned, topic, .. } => {
             writing::create(core, here, device, writing::Plan { room, name, public, owned, topic, body })
         }
-        RoomAsk::Commit {
-            key,
-            room,
-            base,
-            contest,
-            added,
-            removed,
-            topic,
-            owner,
-            commit_len,
-            group_info_len,
-            welcomes,
-        } => {
-            let lens = (commit_len, group_info_len);
-            let offer = writing::Offer { key, base, contest, added, removed, topic, owner, lens, welcomes, body };
-            writing::commit(core, here, device, (room, offer))
-        }
+        RoomAsk::Commit(head) => writing::commit(core, here, device, (head, body)),
         RoomAsk::Post { key, room, epoch } => writing::post(core, here, device, (room, (key, body), epoch)),
         RoomAsk::Leave { key, room } => writing::leave(core, here, device, (room, key, body)),
         RoomAsk::Delete { room } => writing::delete(core, here, device, (room, body)),
@@ -46,6 +30,8 @@ pub(super) fn ask<S: Storage>(
         RoomAsk::GroupInfo { room } => reading::group_info(core, here, device, &room),
         RoomAsk::Open { room, after } => reading::open(core, here, device, (room, after)),
         RoomAsk::Ack { room, seq } => reading::acknowledge(core, here, device, (room, seq)),
+        RoomAsk::Typing { room } => company::typing(core, here, device, (room, body)),
+        RoomAsk::WhoIsHere { room } => company::who_is_here(core, here, device, &room),
         RoomAsk::Lists { room, wanted } => reading::lists(core, here, device, (room, &wanted)),
         RoomAsk::PutKeyPackages { packages, last_resort } => packages::put(core, here, device, (packages, last_resort)),
         RoomAsk::ClaimKeyPackages { account, devices } => packages::claim(core, here, device, (account, devices)),

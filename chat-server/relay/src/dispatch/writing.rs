@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, RequestKey, RoomId, RoomName};
-use chat_wire::limits::{ROOM_EPOCHS_LATE_MAX, ROOM_MESSAGE_BYTES_MAX, TOPIC_BYTES_MAX, WELCOME_BYTES_MAX};
-use chat_wire::message::{PacketHead, RoomAnswer, RoomEnd, ServerMessage};
+use chat_wire::limits::{ROOM_EPOCHS_LATE_MAX, ROOM_MESSAGE_BYTES_MAX, TOPIC_BYTES_MAX};
+use chat_wire::message::{CommitHead, RoomAnswer, RoomEnd, ServerMessage};
 
-use super::log::{append, end, visible};
-use crate::core::Core;
+use super::log::{LOBBY, append, end, visible};
+use crate::core::{Core, Lobby};
 use crate::limits::{CONTESTS_MAX, STATEMENT_BYTES_MAX};
 use crate::refuse::Refuse;
 use crate::reply::{Here, Reply};
@@ -17,9 +17,6 @@ use crate::service::mailboxes::Letter;
 use crate::service::rooms::{COMMIT, Draft, LEAVE, Live, MESSAGE, Turn};
 use crate::storage::{Batch, Entry, Log, Reader, Room, RoomWrite, Storage, StorageError, StoredGroupInfo, Write};
 use crate::window::Load;
-
-/// The name of everybody's room: it belongs to nobody (DESIGN §6).
-const LOBBY: &str = "lobby";
 
 fn appended(seq: u64, epoch: u64, at_ms: u64) -> Reply {
     Reply::Answer(ServerMessage::Room(RoomAnswer::Appended { seq, epoch, at_ms }))
@@ -64,6 +61,9 @@ pub(super) fn create<S: Storage>(
     plan: Plan,
 ) -> Result<Reply, Refuse> {
     plan.check()?;
+    if plan.name.as_str() == LOBBY && core.config.lobby == Lobby::Off {
+        return Err(RefusalKind::Forbidden.into());
+    }
     if let Some(live) = core.rooms.live(&mut core.store, &plan.room)? {
         // A repeat whose answer got lost (SPEC 12.2.5): the id is random, so nobody else meets it.
         let same = live.room.name == plan.name && live.is_member(&device) && live.room.epoch == 0;
@@ -116,53 +116,11 @@ fn may_join<S: Storage>(core: &mut Core<S>, accounts: &[AccountId]) -> Result<()
     Ok(())
 }
 
-/// A commit as it was offered.
-pub(super) struct Offer {
-    pub(super) key: RequestKey,
-    pub(super) base: u64,
-    pub(super) contest: bool,
-    pub(super) added: Vec<DeviceAddress>,
-    pub(super) removed: Vec<DeviceAddress>,
-    pub(super) topic: Option<String>,
-    pub(super) owner: Option<AccountId>,
-    /// Bytes of commit and GroupInfo; the welcomes follow.
-    pub(super) lens: (u32, u32),
-    pub(super) welcomes: Vec<PacketHead>,
-    pub(super) body: Bytes,
-}
-
-/// The parts of a commit's body.
-struct Parts {
-    commit: Bytes,
-    group_info: Bytes,
-    welcomes: Vec<(DeviceAddress, Bytes)>,
-}
-
-impl Offer {
-    fn cut(&mut self) -> Result<Parts, Refuse> {
-        let mut body = std::mem::take(&mut self.body);
-        let mut take = |len: u32, max: usize| {
-            let len = usize::try_from(len).ok().filter(|len| *len > 0 && *len <= max && *len <= body.len());
-            len.map(|len| body.split_to(len)).ok_or(RefusalKind::Malformed)
-        };
-        let commit = take(self.lens.0, usize::MAX)?;
-        let group_info = take(self.lens.1, usize::MAX)?;
-        let mut welcomes = Vec::with_capacity(self.welcomes.len().min(self.added.len()));
-        for head in &self.welcomes {
-            if !self.added.contains(&head.to) || welcomes.len() >= self.added.len() {
-                return Err(RefusalKind::Malformed.into());
-            }
-            welcomes.push((head.to, take(head.len, WELCOME_BYTES_MAX)?));
-        }
-        if body.is_empty() { Ok(Parts { commit, group_info, welcomes }) } else { Err(RefusalKind::Malformed.into()) }
-    }
-
-    /// What a device may change that is not in the room yet: it may add itself to a public one, in the
-    /// place of nobody but itself (SPEC 12.2.6).
-    fn is_own_join(&self, device: &DeviceAddress) -> bool {
-        let alone = self.added == [*device] && self.removed.iter().all(|removed| removed == device);
-        alone && self.topic.is_none() && self.owner.is_none() && !self.contest && self.welcomes.is_empty()
-    }
+/// What a device may change that is not in the room yet: it may add itself to a public one, in the place of
+/// nobody but itself (SPEC 12.2.6).
+fn is_own_join(head: &CommitHead, device: &DeviceAddress) -> bool {
+    let alone = head.added == [*device] && head.removed.iter().all(|removed| removed == device);
+    alone && head.topic.is_none() && head.owner.is_none() && !head.contest && head.welcomes.is_empty()
 }
 
 /// Takes a commit (SPEC 12.2.1): commit, GroupInfo and welcomes are one change, or nothing.
@@ -170,15 +128,16 @@ pub(super) fn commit<S: Storage>(
     core: &mut Core<S>,
     here: Here,
     device: DeviceAddress,
-    (room, mut offer): (RoomId, Offer),
+    (offer, body): (CommitHead, Bytes),
 ) -> Result<Reply, Refuse> {
+    let room = offer.room;
     visible(core, &room, &device)?;
     let epoch = if offer.contest { offer.base } else { offer.base.saturating_add(1) };
     if let Some((seq, at_ms)) = core.store.appended(&Log::Room(room), &device, &offer.key)? {
         return Ok(appended(seq, epoch, at_ms));
     }
     core.gates.room_commits.take(device.account, here.now.uptime_ms)?;
-    let parts = offer.cut()?;
+    let parts = offer.cut(body).map_err(|_| RefusalKind::Malformed)?;
     let devices_max = core.config.limits.room_devices_max;
     let live = visible(core, &room, &device)?;
     check_topic(live.room.public, offer.topic.as_deref())?;
@@ -186,12 +145,13 @@ pub(super) fn commit<S: Storage>(
         if !live.room.public {
             return Err(RefusalKind::UnknownRoom.into());
         }
-        if !offer.is_own_join(&device) {
+        if !is_own_join(&offer, &device) {
             return Err(RefusalKind::Forbidden.into());
         }
     }
     let Some(next) = next_room(live, &offer) else { return Ok(behind(live)) };
-    let draft = Draft { from: device, kind: COMMIT, key: offer.key, accepted_ms: here.now.wall_ms, body: parts.commit };
+    let draft =
+        Draft { from: device, kind: COMMIT, key: Some(offer.key), accepted_ms: here.now.wall_ms, body: parts.commit };
     let coming: BTreeSet<DeviceAddress> = offer.added.iter().filter(|d| !live.is_member(d)).copied().collect();
     let staying = live.devices(None).filter(|d| !offer.removed.contains(d) || offer.added.contains(d)).count();
     if staying.saturating_add(coming.len()) > devices_max {
@@ -214,7 +174,7 @@ pub(super) fn commit<S: Storage>(
 }
 
 /// The room after a commit, or none when it does not start where the room is (SPEC 12.2.1, 12.2.4).
-fn next_room(live: &Live, offer: &Offer) -> Option<Room> {
+fn next_room(live: &Live, offer: &CommitHead) -> Option<Room> {
     let room = &live.room;
     let seq = live.last_seq.saturating_add(1);
     let topic = match &offer.topic {
@@ -232,7 +192,7 @@ fn next_room(live: &Live, offer: &Offer) -> Option<Room> {
 
 /// The owner names another one; once the owner has left, any commit does (SPEC 12.2.7). Nobody else takes the
 /// owner's devices out, or a member could make itself the owner of what it may not delete.
-fn with_owner(live: &Live, offer: &Offer, by: AccountId, next: Room) -> Result<Room, Refuse> {
+fn with_owner(live: &Live, offer: &CommitHead, by: AccountId, next: Room) -> Result<Room, Refuse> {
     let own = live.room.owner;
     let mut of_owner = live.devices(own).filter(|_| own.is_some());
     let goes = |device: &DeviceAddress| offer.removed.contains(device) && !offer.added.contains(device);
@@ -337,7 +297,7 @@ pub(super) fn post<S: Storage>(
     if retry_ms > 0 && live.room.owner != Some(device.account) {
         return Err(Refuse::Later { retry_ms });
     }
-    let draft = Draft { from: device, kind: MESSAGE, key, accepted_ms: now.wall_ms, body };
+    let draft = Draft { from: device, kind: MESSAGE, key: Some(key), accepted_ms: now.wall_ms, body };
     let turn = live.turn(draft, (&[], &[]));
     live.note_spoken(device.account, now.uptime_ms);
     let entry = append(core, &room, turn, Batch::new())?;
@@ -375,7 +335,7 @@ pub(super) fn leave<S: Storage>(
     let live = member(core, &room, &device)?;
     let own: Vec<DeviceAddress> = live.devices(Some(device.account)).collect();
     let accepted_ms = here.now.wall_ms;
-    let draft = Draft { from: device, kind: LEAVE, key, accepted_ms, body: statement };
+    let draft = Draft { from: device, kind: LEAVE, key: Some(key), accepted_ms, body: statement };
     let turn = live.turn(draft, (&[], &own));
     let empties = turn.empties(live);
     let entry = append(core, &room, turn, Batch::new())?;

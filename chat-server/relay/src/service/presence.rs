@@ -162,6 +162,11 @@ impl Presence {
         self.are_mutual(asking, account) && self.told(account).online
     }
 
+    /// Whether an account is online and shows it.
+    pub(crate) fn is_seen(&self, account: &AccountId) -> bool {
+        self.told(account).online
+    }
+
     /// Whether each has the other in its contacts (SPEC 7.6.1).
     pub(crate) fn are_mutual(&self, one: &AccountId, other: &AccountId) -> bool {
         self.lists(one, other) && self.lists(other, one)

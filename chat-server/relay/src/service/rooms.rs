@@ -16,6 +16,7 @@ use crate::window::Window;
 pub(crate) const COMMIT: u8 = 1;
 pub(crate) const MESSAGE: u8 = 2;
 pub(crate) const LEAVE: u8 = 3;
+pub(crate) const DEPARTED: u8 = 4;
 
 /// A room in use.
 #[derive(Debug)]
@@ -46,7 +47,8 @@ pub(crate) struct Seat {
 pub(crate) struct Draft {
     pub(crate) from: DeviceAddress,
     pub(crate) kind: u8,
-    pub(crate) key: RequestKey,
+    /// None for what the relay appends by itself.
+    pub(crate) key: Option<RequestKey>,
     pub(crate) accepted_ms: u64,
     pub(crate) body: Bytes,
 }
@@ -141,7 +143,7 @@ impl Live {
             }
         }
         let Draft { from, kind, key, accepted_ms, body } = draft;
-        let entry = Entry { seq, accepted_ms, from, kind, key: Some(key), body };
+        let entry = Entry { seq, accepted_ms, from, kind, key, body };
         Turn { entry, readers, room: None, trim_to: None }
     }
 
@@ -316,6 +318,12 @@ impl Rooms {
 
     pub(crate) fn seat(&mut self, id: &RoomId, connection: ConnectionId) -> Option<&mut Seat> {
         self.seats.get_mut(id)?.get_mut(&connection)
+    }
+
+    /// Members that read a room at this moment.
+    pub(crate) fn members_here(&self, id: &RoomId) -> Vec<(ConnectionId, DeviceAddress)> {
+        let seats = self.seats.get(id).into_iter().flatten();
+        seats.filter(|(_, seat)| seat.until.is_none()).map(|(connection, seat)| (*connection, seat.device)).collect()
     }
 
     /// A connection reads a room no longer.

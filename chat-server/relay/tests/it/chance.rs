@@ -9,7 +9,9 @@ use chat_wire::error::RefusalKind;
 use chat_wire::frame::{ClientFrame, Frame};
 use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, RoomId, RoomName, UserName};
 use chat_wire::keys::Signature;
-use chat_wire::message::{AccountAsk, ClientMessage, ListState, PacketHead, PresenceStatus, RoomAsk, ServerMessage};
+use chat_wire::message::{
+    AccountAsk, ClientMessage, CommitHead, ListState, PacketHead, PresenceStatus, RoomAsk, ServerMessage,
+};
 use serde_bytes::ByteBuf;
 
 use crate::bench::Bench;
@@ -134,7 +136,7 @@ fn any_room_ask(dice: &mut Dice, someone: DeviceAddress) -> RoomAsk {
         2 => RoomAsk::List { joined: dice.roll(2) == 0, after: None, limit: u16::MAX },
         3 => RoomAsk::Info { name },
         4 => RoomAsk::GroupInfo { room },
-        5 | 6 => RoomAsk::Commit {
+        5 | 6 => RoomAsk::Commit(CommitHead {
             key,
             room,
             base: dice.roll(3),
@@ -146,7 +148,7 @@ fn any_room_ask(dice: &mut Dice, someone: DeviceAddress) -> RoomAsk {
             commit_len: dice.roll(100) as u32,
             group_info_len: dice.roll(100) as u32,
             welcomes: vec![],
-        },
+        }),
         7 => RoomAsk::Post { key, room, epoch: dice.roll(u64::MAX) },
         8 => RoomAsk::Post { key, room, epoch: dice.roll(3) },
         9 => RoomAsk::Leave { key, room },

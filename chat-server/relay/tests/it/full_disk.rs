@@ -122,7 +122,7 @@ fn when_the_disk_is_full_a_room_shows_nothing_that_it_does_not_hold() {
     use chat_relay::Config;
     use chat_wire::error::{Refusal, RefusalKind};
     use chat_wire::ids::RequestKey;
-    use chat_wire::message::{ClientMessage, RoomAnswer, RoomAsk, ServerMessage};
+    use chat_wire::message::{ClientMessage, CommitHead, RoomAnswer, RoomAsk, ServerMessage};
 
     use crate::bench::Bench;
 
@@ -135,7 +135,7 @@ fn when_the_disk_is_full_a_room_shows_nothing_that_it_does_not_hold() {
     };
     let create = RoomAsk::Create { key, room, name, public: true, owned: true, topic: None };
     ask(&mut bench, a, create, b"info");
-    let join = RoomAsk::Commit {
+    let join = RoomAsk::Commit(CommitHead {
         key,
         room,
         base: 0,
@@ -147,7 +147,7 @@ fn when_the_disk_is_full_a_room_shows_nothing_that_it_does_not_hold() {
         commit_len: 6,
         group_info_len: 4,
         welcomes: vec![],
-    };
+    });
     ask(&mut bench, b, join, b"commitinfo");
     ask(&mut bench, b, RoomAsk::Open { room, after: 1 }, b"");
     bench.outputs.clear();

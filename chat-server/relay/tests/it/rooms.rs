@@ -8,13 +8,13 @@ mod packages;
 
 use bytes::Bytes;
 use chat_relay::limits::{Allowance, Limits};
-use chat_relay::{Config, ConnectionId, Input};
+use chat_relay::{Config, ConnectionId, Input, Lobby};
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::ServerFrame;
 use chat_wire::ids::{AccountId, DeviceAddress, KeyPackageId, RequestKey, RoomId, RoomName};
 use chat_wire::message::{
-    ClientMessage, EntryKind, KeyPackageUpload, ListState, PacketHead, RoomAnswer, RoomAsk, RoomCard, RoomEnd,
-    RoomPush, ServerMessage,
+    ClientMessage, CommitHead, Departure, EntryKind, KeyPackageUpload, ListState, PacketHead, PresenceStatus,
+    RoomAnswer, RoomAsk, RoomCard, RoomEnd, RoomPush, ServerMessage,
 };
 use serde_bytes::ByteBuf;
 
@@ -57,7 +57,7 @@ fn create(room: RoomId, text: &str, public: bool) -> RoomAsk {
 
 /// A commit without welcomes; its bytes are `commit N`, where N is the base.
 fn commit(number: u8, base: u64, added: &[DeviceAddress], removed: &[DeviceAddress]) -> RoomAsk {
-    RoomAsk::Commit {
+    RoomAsk::Commit(CommitHead {
         key: key(number),
         room: ROOM,
         base,
@@ -69,6 +69,13 @@ fn commit(number: u8, base: u64, added: &[DeviceAddress], removed: &[DeviceAddre
         commit_len: 6,
         group_info_len: 4,
         welcomes: vec![],
+    })
+}
+
+fn head(ask: &mut RoomAsk) -> &mut CommitHead {
+    match ask {
+        RoomAsk::Commit(head) => head,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -183,23 +190,10 @@ fn a_base_may_be_contested_eight_times_and_who_the_first_commit_removed_comes_ba
     room_with(&mut bench, c, commit(2, 2, &[], &[bob.address(1)]), COMMIT_BODY);
     assert_eq!(places(&bench.pushed(b)), [3], "bob reads that he is out, and nothing after it");
     assert_eq!(refused(&mut bench, b, post(3, 3), b"hm"), RefusalKind::UnknownRoom);
-    let contest = |number, base| match commit(number, base, &[], &[]) {
-        RoomAsk::Commit { key, room, base, added, removed, commit_len, group_info_len, welcomes, .. } => {
-            RoomAsk::Commit {
-                key,
-                room,
-                base,
-                contest: true,
-                added,
-                removed,
-                topic: None,
-                owner: None,
-                commit_len,
-                group_info_len,
-                welcomes,
-            }
-        }
-        other => other,
+    let contest = |number, base| {
+        let mut ask = commit(number, base, &[], &[]);
+        head(&mut ask).contest = true;
+        ask
     };
     let beside = room_with(&mut bench, a, contest(4, 2), COMMIT_BODY).0;
     assert!(matches!(beside, RoomAnswer::Appended { seq: 4, epoch: 3, .. }), "{beside:?}");
@@ -221,9 +215,7 @@ fn a_welcome_lies_in_the_mailbox_of_the_device_exactly_when_its_commit_lies_in_t
     bench.outputs.clear();
     let inviting = |number, base, to: DeviceAddress, added: &[DeviceAddress]| {
         let mut ask = commit(number, base, added, &[]);
-        if let RoomAsk::Commit { welcomes, .. } = &mut ask {
-            *welcomes = vec![PacketHead { to, len: 7 }];
-        }
+        head(&mut ask).welcomes = vec![PacketHead { to, len: 7 }];
         ask
     };
     let body = b"commitinfowelcome";
@@ -344,9 +336,7 @@ fn only_the_owner_deletes_and_everybody_learns_it_with_the_owners_statement() {
     let delete = RoomAsk::Delete { room: ROOM };
     assert_eq!(refused(&mut bench, b, delete.clone(), b"mine"), RefusalKind::Forbidden);
     let mut handing_over = commit(2, 1, &[], &[]);
-    if let RoomAsk::Commit { owner, .. } = &mut handing_over {
-        *owner = Some(bob.account);
-    }
+    head(&mut handing_over).owner = Some(bob.account);
     assert_eq!(refused(&mut bench, b, handing_over.clone(), COMMIT_BODY), RefusalKind::Forbidden);
     assert!(matches!(room_with(&mut bench, a, handing_over, COMMIT_BODY).0, RoomAnswer::Appended { .. }));
     assert_eq!(refused(&mut bench, a, delete.clone(), b"mine"), RefusalKind::Forbidden);
@@ -375,9 +365,7 @@ fn nobody_throws_the_owner_out_and_when_the_owner_has_left_a_commit_names_the_ne
     let mut bench = Bench::new(Config::default());
     let ((alice, a), (bob, b)) = two_in_a_room(&mut bench, false);
     let named = |mut ask: RoomAsk, next: AccountId| {
-        if let RoomAsk::Commit { owner, .. } = &mut ask {
-            *owner = Some(next);
-        }
+        head(&mut ask).owner = Some(next);
         ask
     };
     let coup = commit(2, 1, &[], &[alice.address(1)]);
@@ -415,6 +403,92 @@ fn the_lobby_is_public_and_nobodys() {
 }
 
 #[test]
+fn the_operator_turns_the_lobby_off_and_who_is_in_it_stays() {
+    let lobby = |number| create(RoomId([number; 16]), "lobby", true);
+    let mut bench = Bench::new(Config { lobby: Lobby::Off, ..Config::default() });
+    let (_, a) = bench.reachable("alice");
+    assert_eq!(refused(&mut bench, a, lobby(4), b"info"), RefusalKind::Forbidden);
+    assert!(matches!(
+        room_with(&mut bench, a, create(RoomId([6; 16]), "garden", true), b"info").0,
+        RoomAnswer::Appended { .. }
+    ));
+
+    // It stood before the operator decided so.
+    let mut bench = Bench::new(Config::default());
+    let ((_, a), (bob, b)) = (bench.reachable("alice"), bench.reachable("bobby"));
+    room_with(&mut bench, a, lobby(4), b"info");
+    bench.relay.reconfigure(Config { lobby: Lobby::Off, ..Config::default() });
+    assert_eq!(refused(&mut bench, b, RoomAsk::Info { name: name("lobby") }, b""), RefusalKind::UnknownRoom);
+    assert_eq!(refused(&mut bench, b, RoomAsk::GroupInfo { room: ROOM }, b""), RefusalKind::UnknownRoom);
+    assert_eq!(refused(&mut bench, b, commit(2, 0, &[bob.address(1)], &[]), COMMIT_BODY), RefusalKind::UnknownRoom);
+    assert!(matches!(room_with(&mut bench, a, post(3, 0), b"alone").0, RoomAnswer::Appended { .. }));
+    assert!(matches!(room(&mut bench, a, RoomAsk::Info { name: name("lobby") }), RoomAnswer::Info(_)));
+    let all = RoomAsk::List { joined: false, after: None, limit: 9 };
+    let names = |answer| match answer {
+        RoomAnswer::Rooms { rooms } => rooms.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((names(room(&mut bench, a, all.clone())), names(room(&mut bench, b, all))), (1, 0));
+}
+
+#[test]
+fn who_writes_is_passed_on_to_who_reads_in_small_rooms_and_stored_nowhere() {
+    let mut bench = Bench::new(Config::default());
+    let ((_, a), (_, b)) = two_in_a_room(&mut bench, true);
+    let (_, c) = bench.reachable("carol");
+    let heard = |bench: &mut Bench, connection| {
+        let typing = ServerMessage::RoomPush(RoomPush::Typing { room: ROOM });
+        bench.pushed(connection).iter().filter(|f| f.message == typing).map(|f| f.body.clone()).collect::<Vec<_>>()
+    };
+    let types = |bench: &mut Bench, connection, body: Vec<u8>| {
+        bench.tell_with(connection, ClientMessage::Room(RoomAsk::Typing { room: ROOM }), body.into());
+    };
+    types(&mut bench, a, b"sealed".to_vec());
+    assert_eq!(heard(&mut bench, b), [&b"sealed"[..]]);
+    assert!(heard(&mut bench, a).is_empty(), "nobody hears itself");
+    types(&mut bench, c, b"from outside".to_vec());
+    types(&mut bench, a, vec![0; 5_000]);
+    assert!(heard(&mut bench, b).is_empty());
+    assert_eq!(room(&mut bench, b, open(0)), RoomAnswer::Opened { first: 2, last: 1, epoch: 1 }, "nothing is stored");
+    // In a crowd nobody is told.
+    let crowd: Vec<_> = (0..50).map(|n| bench.reachable(&format!("guest{n}")).0.address(1)).collect();
+    room_with(&mut bench, a, commit(2, 1, &crowd[..48], &[]), COMMIT_BODY);
+    bench.outputs.clear();
+    types(&mut bench, a, b"fifty".to_vec());
+    assert_eq!(heard(&mut bench, b).len(), 1);
+    room_with(&mut bench, a, commit(3, 2, &crowd[48..], &[]), COMMIT_BODY);
+    bench.outputs.clear();
+    types(&mut bench, a, b"fifty-two".to_vec());
+    assert!(heard(&mut bench, b).is_empty());
+}
+
+#[test]
+fn who_is_online_is_told_to_members_of_small_private_rooms_and_never_of_who_hides() {
+    let mut bench = Bench::new(Config::default());
+    let ((alice, a), (bob, b)) = two_in_a_room(&mut bench, false);
+    let (_, c) = bench.reachable("carol");
+    let look = RoomAsk::WhoIsHere { room: ROOM };
+    let seen = |bench: &mut Bench| match room(bench, b, RoomAsk::WhoIsHere { room: ROOM }) {
+        RoomAnswer::Present { accounts } => accounts,
+        other => panic!("{other:?}"),
+    };
+    let show = |bench: &mut Bench, connection, status| bench.ask(connection, ClientMessage::SetPresence { status });
+    show(&mut bench, a, PresenceStatus::Invisible);
+    show(&mut bench, b, PresenceStatus::Online);
+    assert_eq!(seen(&mut bench), [bob.account], "who hides is not there");
+    show(&mut bench, a, PresenceStatus::Online);
+    let mut both = vec![alice.account, bob.account];
+    both.sort_unstable();
+    assert_eq!(seen(&mut bench), both);
+    bench.take(Input::Closed(a));
+    assert_eq!(seen(&mut bench), [bob.account]);
+    assert_eq!(refused(&mut bench, c, look.clone(), b""), RefusalKind::UnknownRoom);
+    room_with(&mut bench, c, create(RoomId([6; 16]), "garden2", true), b"info");
+    let public = RoomAsk::WhoIsHere { room: RoomId([6; 16]) };
+    assert_eq!(refused(&mut bench, c, public, b""), RefusalKind::Forbidden, "not of public rooms");
+}
+
+#[test]
 fn a_removed_device_and_a_deleted_account_leave_their_rooms_at_once() {
     let mut bench = Bench::new(Config::default());
     let ((_, a), (mut bob, b)) = two_in_a_room(&mut bench, true);
@@ -423,8 +497,15 @@ fn a_removed_device_and_a_deleted_account_leave_their_rooms_at_once() {
     let b2 = bench.login(&bob, 2);
     room_with(&mut bench, b2, commit(2, 1, &[bob.address(2)], &[]), COMMIT_BODY);
     room(&mut bench, b2, open(2));
+    let before = bob.list.clone();
     let list = ByteBuf::from(bob.revoke(2));
-    bench.ask(b, ClientMessage::PutDeviceList { list, vault: None });
+    bench.outputs.clear();
+    bench.ask(b, ClientMessage::PutDeviceList { list: list.clone(), vault: None });
+    let told = entries(&bench.pushed(a));
+    let [(3, EntryKind::Departed, body)] = &told[..] else { panic!("{told:?}") };
+    let why = Departure::decode(body).unwrap();
+    assert_eq!((why.lists.last().map(|l| &l[..]), why.deletion), (Some(&list[..]), None), "the account's own word");
+    assert!(why.lists.iter().any(|known| known[..] == before[..]), "with the lists that lead to it");
     bench.outputs.clear();
     room_with(&mut bench, a, post(3, 2), b"hello");
     assert!(bench.pushed(b2).is_empty() && !bench.pushed(b).is_empty());
@@ -433,9 +514,13 @@ fn a_removed_device_and_a_deleted_account_leave_their_rooms_at_once() {
         other => panic!("{other:?}"),
     };
     assert_eq!(info(&mut bench), 2);
+    bench.outputs.clear();
     let ask = chat_wire::message::AccountAsk::Delete { signature: bob.deletion() };
     assert_eq!(bench.ask(b, ClientMessage::Account(ask)), ServerMessage::Done {});
     assert_eq!(info(&mut bench), 1);
+    let told = entries(&bench.pushed(a));
+    let [(5, EntryKind::Departed, body)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(Departure::decode(body).unwrap().deletion, Some(bob.deletion()));
 }
 
 #[test]
@@ -542,9 +627,8 @@ fn heads_that_do_not_fit_the_body_are_refused_whole() {
         (u32::MAX, u32::MAX, b"x"),
     ] {
         let mut ask = commit(2, 1, &[], &[]);
-        if let RoomAsk::Commit { commit_len: c, group_info_len: g, .. } = &mut ask {
-            (*c, *g) = (commit_len, group_info_len);
-        }
+        let head = head(&mut ask);
+        (head.commit_len, head.group_info_len) = (commit_len, group_info_len);
         assert_eq!(refused(&mut bench, a, ask, body), RefusalKind::Malformed);
     }
     assert!(matches!(room(&mut bench, a, RoomAsk::GroupInfo { room: ROOM }), RoomAnswer::GroupInfo { epoch: 1, .. }));

@@ -7,11 +7,13 @@ use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{OfferedKeyPackage, PacketHead, RoomAsk};
 use serde_bytes::{ByteArray, ByteBuf};
 
-use super::enter;
+use super::{depart, enter};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, Role};
-use crate::engine::limits::{ROOM_RENEW_MS, ROOM_RETRY_MS, ROOM_RETRY_MS_MAX};
+use crate::engine::limits::{
+    ROOM_IDLE_MARGIN_MS, ROOM_IDLE_MS, ROOM_IDLE_SWEPT_MAX, ROOM_RENEW_MS, ROOM_RETRY_MS, ROOM_RETRY_MS_MAX,
+};
 use crate::engine::memory::State;
 use crate::engine::memory::names::Want;
 use crate::engine::memory::room_tasks::RoomTask;
@@ -286,7 +288,7 @@ fn plan_back((leaf, device): (Option<&Leaf>, &DeviceAddress), offered: &mut Opti
     if members.is_empty() {
         return Plan::Fail(FailureKind::NotFound);
     }
-    Plan::Commit(Added { members, removed: vec![leaf.index], policy: None })
+    Plan::Commit(Added { members, removed: vec![leaf.index], ..Added::default() })
 }
 
 /// Key packages are used in one commit only: a second try claims others.
@@ -316,20 +318,34 @@ fn plan_add(
     }
 }
 
-/// Leaves that have to go: of accounts that leave, and of devices that their accounts no longer list.
+/// Leaves that have to go: of accounts that leave, of devices that their accounts no longer list, and, in a room
+/// that is nobody's, of devices that have long been away.
 fn departed(state: &mut State, work: &mut Work<'_>, room: RoomId, leaves: &[Leaf]) -> Result<Vec<u32>, EngineError> {
     let leaving = state.rooms.get(&room).map(|room| room.record.leaving.clone()).unwrap_or_default();
     let own = state.own_address()?;
-    let own_index = state.rooms.group(work, &room)?.map(|group| group.own_index());
-    let mut gone = Vec::new();
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(Vec::new()) };
+    let own_index = Some(group.own_index());
+    let is_nobodys = group.policy().map_err(|_| damaged())?.owner.is_none();
+    let idle_at_ms = work.now.as_ms().saturating_sub(ROOM_IDLE_MARGIN_MS);
+    let (mut gone, mut idle) = (Vec::new(), Vec::new());
     for leaf in leaves.iter().filter(|leaf| Some(leaf.index) != own_index) {
         let owner = leaf.owner();
         // An older leaf of this very device is one that it lost the state of.
         if owner == own || leaving.contains(&owner.account) || is_listed(state, work, &owner)? == Some(false) {
             gone.push(leaf.index);
+        } else if is_nobodys && is_idle(leaf, idle_at_ms) {
+            idle.push(leaf.index);
         }
     }
+    idle.truncate(ROOM_IDLE_SWEPT_MAX);
+    gone.extend(idle);
     Ok(gone)
+}
+
+/// Whether a leaf's device showed no sign of life for so long that anybody may take it out of a room that is
+/// nobody's (SPEC 12.4.9).
+pub(super) fn is_idle(leaf: &Leaf, at_ms: u64) -> bool {
+    leaf.seen_ms.is_some_and(|seen_ms| at_ms.saturating_sub(seen_ms) >= ROOM_IDLE_MS)
 }
 
 /// Whether the newest verified list of its account has a device; none when no list is here.
@@ -361,6 +377,9 @@ fn launch(state: &mut State, work: &mut Work<'_>, room: RoomId, mut what: Added)
     let new = what.policy.take().unwrap_or_else(|| policy.clone()).settled(&present);
     what.policy = (new != policy).then(|| new.clone());
     let base = group.epoch();
+    let going: Vec<Leaf> = leaves.iter().filter(|leaf| what.removed.contains(&leaf.index)).cloned().collect();
+    (what.evidence, what.at_ms) = (depart::evidence(state, &room, &going), work.now.as_ms());
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
     if group.has_pending() {
         group.drop_pending(&mut RoomShelf::new(work, &room)).map_err(|_| damaged())?;
     }
@@ -561,7 +580,8 @@ pub(super) fn upkeep(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Re
     let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
     let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
     let mut add = |due: bool, wish: Wish| {
-        if due {
+        let same = |intent: &Intent| std::mem::discriminant(&intent.wish) == std::mem::discriminant(&wish);
+        if due && !known.live.intents.iter().any(|intent| intent.command.is_none() && same(intent)) {
             known.live.intents.push_back(Intent { command: None, wish });
         }
     };

@@ -15,7 +15,7 @@ use crate::engine::memory::State;
 use crate::engine::memory::results::Queued;
 use crate::engine::memory::room_tasks::{Entering, RoomTask};
 use crate::engine::memory::rooms::{CommitFlight, Phase, RoomRecord, RoomShelf, seed};
-use crate::group::{Actor, DoorKey, Group, GroupError, Policy};
+use crate::group::{Actor, DoorKey, Group, GroupError, OwnLeaf, Policy};
 use crate::store::{HistoryChange, Table};
 
 /// The room of everybody.
@@ -82,7 +82,8 @@ fn make(state: &mut State, work: &mut Work<'_>, wanted: Wanted, owned: bool) -> 
     let mut record = RoomRecord::new(name, public, Phase::Creating, &key);
     record.renewed_ms = work.now.as_ms();
     let seed = seed(work);
-    let made = Group::create(&mut RoomShelf::new(work, &room), &seed, &room, (key, &credential), &policy);
+    let leaf = OwnLeaf { key, credential: &credential, at_ms: work.now.as_ms() };
+    let made = Group::create(&mut RoomShelf::new(work, &room), &seed, &room, leaf, &policy);
     let (group, info) = made.map_err(|_| EngineError::Broken(Bug::OwnKeys))?;
     let flight = CommitFlight {
         key: RequestKey(work.random()),
@@ -223,6 +224,14 @@ pub(super) fn found(
     Ok(())
 }
 
+/// This device was taken out of a public room by nobody's will: it enters again.
+pub(super) fn once_more(state: &mut State, work: &mut Work<'_>, (name, room): (RoomName, RoomId)) {
+    if !state.rooms.entering.contains_key(&name) {
+        state.rooms.entering.insert(name.clone(), Entering::default());
+        ask_group_info(state, work, name, room);
+    }
+}
+
 pub(super) fn ask_group_info(state: &mut State, work: &mut Work<'_>, name: RoomName, room: RoomId) {
     state.ask_room(work, RoomTask::GroupInfo(name, room), RoomAsk::GroupInfo { room }, Bytes::new());
 }
@@ -265,7 +274,8 @@ pub(super) fn group_info_came(
     let entering = state.rooms.entering.get(&name);
     record.resynced_ms = entering.map(|entering| entering.resynced_ms.clone()).unwrap_or_default();
     let seed = seed(work);
-    let entered = Group::enter(&mut RoomShelf::new(work, &room), &seed, info, (key, &credential), None);
+    let leaf = OwnLeaf { key, credential: &credential, at_ms: work.now.as_ms() };
+    let entered = Group::enter(&mut RoomShelf::new(work, &room), &seed, info, leaf, None);
     let policy = |group: &Group| group.policy().ok().filter(|policy| policy.public && policy.name == name.as_str());
     let (group, made) = match entered {
         Ok((group, made)) if policy(&group).is_some() => (group, made),

@@ -8,15 +8,16 @@ use chat_wire::ids::{DeviceAddress, RequestKey, RoomId};
 use chat_wire::message::{ListState, RoomAnswer, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::statement::{signer, statement};
+use super::depart::{self, Proven};
+use super::statement::statement;
 use super::{change, enter, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{RoomEventKind, Trouble};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::{Entering, RoomTask};
-use crate::engine::memory::rooms::{CommitFlight, Owner, Phase, Post, RoomShelf, Wish, seed};
-use crate::group::{Back, Elsewhere, Group, GroupError, Leaf, LeafKey, MadeCommit, Scratch, Statement};
+use crate::engine::memory::rooms::{CommitFlight, Phase, Post, RoomShelf, Wish, seed};
+use crate::group::{Back, Elsewhere, Group, GroupError, Leaf, LeafKey, MadeCommit, OwnLeaf, Scratch, Statement};
 use crate::store::Table;
 
 /// First byte of a request to be put back; an MLS message begins with 0.
@@ -145,12 +146,13 @@ pub(super) fn group_info_came(
     let own = leaves.iter().find(|leaf| leaf.index == own_index).ok_or(damaged)?;
     let (credential, owner) = (own.credential.clone(), own.owner());
     let key = LeafKey::read(&record.leaf_key).ok_or(damaged)?;
-    let seed = seed(work);
+    let (seed, at_ms) = (seed(work), work.now.as_ms());
     let mut shelf = RoomShelf::new(work, &room);
     let mut scratch = Scratch::over(&mut shelf);
     group.erase(&mut scratch).map_err(|_| damaged)?;
     let back = Back { epoch: (!record.public).then_some(common), policy };
-    let entered = Group::enter(&mut scratch, &seed, info, (key, &credential), Some(&back));
+    let leaf = OwnLeaf { key, credential: &credential, at_ms };
+    let entered = Group::enter(&mut scratch, &seed, info, leaf, Some(&back));
     let changes = scratch.into_changes();
     match entered {
         Ok((group, _)) if !record.public && !knows_all(&group, &leaves) => {
@@ -202,20 +204,22 @@ pub(super) fn asked(
     room: RoomId,
     body: &[u8],
 ) -> Result<Option<ListState>, EngineError> {
-    let Some(group) = state.rooms.group(work, &room)? else { return Ok(None) };
-    let (leaves, own) = (group.leaves().unwrap_or_default(), group.key().public());
-    let signed = signer(&leaves, SIG_ROOM_BACK, &room, body.get(1..).unwrap_or_default()).cloned();
-    let Some(leaf) = signed.filter(|leaf| leaf.key != own) else { return Ok(None) };
-    match state.owner_of(work, &leaf)? {
-        Owner::Unknown(wanted) => return Ok(Some(wanted)),
-        Owner::Forged => return Ok(None),
-        Owner::Certified(_) => {}
+    let proof = depart::proof(depart::BACK, body.get(1..).unwrap_or_default());
+    let leaf = match depart::examine(state, work, room, &proof)? {
+        Proven::Waits(wanted) => return Ok(Some(wanted)),
+        Proven::Leaf(leaf) => leaf,
+        _ => return Ok(None),
+    };
+    let own = state.rooms.group(work, &room)?.map(|group| group.key().public());
+    if own == Some(leaf.key) {
+        return Ok(None);
     }
     let key = ByteArray::new(leaf.key.0);
     if state.rooms.get(&room).is_some_and(|room| room.record.asked.contains(&key)) {
         return Ok(None);
     }
     state.rooms.change(work, &room, |record| record.asked.push(key))?;
+    depart::keep(state, work, room, (leaf.owner().account, proof))?;
     change::soon(state, work, room, Wish::PutBack(leaf.owner(), None))?;
     Ok(None)
 }

@@ -4,6 +4,7 @@ use chat_wire::domain::{SIG_LEAVE, SIG_ROOM_END};
 use chat_wire::ids::{AccountId, RequestKey, RoomId, RoomName};
 use chat_wire::message::{RoomAsk, RoomEnd};
 
+use super::depart::{self, Proven};
 use super::statement::{signer, statement};
 use super::tell;
 use crate::engine::context::Work;
@@ -11,7 +12,7 @@ use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, Failure, FailureKind, Reply, RoomEventKind};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::engine::memory::rooms::{Intent, Owner, Phase, Wish};
+use crate::engine::memory::rooms::{Intent, Phase};
 use crate::group::{Actor, Group, LeafKey};
 
 /// A command leaves a room, or declines an invitation.
@@ -132,27 +133,12 @@ pub(super) fn taken(
     room: RoomId,
     body: &[u8],
 ) -> Result<Option<chat_wire::message::ListState>, EngineError> {
-    let Some(group) = state.rooms.group(work, &room)? else { return Ok(None) };
-    let leaves = group.leaves().unwrap_or_default();
-    let Some(leaf) = signer(&leaves, SIG_LEAVE, &room, body).cloned() else { return Ok(None) };
-    match state.owner_of(work, &leaf)? {
-        Owner::Unknown(wanted) => return Ok(Some(wanted)),
-        Owner::Forged => return Ok(None),
-        Owner::Certified(_) => {}
+    let proof = depart::proof(depart::LEFT, body);
+    match depart::examine(state, work, room, &proof)? {
+        Proven::Waits(wanted) => return Ok(Some(wanted)),
+        Proven::Account(account) => depart::goes(state, work, room, (account, proof))?,
+        _ => {}
     }
-    let account = leaf.owner().account;
-    if account == state.own_address()?.account {
-        end(state, work, room, (RoomEventKind::Left, Some(account), None))?;
-        return Ok(None);
-    }
-    let known = state.rooms.get(&room).is_some_and(|room| room.record.leaving.contains(&account));
-    if known {
-        return Ok(None);
-    }
-    state.rooms.change(work, &room, |record| record.leaving.push(account))?;
-    let Some(name) = state.rooms.get(&room).map(|room| room.record.name.clone()) else { return Ok(None) };
-    tell(state, work, &name, RoomEventKind::Left, (Some(account), None))?;
-    super::change::soon(state, work, room, Wish::Sweep)?;
     Ok(None)
 }
 

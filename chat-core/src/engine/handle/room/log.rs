@@ -7,14 +7,14 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{EntryKind, ListState, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::{change, epoch, heal, leave, talk, tell};
+use super::{change, depart, enter, epoch, heal, leave, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
 use crate::engine::limits::{RETRY_MS_MAX, RETRY_MS_MIN, ROOM_ENTRIES_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::engine::memory::rooms::{CommitFlight, LogEntry, Owner, Phase, RoomShelf, seed};
+use crate::engine::memory::rooms::{CommitFlight, LeafStream, LogEntry, Owner, Phase, RoomShelf, seed};
 use crate::group::{Actor, GroupError, Leaf, Policy, Processed, Scratch, StagedChange};
 use crate::store::Table;
 
@@ -126,6 +126,10 @@ fn take(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &LogEntry) 
             let wanted = leave::taken(state, work, room, &entry.body)?;
             Ok(wanted.map_or(Taken::Done, |wanted| unless_asked(state, room, vec![wanted])))
         }
+        EntryKind::Departed => {
+            let wanted = depart::taken(state, work, room, &entry.body)?;
+            Ok(wanted.map_or(Taken::Done, |wanted| unless_asked(state, room, vec![wanted])))
+        }
         EntryKind::Unknown => Ok(Taken::Done),
     }
 }
@@ -227,7 +231,7 @@ fn take_commit(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Log
             return heal::examine(state, work, room, &entry.body).map(|()| Taken::Done);
         }
     };
-    match judge(state, work, room, &before.policy, &staged)? {
+    match judge(state, work, room, (&before.policy, entry.at_ms), &staged)? {
         Verdict::Waits(wanted) => return Ok(Taken::Waits(wanted)),
         Verdict::Refused => {
             state.rooms.drop_group(&room);
@@ -285,9 +289,9 @@ enum Verdict {
 /// Owners of new leaves and rights of the committer, from verified lists only.
 fn judge(
     state: &mut State,
-    work: &Work<'_>,
+    work: &mut Work<'_>,
     room: RoomId,
-    policy: &Policy,
+    (policy, at_ms): (&Policy, u64),
     staged: &StagedChange,
 ) -> Result<Verdict, EngineError> {
     let mut wanted = Vec::new();
@@ -299,14 +303,15 @@ fn judge(
         }
     }
     let missing = wanted.len();
+    let proven = depart::Departed::read(state, work, room, &staged.evidence)?;
+    wanted.extend(proven.waits.iter().copied());
     let mut departed: Vec<DeviceAddress> = Vec::new();
-    for (leaf, key) in staged.removed.iter().map(|leaf| (leaf.owner(), leaf.key.0.into())) {
-        let back = staged.change.added.contains(&leaf);
-        let leaving = state.rooms.get(&room).is_some_and(|room| {
-            room.record.leaving.contains(&leaf.account) || (back && room.record.asked.contains(&key))
-        });
+    for removed in &staged.removed {
+        let leaf = removed.owner();
+        let idle = policy.owner.is_none() && change::is_idle(removed, at_ms);
         match change::is_listed(state, work, &leaf)? {
-            _ if leaving => departed.push(leaf),
+            _ if idle => departed.push(leaf),
+            _ if proven.may_go(removed, staged.change.added.contains(&leaf)) => departed.push(leaf),
             Some(false) => departed.push(leaf),
             // Perhaps its account's newest list says why it goes.
             known => {
@@ -355,10 +360,15 @@ fn merged(
         if record.pending.take().is_some() && by == own {
             record.renewed_ms = now_ms;
         }
+        record.proofs.retain(|proof| depart::is_of_use(proof, &after.leaves));
         record.asked.retain(|key| after.leaves.iter().any(|leaf| leaf.key.0 == **key));
         record.leaving.retain(|account| after.leaves.iter().any(|leaf| leaf.owner().account == *account));
     })?;
+    for leaf in before.leaves.iter().filter(|leaf| !after.leaves.iter().any(|other| other.key == leaf.key)) {
+        LeafStream::forget(work, &room, &leaf.key);
+    }
     if let Some(known) = state.rooms.get_mut(&room) {
+        known.live.heard_typing.clear();
         known.live.committing = false;
         known.live.contest = false;
         known.live.lost = 0;
@@ -392,8 +402,10 @@ fn announce(
     for account in was.iter().filter(|account| is.binary_search(account).is_err()) {
         // Who said that it leaves was told of then.
         if !leaving.contains(account) {
-            let kind = if by == *account { RoomEventKind::Left } else { RoomEventKind::Kicked };
-            tell(state, work, &name, kind, (Some(*account), Some(by).filter(|by| by != account)))?;
+            let nobodys = before.policy.owner.is_none();
+            let left = by == *account || nobodys || has_no_device(state, work, before, account)?;
+            let kind = if left { RoomEventKind::Left } else { RoomEventKind::Kicked };
+            tell(state, work, &name, kind, (Some(*account), Some(by).filter(|_| !left)))?;
         }
     }
     if before.policy.topic != after.policy.topic {
@@ -408,6 +420,21 @@ fn announce(
     Ok(())
 }
 
+/// Whether its own list put every device of an account out, and no hand of a member.
+fn has_no_device(
+    state: &mut State,
+    work: &Work<'_>,
+    before: &Snapshot,
+    account: &AccountId,
+) -> Result<bool, EngineError> {
+    for leaf in before.leaves.iter().filter(|leaf| leaf.owner().account == *account) {
+        if change::is_listed(state, work, &leaf.owner())? != Some(false) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// A commit put this device out.
 fn out(
     state: &mut State,
@@ -416,9 +443,17 @@ fn out(
     (by, account_stays): (AccountId, bool),
 ) -> Result<(), EngineError> {
     let own = state.own_address()?.account;
-    if account_stays {
-        // Another device of the account is still there: this one is put back by it, or enters again.
-        let _ = state.rooms.remove(work, &room)?;
+    let nobodys = match state.rooms.group(work, &room)? {
+        Some(group) => group.policy().is_ok_and(|policy| policy.public && policy.owner.is_none()),
+        None => false,
+    };
+    if account_stays || nobodys {
+        // Another device of the account is still there: this one is put back by it, or enters again. From a room
+        // that is nobody's, nobody is thrown out: this device was away for long, and comes back by itself.
+        let removed = state.rooms.remove(work, &room)?;
+        if let Some((record, _)) = removed.filter(|_| nobodys) {
+            enter::once_more(state, work, (record.name, room));
+        }
         return Ok(());
     }
     let kind = if by == own { RoomEventKind::Left } else { RoomEventKind::Kicked };

@@ -9,6 +9,8 @@
 //! ```
 
 mod change;
+mod company;
+mod depart;
 mod enter;
 mod epoch;
 mod heal;
@@ -35,8 +37,9 @@ use crate::engine::memory::rooms::{CommitFlight, Phase};
 use crate::store::NoticeKind;
 
 pub(in crate::engine) use change::invite;
+pub(in crate::engine) use company::type_to;
 pub(in crate::engine) use heal::doubt_all;
-pub(in crate::engine) use talk::{mark_read, reserve, send, type_to};
+pub(in crate::engine) use talk::{mark_read, reserve, send};
 pub(in crate::engine) use welcome::{is_next as welcome_is_next, take as take_welcome};
 
 /// Somebody wants something of rooms. A name that has to be looked up first comes back.
@@ -119,6 +122,9 @@ pub(in crate::engine) fn answered(
             view::told(work, command, card);
             Ok(())
         }
+        (RoomTask::Look(room, command), RoomAnswer::Present { accounts }) => {
+            company::seen(state, work, (room, command), accounts)
+        }
         (RoomTask::List(command, joined), RoomAnswer::Rooms { rooms }) => {
             view::listed(state, work, (command, joined), rooms)
         }
@@ -169,6 +175,8 @@ pub(in crate::engine) fn give_up(
         RoomTask::Commit(room) if heal::is_on_its_way(state, &room) && !is_shut(failure) => Ok(()),
         RoomTask::Commit(room) => change::refused(state, work, room, failure),
         RoomTask::Post(room, order) => talk::refused(state, work, (room, order), failure),
+        // Then nobody is seen; the members are known all the same.
+        RoomTask::Look(room, command) => company::seen(state, work, (room, command), Vec::new()),
         RoomTask::Open(room) => leave::shut_out(state, work, room, failure),
         RoomTask::Lists(room) => {
             log::no_lists(state, work, room, failure);
@@ -201,6 +209,7 @@ pub(in crate::engine) fn pushed(
         }
         RoomPush::CaughtUp { room, .. } => log::caught_up(state, work, room),
         RoomPush::Gone { room, reason } => leave::gone(state, work, (room, reason), body),
+        RoomPush::Typing { room } => company::typed(state, work, room, body),
         RoomPush::KeyPackagesLow { left } => packages::offer(state, work, left),
     }
 }
@@ -250,9 +259,15 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
     Ok(())
 }
 
-/// Forgets what is over in every room.
+/// Forgets what is over in every room, and does what is due there.
 pub(in crate::engine) fn tidy(state: &mut State, work: &mut Work<'_>) -> Result<(), EngineError> {
-    state.rooms.ids().into_iter().try_for_each(|room| epoch::forget(state, work, room))
+    for room in state.rooms.ids() {
+        epoch::forget(state, work, room)?;
+        if state.is_online() && is_ready(state, &room) {
+            change::upkeep(state, work, room)?;
+        }
+    }
+    Ok(())
 }
 
 /// Everything of the log is here and taken.

@@ -17,7 +17,7 @@ use crate::engine::memory::changes::{Doer, Target};
 use crate::engine::memory::names::Draft;
 use crate::engine::memory::results::Queued;
 use crate::engine::memory::room_tasks::RoomTask;
-use crate::engine::memory::rooms::{Post, RoomShelf, seed};
+use crate::engine::memory::rooms::{LeafStream, Order, Post, RoomShelf, seed};
 use crate::engine::memory::sayings::{Entered, Saying};
 use crate::file::FileKey;
 use crate::group::Leaf;
@@ -97,13 +97,6 @@ pub(in crate::engine) fn mark_read(
     let Some((_, room)) = named(state, work, command, with) else { return };
     work.history(HistoryChange::ReadUpTo { conversation: Conversation::Room(room), id });
     work.reply(command, Reply::Done);
-}
-
-/// Typing shows in direct conversations only: in a room it would tell everybody who reads along.
-pub(in crate::engine) fn type_to(state: &mut State, work: &mut Work<'_>, command: CommandId, to: &str) {
-    if named(state, work, command, to).is_some() {
-        work.reply(command, Reply::Done);
-    }
 }
 
 /// Seals what waits and sends it, in order.
@@ -219,6 +212,7 @@ pub(super) fn show(state: &mut State, work: &mut Work<'_>, room: RoomId, said: S
         work.trouble(Trouble::Duplicate);
         return Ok(());
     }
+    note_place(state, work, room, (&said.leaf, &identified))?;
     if state.people.get(&author.account).is_some_and(|person| person.blocked) {
         return Ok(());
     }
@@ -241,4 +235,24 @@ pub(super) fn show(state: &mut State, work: &mut Work<'_>, room: RoomId, said: S
     let saying = Saying::heard(content, &body);
     let (from, to) = (said.name, name.to_string());
     state.enter(work, Entered { target, from, to, outgoing, status, time_ms, announced: true, saying }).map(|_| ())
+}
+
+/// Each leaf counts and chains what it says (SPEC 12.5.5): what the relay kept back or passed on in another order
+/// shows. The message is shown all the same.
+fn note_place(
+    state: &State,
+    work: &mut Work<'_>,
+    room: RoomId,
+    (leaf, said): (&Leaf, &Identified),
+) -> Result<(), EngineError> {
+    if leaf.owner() == state.own_address()? {
+        return Ok(());
+    }
+    let account = leaf.owner().account;
+    match LeafStream::note(work, (&room, &leaf.key), said)? {
+        Order::Next => {}
+        Order::Missing => work.trouble(Trouble::Missing(account)),
+        Order::Broken => work.trouble(Trouble::StreamBroken(account)),
+    }
+    Ok(())
 }

@@ -1,10 +1,10 @@
 //! What is shown of rooms.
 
 use bytes::Bytes;
-use chat_wire::ids::{RoomId, RoomName};
+use chat_wire::ids::{AccountId, RoomId, RoomName};
 use chat_wire::message::{RoomAsk, RoomCard};
 
-use super::change;
+use super::{change, company};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary};
@@ -76,14 +76,8 @@ pub(super) fn info(
     command: CommandId,
     name: &RoomName,
 ) -> Result<(), EngineError> {
-    if let Some(id) = state.rooms.joined(name)
-        && let Some(room) = state.rooms.get_mut(&id)
-    {
-        room.live.infos.push(command);
-        if !state.is_online() {
-            answer(state, work, id)?;
-        }
-        return Ok(());
+    if let Some(id) = state.rooms.joined(name) {
+        return company::look(state, work, (id, command));
     }
     if !state.is_online() {
         work.fail(command, FailureKind::Offline);
@@ -125,6 +119,14 @@ pub(super) fn told(work: &mut Work<'_>, command: CommandId, card: RoomCard) {
     work.reply(command, Reply::Room(RoomReply::Info(info)));
 }
 
+/// Whether a member is online, as far as this person may know: a mutual contact, or somebody of a small private
+/// room whose members it looks at.
+fn is_seen(state: &State, room: &RoomId, account: &AccountId) -> bool {
+    let here = state.rooms.get(room).is_some_and(|room| room.live.present.contains(account));
+    let blocked = state.people.get(account).is_some_and(|person| person.blocked);
+    state.presence_of(account).is_some() || (here && !blocked)
+}
+
 /// A room from its group: members and roles as all of them agree.
 fn known_info(state: &mut State, work: &mut Work<'_>, id: &RoomId) -> Result<Option<RoomInfo>, EngineError> {
     let Some(record) = state.rooms.get(id).map(|room| room.record.clone()) else { return Ok(None) };
@@ -142,7 +144,7 @@ fn known_info(state: &mut State, work: &mut Work<'_>, id: &RoomId) -> Result<Opt
     for account in change::members(state, work, id)? {
         let (username, online) = match &own {
             Some((me, name)) if *me == account => (Some(name.clone()), state.is_online()),
-            _ => (state.listed_name(work, &account)?, state.presence_of(&account).is_some()),
+            _ => (state.listed_name(work, &account)?, is_seen(state, id, &account)),
         };
         let role = match policy.role(&account) {
             Actor::Owner => Role::Owner,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use chat_wire::ids::{AccountId, DeviceAddress, MessageId, RequestKey, RoomId};
-use chat_wire::message::{ClientMessage, PacketHead, RoomAsk};
+use chat_wire::message::{ClientMessage, CommitHead, PacketHead, RoomAsk};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -143,7 +143,7 @@ impl State {
     /// Sends a stored commit.
     pub(in crate::engine) fn send_commit(&mut self, work: &mut Work<'_>, room: RoomId, flight: CommitFlight) {
         let body = Bytes::from(flight.body.into_vec());
-        let ask = RoomAsk::Commit {
+        let head = CommitHead {
             key: flight.key,
             room,
             base: flight.base,
@@ -159,6 +159,6 @@ impl State {
         if let Some(room) = self.rooms.get_mut(&room) {
             room.live.committing = true;
         }
-        self.ask_room(work, RoomTask::Commit(room), ask, body);
+        self.ask_room(work, RoomTask::Commit(room), RoomAsk::Commit(head), body);
     }
 }

@@ -22,10 +22,12 @@ mod flights;
 mod leaves;
 mod posts;
 mod shelf;
+mod streams;
 
 pub(in crate::engine) use flights::{CommitFlight, Post};
 pub(in crate::engine) use leaves::Owner;
 pub(in crate::engine) use shelf::RoomShelf;
+pub(in crate::engine) use streams::{LeafStream, Order};
 
 /// First byte of a packet that holds a Welcome (SPEC 12.2.8).
 pub(in crate::engine) const WELCOME_PACKET: u8 = 3;
@@ -68,6 +70,9 @@ pub(in crate::engine) struct RoomRecord {
     /// Accounts whose signed leave stands in the log and whose leaves do too.
     #[serde(rename = "l", default)]
     pub(in crate::engine) leaving: Vec<AccountId>,
+    /// What shows it to who did not read it, until their leaves are gone.
+    #[serde(rename = "v", default)]
+    pub(in crate::engine) proofs: Vec<Proof>,
     /// Hash of our commit that waits for its place in the log.
     #[serde(rename = "h", default)]
     pub(in crate::engine) pending: Option<ByteArray<32>>,
@@ -102,6 +107,15 @@ pub(in crate::engine) struct RoomRecord {
     pub(in crate::engine) stale: bool,
 }
 
+/// Why a leaf goes whose owner nobody may remove (SPEC 12.4.8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::engine) struct Proof {
+    #[serde(rename = "a")]
+    pub(in crate::engine) account: AccountId,
+    #[serde(rename = "b")]
+    pub(in crate::engine) bytes: ByteBuf,
+}
+
 /// One epoch, as this device was in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::engine) struct Mark {
@@ -134,6 +148,7 @@ impl RoomRecord {
             cursor: 0,
             since_epoch: 0,
             leaving: Vec::new(),
+            proofs: Vec::new(),
             pending: None,
             welcome: None,
             counter: 0,
@@ -216,6 +231,12 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) seal_from: u64,
     /// Nothing waits to be sealed, as far as was looked.
     pub(in crate::engine) quiet: bool,
+    /// What was last told of this person's writing, and when.
+    pub(in crate::engine) typed: Option<(bool, Timestamp)>,
+    /// When leaves last told of theirs, by their clocks.
+    pub(in crate::engine) heard_typing: BTreeMap<[u8; 32], u64>,
+    /// Who of a small private room is online, as the relay says to who just looks.
+    pub(in crate::engine) present: BTreeSet<AccountId>,
     /// Posts on their way.
     pub(in crate::engine) posting: BTreeSet<u64>,
 }

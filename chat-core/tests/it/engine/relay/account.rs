@@ -5,7 +5,9 @@ use chat_wire::device_list::DeviceList;
 use chat_wire::domain::SIG_DELETION;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
-use chat_wire::message::{AccountAsk, ClientMessage, LogoutReason, NewDevice, ServerMessage, deletion_bytes};
+use chat_wire::message::{
+    AccountAsk, ClientMessage, Departure, LogoutReason, NewDevice, ServerMessage, deletion_bytes,
+};
 use serde_bytes::ByteBuf;
 
 use super::{Device, FakeRelay};
@@ -96,6 +98,9 @@ impl FakeRelay {
                 if !list.body().account_key.verifies(SIG_DELETION, &[&signed], signature) {
                     return refuse(RefusalKind::Forbidden);
                 }
+                let lists = self.accounts[&account].lists.iter().cloned().map(Bytes::from).collect();
+                let why = Departure { lists, deletion: Some(*signature) };
+                self.depart(|device| device.account == account, &why);
                 for other in self.connections_of_account(account).into_iter().filter(|c| *c != connection) {
                     let reason = LogoutReason::Deleted;
                     self.push(other, ServerMessage::LoggedOut { reason, list: None }, Bytes::new());
@@ -134,6 +139,9 @@ impl FakeRelay {
             .filter(|(_, c)| c.device.is_some_and(|device| device.account == account && !listed(device.device)))
             .map(|(number, _)| *number)
             .collect();
+        let lists = self.accounts[&account].lists.iter().cloned().map(Bytes::from).collect();
+        let why = Departure { lists, deletion: None };
+        self.depart(|device| device.account == account && !listed(device.device), &why);
         for connection in gone {
             let list = Some(ByteBuf::from(bytes.clone()));
             let message = ServerMessage::LoggedOut { reason: LogoutReason::Removed, list };

@@ -72,9 +72,7 @@ impl Crowd {
 
     fn commit(&mut self, bench: &mut Bench, connection: ConnectionId, base: u64) {
         let mut ask = commit(0, base, &[], &[]);
-        if let RoomAsk::Commit { key, .. } = &mut ask {
-            *key = self.key();
-        }
+        head(&mut ask).key = self.key();
         match room_with(bench, connection, ask, COMMIT_BODY).0 {
             RoomAnswer::Appended { epoch: next, .. } => {
                 assert_eq!((base, next), (self.epoch, self.epoch + 1));
