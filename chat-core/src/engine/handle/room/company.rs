@@ -30,13 +30,13 @@ pub(in crate::engine) fn type_to(
     };
     work.reply(command, Reply::Done);
     let now = work.now;
-    let Some(known) = state.rooms.get(&room) else { return Ok(()) };
-    let told = known.live.typed.is_some_and(|(last, at)| last == active && now.ms_since(at) < TYPING_GAP_MS);
+    let before = state.rooms.get(&room).and_then(|known| known.live.typed);
+    let told = before.is_some_and(|(last, at)| last == active && now.ms_since(at) < TYPING_GAP_MS);
     if told || !super::is_ready(state, &room) || !is_small(state, work, &room)? {
         return Ok(());
     }
     // Who hears it goes by these times: no two are the same.
-    let at = known.live.typed.map_or(now, |(_, last)| now.max(last.plus_ms(1)));
+    let at = before.map_or(now, |(_, last)| now.max(last.plus_ms(1)));
     let seed = seed(work);
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
     let body = group.whisper(&seed, (active, at.as_ms())).map_err(|_| EngineError::Broken(Bug::Encoding))?;
