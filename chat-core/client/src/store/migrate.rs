@@ -140,3 +140,6 @@ pub(super) fn run(db: &mut Db) -> Result<(), OpenError> {
     let script = format!("BEGIN IMMEDIATE; {} PRAGMA user_version = {}; COMMIT", left.concat(), known());
     Ok(db.execute(&script)?)
 }
+
+#[cfg(test)]
+mod tests;
