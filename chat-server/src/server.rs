@@ -147,7 +147,7 @@ impl Server {
         let secrets =
             Secrets { identity: data.identity()?, login: data.login_secrets()?, rng: Box::new(UnwrapErr(SysRng)) };
         let blobs = Blobs::open(blobstore::open(&config.blobs, &data.blobs())?, config.relay.blobs)?;
-        let bulk = Bulk { blobs: Arc::new(blobs), tickets: Tickets::of(&secrets.identity) };
+        let bulk = Bulk::new(blobs, Tickets::of(&secrets.identity));
         let relay = Relay::new(SqliteStorage::open(&data.database())?, config.relay, secrets);
         let (ended, worker_ended) = oneshot::channel();
         let on_end = move || {

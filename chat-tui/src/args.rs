@@ -109,6 +109,9 @@ pub struct Rpc {
     /// Files of accepted people and of rooms up to this many bytes are fetched without being asked for.
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
     pub auto_download: u64,
+    /// So many bytes come that way within 24 hours; what is over waits to be asked for.
+    #[arg(long, value_name = "BYTES")]
+    pub auto_download_day: Option<u64>,
 }
 
 /// What acknowledges a notification that must not be missed.

@@ -154,6 +154,8 @@ pub struct Files {
     pub download_dir: Option<Folder>,
     /// Those up to this size come by themselves, from contacts and rooms; none do when it is 0.
     pub auto_max: ByteCount,
+    /// So much comes by itself within a day: nobody fills a disk.
+    pub auto_day_max: ByteCount,
 }
 
 /// A directory: an absolute path, or one that begins with `~/`.
@@ -290,9 +292,12 @@ impl Default for Ui {
 /// Files that come by themselves: a picture or a document, not a film.
 const AUTO_BYTES: u64 = 5 << 20;
 
+/// And so much of them a day.
+const AUTO_DAY_BYTES: u64 = 1 << 30;
+
 impl Default for Files {
     fn default() -> Self {
-        Self { download_dir: None, auto_max: ByteCount(AUTO_BYTES) }
+        Self { download_dir: None, auto_max: ByteCount(AUTO_BYTES), auto_day_max: ByteCount(AUTO_DAY_BYTES) }
     }
 }
 
@@ -304,7 +309,7 @@ impl Default for Privacy {
 
 impl Config {
     /// Names of every setting, for suggestions.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 19] = [
         "ui",
         "ui.theme",
         "ui.color",
@@ -322,6 +327,7 @@ impl Config {
         "files",
         "files.download_dir",
         "files.auto_max",
+        "files.auto_day_max",
         "keys",
     ];
 

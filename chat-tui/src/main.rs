@@ -74,7 +74,7 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
         estimate: by_child(),
         files: FilesConfig {
             decoder: picture::decoder(),
-            downloads: Downloads { dir: None, auto_bytes_max: options.auto_download },
+            downloads: downloads(options.auto_download, options.auto_download_day),
         },
         ..Config::new(options.data)
     };
@@ -83,6 +83,12 @@ fn headless(options: Rpc) -> anyhow::Result<ExitCode> {
     on(Builder::new_current_thread().enable_all().build()?, async {
         rpc::run(rpc::Options { config, password }).await.context("the process can't be set up")
     })
+}
+
+/// What comes by itself.
+fn downloads(auto_bytes_max: u64, a_day: Option<u64>) -> Downloads {
+    let usual = Downloads::default();
+    Downloads { auto_bytes_max, auto_day_bytes_max: a_day.unwrap_or(usual.auto_day_bytes_max), ..usual }
 }
 
 fn interface(profile: Profile) -> anyhow::Result<ExitCode> {

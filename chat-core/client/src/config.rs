@@ -97,14 +97,26 @@ pub struct FilesConfig {
     pub downloads: Downloads,
 }
 
+/// Bytes that come by themselves within a day unless somebody says otherwise.
+const AUTO_DAY_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// What comes by itself, and where to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Downloads {
     /// Where files go to that are fetched without a path; none for the desktop's directory of downloads.
     pub dir: Option<PathBuf>,
     /// Files of accepted people and of rooms up to this many bytes are fetched without being asked for;
     /// none are when it is 0. What a stranger sends waits until the person is accepted.
     pub auto_bytes_max: u64,
+    /// So much comes by itself within 24 hours; what is over waits to be asked for, so that nobody fills a disk. Nothing
+    /// comes by itself either to a disk with less than 1 GiB left.
+    pub auto_day_bytes_max: u64,
+}
+
+impl Default for Downloads {
+    fn default() -> Self {
+        Self { dir: None, auto_bytes_max: 0, auto_day_bytes_max: AUTO_DAY_BYTES }
+    }
 }
 
 /// How the store's key is kept.

@@ -65,10 +65,10 @@ impl Client {
 
     async fn open_over(config: Config, dialer: Dialer) -> Result<(Self, Events), OpenError> {
         let estimator = Estimator::new(config.estimate.clone());
-        let files = config.files.clone();
-        let Running { mailbox, door, taken, arrivals } = driver::start(config, dialer.clone()).await?;
+        let (profile, files) = (config.data_dir.clone(), config.files.clone());
+        let Running { mailbox, door, taken, tidings } = driver::start(config, dialer.clone()).await?;
         let events = Events::new(mailbox.clone(), taken);
-        let transfers = Transfers::start(&mailbox, (door.clone(), dialer), arrivals, files)?;
+        let transfers = Transfers::start(&mailbox, (door.clone(), dialer), tidings, (&profile, files))?;
         Ok((Self { mailbox, door, transfers, estimator }, events))
     }
 

@@ -2,7 +2,7 @@
 //! file. Reading, the disk and writing overlap; what is under way is bounded at each step.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -12,8 +12,9 @@ use chat_wire::frame::{ClientFrame, Deframer, Frame, FrameError, ServerFrame};
 use chat_wire::ids::AccountId;
 use chat_wire::limits::FRAME_BYTES_MAX;
 use chat_wire::message::{BlobAnswer, BlobAsk, ClientMessage, ServerMessage};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::carrier::{Load, Sink, Source, put};
 use crate::blobstore::AnyBlobs;
@@ -24,14 +25,71 @@ const SILENCE_MAX: Duration = Duration::from_secs(300);
 /// Frames between two steps: one is worked on while the next comes in.
 const FRAMES_WAITING_MAX: usize = 2;
 
+/// Threads that decrypt and encrypt for bulk connections; the disk has others.
+const THREADS: usize = 2;
+
+/// How far they stand back: a thread that passes messages on gets ten times as much of a processor that both
+/// want, and gets it at once.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
 /// Bytes asked for in one read: four TLS records.
 const READ_BYTES: usize = 64 * 1024;
 
 /// What bulk connections work on.
 #[derive(Debug, Clone)]
 pub(crate) struct Bulk {
-    pub(crate) blobs: Arc<Blobs<AnyBlobs>>,
-    pub(crate) tickets: Tickets,
+    blobs: Arc<Blobs<AnyBlobs>>,
+    tickets: Tickets,
+    threads: Arc<Threads>,
+}
+
+/// The threads of bulk connections, started with the first one. They give way to those that messages pass
+/// through: files fill the time that messages leave.
+#[derive(Debug, Default)]
+struct Threads(OnceLock<Option<Runtime>>);
+
+impl Threads {
+    /// Runs work there; it ends with the future that waits for it.
+    async fn run(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let start = || {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(THREADS).thread_name("relay-bulk").enable_all();
+            builder.on_thread_start(stand_back());
+            builder.build().inspect_err(|error| tracing::warn!(%error, "files compete with messages")).ok()
+        };
+        let Some(runtime) = self.0.get_or_init(start) else { return work.await };
+        let mut task = JoinSet::new();
+        task.spawn_on(work, runtime.handle());
+        task.join_next().await;
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // The last holder may stand where nobody may wait.
+        if let Some(runtime) = self.0.take().flatten() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Lets messages go first: threads for files stand back behind the one that starts them.
+#[cfg(target_os = "linux")]
+fn stand_back() -> impl Fn() + Send + Sync + 'static {
+    let rank = rustix::process::getpriority_process(None).map(|rank| rank.saturating_add(NICE));
+    // A thread of this runtime may start another one: it is not to stand back twice.
+    move || {
+        if let Err(error) = rank.and_then(|rank| rustix::process::setpriority_process(None, rank)) {
+            tracing::debug!(%error, "files compete with messages");
+        }
+    }
+}
+
+/// Elsewhere rank belongs to the whole process.
+#[cfg(not(target_os = "linux"))]
+fn stand_back() -> impl Fn() + Send + Sync + 'static {
+    || {}
 }
 
 /// The first frame of a bulk connection, and the answer to it.
@@ -42,6 +100,11 @@ pub(crate) struct Entry {
 }
 
 impl Bulk {
+    /// Work on these blobs for who has one of these tickets.
+    pub(crate) fn new(blobs: Blobs<AnyBlobs>, tickets: Tickets) -> Self {
+        Self { blobs: Arc::new(blobs), tickets, threads: Arc::default() }
+    }
+
     /// Whether a connection's first frame makes it a bulk connection; its ticket is checked then.
     pub(crate) fn entry(&self, frame: &ClientFrame, exporter: &[u8; 32]) -> Option<Entry> {
         let ClientMessage::Blob(BlobAsk::Enter { pass, proof }) = &frame.message else { return None };
@@ -61,6 +124,17 @@ impl Bulk {
 /// Serves a bulk connection until either side ends it.
 pub(crate) async fn serve(
     bulk: &Bulk,
+    entry: Entry,
+    deframer: Deframer,
+    ends: (impl Source + 'static, Box<dyn Sink>),
+    patience: Duration,
+) {
+    let work = converse(bulk.clone(), entry, deframer, ends, patience);
+    bulk.threads.run(work).await;
+}
+
+async fn converse(
+    bulk: Bulk,
     entry: Entry,
     mut deframer: Deframer,
     (source, mut sink): (impl Source, Box<dyn Sink>),
@@ -82,7 +156,7 @@ pub(crate) async fn serve(
     }
     tokio::join!(
         read(source, deframer, asks_in),
-        work(bulk, account, asks, answers_in),
+        work(&bulk, account, asks, answers_in),
         write(sink, answers, patience)
     );
 }

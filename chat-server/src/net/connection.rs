@@ -111,7 +111,7 @@ async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Option<tokio_t
     tokio_tungstenite::accept_async_with_config(stream, Some(config)).await.ok()
 }
 
-async fn attend(source: impl Source, sink: impl Sink + 'static, guest: Guest, exporter: [u8; 32]) {
+async fn attend(source: impl Source + 'static, sink: impl Sink + 'static, guest: Guest, exporter: [u8; 32]) {
     let (outlet, line) = outlet::pair(Box::new(sink));
     let (connection, inbox, origin) = (guest.connection, guest.inbox.clone(), guest.origin);
     let mut challenge = [0; 32];
@@ -128,7 +128,7 @@ async fn attend(source: impl Source, sink: impl Sink + 'static, guest: Guest, ex
     let _ = inbox.send(Event::Closed(connection)).await;
 }
 
-async fn converse(mut source: impl Source, line: &Line, (mut guest, exporter): (Guest, [u8; 32])) {
+async fn converse(mut source: impl Source + 'static, line: &Line, (mut guest, exporter): (Guest, [u8; 32])) {
     let write_time = guest.times.write;
     let mut deframer = Deframer::new(FRAME_BYTES_MAX_BEFORE_LOGIN);
     let reading = read_frames(&mut source, &mut deframer, line, (&mut guest, &exporter));

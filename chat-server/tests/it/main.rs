@@ -33,5 +33,7 @@ mod hostile;
 mod kill;
 mod operating;
 mod program;
+#[cfg(feature = "object_store")]
+mod s3;
 mod service;
 mod store;

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use chat_client::Downloads;
 
 use crate::config::{
-    ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, ImagesChoice, KeymapChoice, LinkChoice, NotifyChoice,
+    ColorChoice, Config, ConfigProblem, FILE_BYTES_MAX, Files, ImagesChoice, KeymapChoice, LinkChoice, NotifyChoice,
     ThemeChoice,
 };
 use crate::keymap::{BindingProblem, Keymap, Profile, TABLE};
@@ -125,7 +125,8 @@ pub(super) fn notes(choice: NotifyChoice) -> bool {
 pub(super) fn downloads(config: &Config) -> Downloads {
     let home = std::env::home_dir();
     let dir = config.files.download_dir.as_ref().and_then(|folder| folder.path(home.as_deref()));
-    Downloads { dir, auto_bytes_max: config.files.auto_max.0 }
+    let Files { auto_max, auto_day_max, .. } = &config.files;
+    Downloads { dir, auto_bytes_max: auto_max.0, auto_day_bytes_max: auto_day_max.0 }
 }
 
 fn config(given: Option<&str>) -> (Config, Vec<String>) {

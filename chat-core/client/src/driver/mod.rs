@@ -47,8 +47,17 @@ pub(crate) struct Running {
     pub(crate) door: Door,
     /// Where the reader of events notes what it is done with.
     pub(crate) taken: Option<Arc<AtomicU64>>,
-    /// Files that came.
-    pub(crate) arrivals: mpsc::UnboundedReceiver<Arrival>,
+    /// What transfers have to know.
+    pub(crate) tidings: mpsc::UnboundedReceiver<Tidings>,
+}
+
+/// What happened that transfers have to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Tidings {
+    /// A file came.
+    File(Arrival),
+    /// Everything that the profile held is gone.
+    Erased,
 }
 
 /// A message about a file came from somebody else, and is stored.
@@ -89,9 +98,9 @@ pub(crate) async fn start(config: Config, dialer: Dialer) -> Result<Running, Ope
     };
     let knocker = Knocker::new();
     let door = Door::new(shown, knocker.clone());
-    let (arrived, arrivals) = mpsc::unbounded_channel();
-    let running = Running { mailbox, door, taken: taken.clone(), arrivals };
-    let opening = Opening { config, dialer, standing, knocker, taken, arrived };
+    let (told, tidings) = mpsc::unbounded_channel();
+    let running = Running { mailbox, door, taken: taken.clone(), tidings };
+    let opening = Opening { config, dialer, standing, knocker, taken, told };
     let (report, opened) = oneshot::channel();
     thread::Builder::new().name("chat-profile".to_owned()).spawn(move || opening.work(tasks, report))?;
     match opened.await {
@@ -108,7 +117,7 @@ struct Opening {
     standing: watch::Sender<Standing>,
     knocker: Knocker,
     taken: Option<Arc<AtomicU64>>,
-    arrived: mpsc::UnboundedSender<Arrival>,
+    told: mpsc::UnboundedSender<Tidings>,
 }
 
 impl Opening {
@@ -162,7 +171,7 @@ impl Opening {
             Link::start(self.dialer, target, &self.knocker)
         };
         let line = Line::new(link, self.standing, settings, (told, first_use));
-        Ok((Driver::new(core, line, (self.taken, self.arrived)), outputs))
+        Ok((Driver::new(core, line, (self.taken, self.told)), outputs))
     }
 }
 

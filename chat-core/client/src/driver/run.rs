@@ -16,12 +16,12 @@ use chat_wire::message::ClientMessage;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
-use super::Arrival;
 use super::alarm::Alarm;
 use super::core::{Core, Fault};
 use super::line::{Line, Noted};
 use super::mailbox::{Answer, Held, Task};
 use super::outlet::Outlet;
+use super::{Arrival, Tidings};
 use crate::clock;
 use crate::config::Pin;
 use crate::event::{ClientEvent, OfflineReason};
@@ -67,8 +67,8 @@ pub(super) struct Driver {
     wake: Option<Timestamp>,
     /// Highest notice that the reader is done with; none when only `ack` says so.
     taken: Option<Arc<AtomicU64>>,
-    /// Where it is told that a file came.
-    arrived: mpsc::UnboundedSender<Arrival>,
+    /// Where transfers are told what they have to know.
+    told: mpsc::UnboundedSender<Tidings>,
     acknowledged: u64,
     ack_at: Option<Instant>,
     /// What other own devices are to be given of the history.
@@ -84,7 +84,7 @@ impl Driver {
     pub(super) fn new(
         core: Core,
         line: Line,
-        (taken, arrived): (Option<Arc<AtomicU64>>, mpsc::UnboundedSender<Arrival>),
+        (taken, told): (Option<Arc<AtomicU64>>, mpsc::UnboundedSender<Tidings>),
     ) -> Self {
         let saved = line.settings.clone();
         Self {
@@ -96,7 +96,7 @@ impl Driver {
             commands: 0,
             wake: None,
             taken,
-            arrived,
+            told,
             acknowledged: 0,
             ack_at: None,
             wanted: VecDeque::new(),
@@ -300,6 +300,8 @@ impl Driver {
         if self.core.take_erased() {
             self.acknowledged = 0;
             self.outlet.restart();
+            // A client that closes has stopped its transfers already.
+            let _ = self.told.send(Tidings::Erased);
             if let Err(error) = self.core.store.compact() {
                 tracing::warn!(%error, "the space of what was erased was not returned");
             }
@@ -402,7 +404,7 @@ impl Driver {
                     login_changed |= matches!(notice.kind, NoticeKind::LoggedOut { .. });
                     if let Some(arrival) = Arrival::of(&notice) {
                         // Nobody fetches any more when the client closes; the next run looks at the notices.
-                        let _ = self.arrived.send(arrival);
+                        let _ = self.told.send(Tidings::File(arrival));
                     }
                     self.outlet.push_notice(notice);
                 }

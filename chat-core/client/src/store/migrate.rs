@@ -8,7 +8,7 @@ use super::sqlite::Db;
 use crate::error::OpenError;
 
 /// From version N (the position in the list) to version N + 1.
-const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const STEPS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 const VERSION_1: &str = "
     CREATE TABLE records (
@@ -108,6 +108,12 @@ const VERSION_3: &str = "
 /// Messages that came out of an archive or from another device.
 const VERSION_4: &str = "
     ALTER TABLE messages ADD COLUMN imported INTEGER NOT NULL DEFAULT 0;
+";
+
+/// The hashes of chunks lie in files of their own; an upload without them must not go on under its key.
+const VERSION_5: &str = "
+    DELETE FROM transfers WHERE direction = 1 AND id IN (SELECT transfer FROM transfer_chunks);
+    DROP TABLE transfer_chunks;
 ";
 
 /// The newest version.

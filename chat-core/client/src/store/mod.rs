@@ -5,7 +5,8 @@
 //! DIR/            0700
 //! ├── lock        held as long as the profile is open
 //! ├── store.key   0600, 32 random bytes, or those sealed under a passphrase, or where in the keyring they are
-//! └── store.db    0600, SQLCipher; store.db-wal and store.db-shm beside it while open
+//! ├── store.db    0600, SQLCipher; store.db-wal and store.db-shm beside it while open
+//! └── uploads/    0700, what transfers keep apart from it: a message never waits for a file
 //! ```
 //!
 //! The parts beside this file don't know each other; they share [`sqlite::Db`] only.
@@ -41,6 +42,7 @@ use crate::error::OpenError;
 use crate::request::{ConversationSummary, HistoryPart, MessagePage};
 
 pub(crate) use settings::Settings;
+pub(crate) use transfers::Came;
 
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -374,6 +376,16 @@ impl Store {
         transfers::set_decided(&self.db, seq)
     }
 
+    /// What came by itself of late.
+    pub(crate) fn files_came(&self) -> Result<Came, StoreError> {
+        transfers::came(&self.db)
+    }
+
+    /// So much came by itself.
+    pub(crate) fn set_files_came(&self, came: Came) -> Result<(), StoreError> {
+        transfers::set_came(&self.db, came)
+    }
+
     /// Stores a transfer, replacing what was known of it.
     pub(crate) fn set_transfer(&self, id: &MessageId, direction: u8, body: &[u8]) -> Result<(), StoreError> {
         transfers::write(&self.db, id, direction, body)
@@ -382,21 +394,6 @@ impl Store {
     /// Forgets a transfer.
     pub(crate) fn remove_transfer(&self, id: &MessageId, direction: u8) -> Result<(), StoreError> {
         transfers::remove(&self.db, id, direction)
-    }
-
-    /// Adds hashes of consecutive chunks of an upload.
-    pub(crate) fn add_transfer_chunks(&self, id: &MessageId, first: u64, hashes: &[u8]) -> Result<(), StoreError> {
-        transfers::add_chunks(&self.db, id, first, hashes)
-    }
-
-    /// The hashes of all chunks of an upload that were ever sealed.
-    pub(crate) fn transfer_chunks(&self, id: &MessageId) -> Result<Vec<u8>, StoreError> {
-        transfers::chunks(&self.db, id)
-    }
-
-    /// An upload is over.
-    pub(crate) fn forget_transfer_chunks(&self, id: &MessageId) -> Result<(), StoreError> {
-        transfers::forget_chunks(&self.db, id)
     }
 
     /// What is kept beside account and history.

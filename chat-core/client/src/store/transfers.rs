@@ -1,4 +1,4 @@
-//! Transfers of files: one row each, opaque here, and the hashes of the chunks of uploads (SPEC 13.2.2).
+//! Transfers of files: one row each, opaque here.
 
 use chat_wire::ids::MessageId;
 use rusqlite::params;
@@ -21,34 +21,9 @@ pub(super) fn all(db: &Db) -> Result<Vec<Vec<u8>>, StoreError> {
     db.rows("SELECT body FROM transfers", [], |row| row.get(0))
 }
 
-/// Forgets a transfer, and its chunks.
+/// Forgets a transfer.
 pub(super) fn remove(db: &Db, id: &MessageId, direction: u8) -> Result<(), StoreError> {
     db.change("DELETE FROM transfers WHERE id = ?1 AND direction = ?2", params![id.0, direction])?;
-    forget_chunks(db, id)
-}
-
-/// Adds hashes of consecutive chunks, from number `first` on.
-pub(super) fn add_chunks(db: &Db, id: &MessageId, first: u64, hashes: &[u8]) -> Result<(), StoreError> {
-    let first = i64::try_from(first).map_err(|_| StoreError::Unsupported)?;
-    db.change(
-        "INSERT INTO transfer_chunks (transfer, first, hashes) VALUES (?1, ?2, ?3)",
-        params![id.0, first, hashes],
-    )?;
-    Ok(())
-}
-
-/// The hashes of all chunks that were ever sealed, one after the other.
-pub(super) fn chunks(db: &Db, id: &MessageId) -> Result<Vec<u8>, StoreError> {
-    let parts: Vec<Vec<u8>> =
-        db.rows("SELECT hashes FROM transfer_chunks WHERE transfer = ?1 ORDER BY first", params![id.0], |row| {
-            row.get(0)
-        })?;
-    Ok(parts.concat())
-}
-
-/// The upload is over: its key is not used again.
-pub(super) fn forget_chunks(db: &Db, id: &MessageId) -> Result<(), StoreError> {
-    db.change("DELETE FROM transfer_chunks WHERE transfer = ?1", params![id.0])?;
     Ok(())
 }
 
@@ -69,10 +44,37 @@ pub(super) fn set_decided(db: &Db, seq: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Notices begin anew with the next account.
+/// What came by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Came {
+    /// Since when it is counted, milliseconds since the Unix epoch.
+    pub(crate) since_ms: u64,
+    /// Bytes.
+    pub(crate) bytes: u64,
+}
+
+/// What came by itself of late.
+pub(super) fn came(db: &Db) -> Result<Came, StoreError> {
+    let stored: Vec<Vec<u8>> = db.rows("SELECT value FROM settings WHERE name = ?1", [CAME], |row| row.get(0))?;
+    let Some(stored) = stored.first() else { return Ok(Came::default()) };
+    let [since, bytes] = stored.as_chunks::<8>().0 else { return Err(StoreError::Damaged) };
+    Ok(Came { since_ms: u64::from_be_bytes(*since), bytes: u64::from_be_bytes(*bytes) })
+}
+
+pub(super) fn set_came(db: &Db, came: Came) -> Result<(), StoreError> {
+    let stored = [came.since_ms.to_be_bytes(), came.bytes.to_be_bytes()].concat();
+    db.change(
+        "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        params![CAME, stored],
+    )?;
+    Ok(())
+}
+
+/// Notices begin anew with the next account. What came by itself lies on the same disk.
 pub(super) fn erase(db: &Db) -> Result<(), StoreError> {
     db.change("DELETE FROM settings WHERE name = ?1", [DECIDED])?;
-    db.execute("DELETE FROM transfers; DELETE FROM transfer_chunks")
+    db.execute("DELETE FROM transfers")
 }
 
 const DECIDED: &str = "files-decided";
+const CAME: &str = "files-came";

@@ -4,36 +4,26 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chat_core::engine::{Failure, FailureKind};
 use chat_wire::ids::MessageId;
 use serde_bytes::ByteArray;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
 
-use super::bulk::Bulk;
-use super::ledger::{Ledger, Progress, closed};
+use super::ledger::{Progress, closed};
 use super::row::{Row, Way};
+use super::task::{Means, Outcome, Task, clear};
 use super::types::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, failed};
-use super::upload::{self, Broken};
-use super::{begin, download, place};
+use super::upload::io_failure;
+use super::{allowance, begin, chunks, place};
+use crate::clock;
 use crate::config::Downloads;
-use crate::driver::{Arrival, Door};
+use crate::driver::{Arrival, Tidings};
 use crate::event::Direction;
-use crate::picture::Decoder;
-use crate::transport::Dialer;
 
 /// Transfers whose bytes flow at once: more only share the line.
 const RUNNING_MAX: usize = 3;
-
-/// Pause before a broken transfer is tried again, doubling up to the maximum.
-const RETRY_PAUSE_MIN: Duration = Duration::from_millis(500);
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(30);
-
-/// Attempts in a row that a relay with a full disk refuses before a transfer fails: half a minute.
-const STUCK_MAX: u32 = 6;
 
 /// Transfers that are over and still shown; older ones are forgotten.
 const OVER_MAX: usize = 200;
@@ -55,15 +45,6 @@ pub(super) enum Order {
     Stop(oneshot::Sender<()>),
 }
 
-/// What transfers work with.
-#[derive(Clone)]
-pub(super) struct Means {
-    pub(super) ledger: Ledger,
-    pub(super) door: Door,
-    pub(super) dialer: Dialer,
-    pub(super) decoder: Option<Decoder>,
-}
-
 /// What a transfer is known by.
 type Key = (MessageId, Direction);
 
@@ -71,16 +52,6 @@ type Key = (MessageId, Direction);
 enum Report {
     Begun(Result<Row, Failure>, Waiter, Option<String>),
     Over(Key, Outcome),
-}
-
-/// How a transfer ended.
-enum Outcome {
-    Sent(SentFile),
-    Saved(SavedFile),
-    Failed(Failure),
-    Halted,
-    /// The client is closed.
-    Closed,
 }
 
 /// Who waits for a transfer.
@@ -131,15 +102,18 @@ impl Desk {
     pub(super) async fn run(
         mut self,
         mut orders: mpsc::UnboundedReceiver<Order>,
-        mut arrivals: mpsc::UnboundedReceiver<Arrival>,
+        mut tidings: mpsc::UnboundedReceiver<Tidings>,
     ) {
         // What can't be read now is tried at the next start.
-        for row in self.means.ledger.all().await.unwrap_or_default() {
-            let wanted = row.is_wanted();
-            let key = self.put(row);
-            if wanted {
-                self.start(key);
+        if let Ok(rows) = self.means.ledger.all().await {
+            for row in rows {
+                let wanted = row.is_wanted();
+                let key = self.put(row);
+                if wanted {
+                    self.start(key);
+                }
             }
+            self.tidy_up();
         }
         self.look_back().await;
         loop {
@@ -155,7 +129,10 @@ impl Desk {
                     None => return,
                 },
                 Some(report) = self.reports.recv() => self.report(report).await,
-                Some(arrival) = arrivals.recv() => self.arrived(arrival).await,
+                Some(tidings) = tidings.recv() => match tidings {
+                    Tidings::File(arrival) => self.arrived(arrival).await,
+                    Tidings::Erased => self.erase(),
+                },
             }
         }
     }
@@ -240,19 +217,36 @@ impl Desk {
 
     /// Fetches what comes by itself. Strangers' messages do not come here before they are accepted (SPEC 13.4.4).
     async fn arrived(&mut self, arrival: Arrival) {
-        let most = self.downloads.auto_bytes_max;
-        if most == 0 {
+        if self.downloads.auto_bytes_max == 0 {
             return;
         }
-        if arrival.size <= most && !self.jobs.contains_key(&(arrival.id, Direction::Download)) {
-            let file = FileToFetch { id: arrival.id, path: self.usual_dir() };
-            match begin::download(&self.means.ledger, file).await {
-                Ok(row) => self.begin_fetching(row, None).await,
+        if !self.jobs.contains_key(&(arrival.id, Direction::Download)) {
+            match self.allowed(&arrival).await {
+                Ok(Some(row)) => self.begin_fetching(row, None).await,
+                Ok(None) => tracing::info!("a file waits to be asked for"),
                 Err(failure) => tracing::info!(kind = ?failure.kind, "a file does not come by itself"),
             }
         }
         // What can't be stored is decided once more after a restart: the transfer is known by then.
         let _ = self.means.ledger.decide(arrival.seq).await;
+    }
+
+    /// The download of a file that may come by itself; none when it is over what may.
+    async fn allowed(&self, arrival: &Arrival) -> Result<Option<Row>, Failure> {
+        let came = self.means.ledger.came().await?;
+        let Some(came) = allowance::count(&self.downloads, came, (arrival.size, clock::now())) else { return Ok(None) };
+        let file = FileToFetch { id: arrival.id, path: self.usual_dir() };
+        let row = begin::download(&self.means.ledger, file).await?;
+        if let Way::Down(down) = &row.way {
+            let dir = down.target().to_path_buf();
+            let free = spawn_blocking(move || allowance::free_bytes(&dir)).await;
+            let free = free.map_err(|_| Failure::of(FailureKind::Internal))?.map_err(|error| io_failure(&error))?;
+            if !allowance::fits(row.size, free) {
+                return Ok(None);
+            }
+        }
+        self.means.ledger.set_came(came).await?;
+        Ok(Some(row))
     }
 
     /// Where files go to, when somebody said so.
@@ -362,9 +356,8 @@ impl Desk {
         let _ = self.means.ledger.save(&job.row).await;
         match outcome {
             Outcome::Saved(_) => clear(self.means.clone(), job.row.clone()).await,
-            _ if key.1 == Direction::Upload => {
-                let _ = self.means.ledger.forget_chunks(key.0).await;
-            }
+            Outcome::Sent(_) => self.means.forget_chunks(key.0),
+            // A failed upload may be resumed: what was sealed under its key is known until it is forgotten.
             _ => {}
         }
         let next = std::mem::take(&mut job.next);
@@ -390,6 +383,9 @@ impl Desk {
             if !row.is_done() {
                 tokio::spawn(clear(self.means.clone(), row));
             }
+            if key.1 == Direction::Upload {
+                self.means.forget_chunks(key.0);
+            }
             self.means.ledger.remove(key.0, key.1).await
         } else if job.row.is_done() || job.row.is_failed() {
             Ok(())
@@ -413,6 +409,28 @@ impl Desk {
             self.jobs.remove(&key);
             // Tried again when the next one is over.
             let _ = self.means.ledger.remove(key.0, key.1).await;
+        }
+    }
+
+    /// The profile was erased: what goes on stops, and leaves nothing.
+    fn erase(&mut self) {
+        for (_, job) in std::mem::take(&mut self.jobs) {
+            let next = job.next.into_iter().map(|(_, answer)| Waiter::Saved(answer));
+            job.waiters.into_iter().chain(next).for_each(|waiter| waiter.refuse(Failure::of(FailureKind::NotLoggedIn)));
+            job.halts.into_iter().for_each(Halt::grant);
+            if !job.row.is_done() {
+                tokio::spawn(clear(self.means.clone(), job.row));
+            }
+        }
+        self.tidy_up();
+    }
+
+    /// Forgets hashes of uploads that nobody knows any more.
+    fn tidy_up(&self) {
+        let uploads = self.jobs.values().filter(|job| job.row.direction() == Direction::Upload && !job.row.is_done());
+        let (dir, ids) = (self.means.uploads.clone(), uploads.map(|job| job.row.id).collect::<Vec<_>>());
+        if let Err(error) = chunks::keep_only(&dir, &ids) {
+            tracing::warn!(%error, "hashes of uploads that are over are left");
         }
     }
 
@@ -490,104 +508,6 @@ impl Halt {
         match self {
             Self::Pause(answer) | Self::Cancel(answer) => tell(answer, result),
         }
-    }
-}
-
-/// One transfer at work.
-struct Task {
-    means: Means,
-    slots: Arc<Semaphore>,
-    row: Row,
-    progress: Progress,
-}
-
-/// Everything but the last step, which is not broken off.
-enum Ready {
-    Up(upload::Uploaded),
-    Down(download::Fetched),
-}
-
-impl Task {
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) -> Outcome {
-        let (mut pause, mut stuck) = (RETRY_PAUSE_MIN, 0_u32);
-        loop {
-            let before = self.progress.done();
-            let ready = tokio::select! {
-                biased;
-                _ = &mut stopped => Err(None),
-                ready = self.attempt() => ready.map_err(Some),
-            };
-            self.progress.set_running(false);
-            let broken = match ready {
-                Ok(ready) => match self.finish(ready).await {
-                    Ok(outcome) => return outcome,
-                    Err(broken) => broken,
-                },
-                Err(Some(broken)) => broken,
-                Err(None) => return Outcome::Halted,
-            };
-            if self.means.ledger.is_closed() {
-                return Outcome::Closed;
-            }
-            if let Broken::Failed(failure) = broken {
-                return self.failed(failure).await;
-            }
-            stuck = if matches!(broken, Broken::Stuck) { stuck.saturating_add(1) } else { 0 };
-            if stuck >= STUCK_MAX {
-                return self.failed(Failure::of(FailureKind::Io)).await;
-            }
-            if self.progress.done() > before {
-                pause = RETRY_PAUSE_MIN;
-            }
-            tokio::select! {
-                _ = &mut stopped => return Outcome::Halted,
-                () = sleep(pause) => pause = (pause * 2).min(RETRY_PAUSE_MAX),
-            }
-        }
-    }
-
-    async fn attempt(&mut self) -> Result<Ready, Broken> {
-        let _slot = self.slots.acquire().await.map_err(|_| Broken::Passing)?;
-        let bulk = Bulk::open(&mut self.means.door, &self.means.dialer).await?;
-        self.progress.set_running(true);
-        match self.row.way {
-            Way::Up(_) => {
-                let with = (&self.means.ledger, self.means.decoder.as_ref());
-                upload::attempt(bulk, &self.row, with, &mut self.progress).await.map(Ready::Up)
-            }
-            Way::Down(_) => download::attempt(bulk, &self.row, &mut self.progress).await.map(Ready::Down),
-        }
-    }
-
-    async fn finish(&self, ready: Ready) -> Result<Outcome, Broken> {
-        match ready {
-            Ready::Up(uploaded) => upload::finish(uploaded, &self.row, &self.means.ledger).await.map(Outcome::Sent),
-            Ready::Down(fetched) => download::finish(fetched, &self.row).await.map(Outcome::Saved),
-        }
-    }
-
-    /// It can't go on: nothing half-done stays behind.
-    async fn failed(self, failure: Failure) -> Outcome {
-        clear(self.means, self.row).await;
-        Outcome::Failed(failure)
-    }
-}
-
-/// Removes what an unfinished transfer left, here and at the relay; there it expires anyway.
-async fn clear(mut means: Means, row: Row) {
-    if let Way::Up(up) = &row.way {
-        let withdrawn = async {
-            let bulk = Bulk::open(&mut means.door, &means.dialer).await?;
-            upload::withdraw(bulk, row.blob, up).await
-        };
-        if tokio::time::timeout(RETRY_PAUSE_MAX, withdrawn).await.is_err() {
-            tracing::debug!("an upload was not withdrawn");
-        }
-        return;
-    }
-    let discarded = spawn_blocking(move || download::discard(&row)).await;
-    if !matches!(discarded, Ok(Ok(()))) {
-        tracing::warn!("a temporary file was not removed");
     }
 }
 

@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chat_core::engine::{Answer, Command, Failure, FailureKind, Query, Reply};
-use chat_core::file::ChunkHash;
 use chat_wire::ids::MessageId;
 
 use super::row::Row;
 use crate::driver::{Arrival, Task, WeakMailbox};
 use crate::event::{ClientEvent, Direction};
-use crate::store::StoreError;
+use crate::store::{Came, StoreError};
 
 /// Time between two events about one transfer: what an eye follows.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(100);
@@ -47,21 +46,6 @@ impl Ledger {
         self.work(move |store| store.remove_transfer(&id, number(direction))).await
     }
 
-    /// Durable when this returns (SPEC 13.2.2).
-    pub(super) async fn add_chunks(&self, id: MessageId, first: u64, hashes: &[ChunkHash]) -> Result<(), Failure> {
-        let hashes = hashes.concat();
-        self.work(move |store| store.add_transfer_chunks(&id, first, &hashes)).await
-    }
-
-    pub(super) async fn chunks(&self, id: MessageId) -> Result<Vec<ChunkHash>, Failure> {
-        let hashes = self.work(move |store| store.transfer_chunks(&id)).await?;
-        Ok(hashes.as_chunks().0.to_vec())
-    }
-
-    pub(super) async fn forget_chunks(&self, id: MessageId) -> Result<(), Failure> {
-        self.work(move |store| store.forget_transfer_chunks(&id)).await
-    }
-
     /// Files of notices that nobody has taken and about which nothing was decided.
     pub(super) async fn undecided(&self) -> Result<Vec<Arrival>, Failure> {
         self.work(|store| {
@@ -78,6 +62,15 @@ impl Ledger {
 
     pub(super) async fn decide(&self, seq: u64) -> Result<(), Failure> {
         self.work(move |store| store.set_files_decided(seq)).await
+    }
+
+    pub(super) async fn came(&self) -> Result<Came, Failure> {
+        self.work(|store| store.files_came()).await
+    }
+
+    /// Counted before the file begins to come: a kill in between costs a little of the day's allowance.
+    pub(super) async fn set_came(&self, came: Came) -> Result<(), Failure> {
+        self.work(move |store| store.set_files_came(came)).await
     }
 
     pub(super) async fn run(&self, command: Command) -> Result<Reply, Failure> {

@@ -5,21 +5,25 @@
 //! ```text
 //! handle ──Order──▶ desk ──▶ one task a transfer ──▶ bulk connection
 //!                                    │
-//!                                    ├──▶ threads that seal, open, read and write
+//!                                    ├──▶ threads that seal, open, read and write; hashes of chunks
 //!                                    └──▶ ledger: rows, engine, events
 //! ```
 
+mod allowance;
 mod begin;
 mod bulk;
+mod chunks;
 mod desk;
 mod download;
 mod ledger;
 mod names;
 mod place;
 mod row;
+mod task;
 mod types;
 mod upload;
 
+use std::path::Path;
 use std::thread;
 
 use chat_core::engine::Failure;
@@ -30,15 +34,21 @@ use tokio::sync::{mpsc, oneshot};
 pub use types::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, TransferState};
 
 use crate::config::{Downloads, FilesConfig};
-use crate::driver::{Arrival, Door, Mailbox};
+use crate::driver::{Door, Mailbox, Tidings};
 use crate::error::OpenError;
 use crate::transport::Dialer;
-use desk::{Desk, Means, Order};
+use desk::{Desk, Order};
 use ledger::{Ledger, closed};
+use task::Means;
 
 /// Threads that read, seal, open and write for transfers, or wait for a thumbnail: two a running transfer,
 /// and two for those that begin.
 const THREADS_MAX: usize = 8;
+
+/// How far the threads that move files stand back: a thread that handles messages gets ten times as much of a
+/// processor that both want, and gets it at once.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 
 /// The desk's door, cheap to clone. Orders are taken in the order in which they are given.
 #[derive(Debug, Clone)]
@@ -51,14 +61,17 @@ impl Transfers {
     pub(crate) fn start(
         mailbox: &Mailbox,
         (door, dialer): (Door, Dialer),
-        arrivals: mpsc::UnboundedReceiver<Arrival>,
-        FilesConfig { decoder, downloads }: FilesConfig,
+        tidings: mpsc::UnboundedReceiver<Tidings>,
+        (profile, FilesConfig { decoder, downloads }): (&Path, FilesConfig),
     ) -> Result<Self, OpenError> {
         let (orders, inbox) = mpsc::unbounded_channel();
-        let means = Means { ledger: Ledger::new(mailbox.downgrade()), door, dialer, decoder };
-        let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(THREADS_MAX).build()?;
+        let (ledger, uploads) = (Ledger::new(mailbox.downgrade()), profile.join("uploads"));
+        let means = Means { ledger, door, dialer, decoder, uploads };
+        let mut builder = Builder::new_current_thread();
+        let runtime = builder.enable_all().max_blocking_threads(THREADS_MAX).build()?;
         thread::Builder::new().name("chat-files".to_owned()).spawn(move || {
-            runtime.block_on(Desk::new(means, downloads).run(inbox, arrivals));
+            give_way();
+            runtime.block_on(Desk::new(means, downloads).run(inbox, tidings));
             // A thread that still reads or writes ends by itself; nothing waits for it.
             runtime.shutdown_background();
         })?;
@@ -116,6 +129,18 @@ impl Transfers {
         result
     }
 }
+
+/// Lets messages go first: this thread, and those that it starts, only move files.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "files compete with messages");
+    }
+}
+
+/// Elsewhere rank belongs to the whole process.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 async fn settled<T>(answer: oneshot::Receiver<Result<T, Failure>>) -> Result<T, Failure> {
     answer.await.unwrap_or_else(|_| Err(closed()))

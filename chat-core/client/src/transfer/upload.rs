@@ -24,6 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::bulk::{Bulk, BulkError};
+use super::chunks::ChunkLog;
 use super::ledger::{Ledger, Progress};
 use super::row::{Row, Up, Way};
 use super::types::{SentFile, failed};
@@ -116,19 +117,18 @@ struct Part {
     reached: u64,
 }
 
-/// One attempt: ends with everything put, or with what broke it.
+/// One attempt: ends with everything put, or with what broke it. `uploads` is where the hashes of chunks lie.
 pub(super) async fn attempt(
     mut bulk: Bulk,
     row: &Row,
-    (ledger, decoder): (&Ledger, Option<&Decoder>),
+    (uploads, decoder): (&Path, Option<&Decoder>),
     progress: &mut Progress,
 ) -> Result<Uploaded, Broken> {
     let (Way::Up(up), Some(layout)) = (&row.way, row.layout()) else { return Err(internal()) };
     let create = BlobAsk::Create { blob: row.blob, bytes: layout.blob_bytes(), token: up.token };
     let BlobAnswer::Held { bytes: held, .. } = bulk.ask(create).await? else { return Err(Broken::Passing) };
     let drawing = decoder.and_then(|decoder| draw(row, up, decoder));
-    let known = ledger.chunks(row.id).await?;
-    let mut stored = u64::try_from(known.len()).unwrap_or(u64::MAX);
+    let (mut log, known) = known_chunks(uploads, row).await?;
     let (parts_in, mut parts) = mpsc::channel(PARTS_AHEAD_MAX);
     let reader = Reader { path: row.path().to_path_buf(), row: row.clone(), layout, known };
     let sealing = spawn_blocking(move || reader.run(&parts_in));
@@ -136,12 +136,9 @@ pub(super) async fn attempt(
     let mut reached = std::collections::VecDeque::new();
     let mut sealed = Vec::new();
     while parts.recv_many(&mut sealed, PARTS_AHEAD_MAX).await > 0 {
-        let hashes = new_hashes(&sealed, stored);
-        if !hashes.is_empty() {
-            // One sync for all that are sealed by now, before any of them leaves (SPEC 13.2.2).
-            ledger.add_chunks(row.id, stored, &hashes).await?;
-            stored = stored.saturating_add(u64::try_from(hashes.len()).unwrap_or(0));
-        }
+        // One sync for all that are sealed by now, before any of them leaves (SPEC 13.2.2).
+        let hashes = new_hashes(&sealed, log.count());
+        log = remember(log, hashes).await?;
         for part in sealed.drain(..) {
             let end = part.at.saturating_add(u64::try_from(part.bytes.len()).unwrap_or(0));
             if end <= held {
@@ -164,6 +161,26 @@ pub(super) async fn attempt(
         None => None,
     };
     Ok(Uploaded { bulk, hashes, thumbnail })
+}
+
+/// What was ever sealed of this upload.
+async fn known_chunks(uploads: &Path, row: &Row) -> Result<(ChunkLog, Vec<ChunkHash>), Broken> {
+    let (uploads, id) = (uploads.to_path_buf(), row.id);
+    let opened = spawn_blocking(move || ChunkLog::open(&uploads, &id)).await.map_err(|_| internal())?;
+    opened.map_err(|error| match error.kind() {
+        // What left under this key is not known any more: it is spent.
+        io::ErrorKind::InvalidData => changed(),
+        _ => Broken::Failed(io_failure(&error)),
+    })
+}
+
+/// Makes hashes durable, on a thread that may wait for the disk.
+async fn remember(mut log: ChunkLog, hashes: Vec<ChunkHash>) -> Result<ChunkLog, Broken> {
+    if hashes.is_empty() {
+        return Ok(log);
+    }
+    let adding = spawn_blocking(move || log.add(&hashes).map(|()| log));
+    adding.await.map_err(|_| internal())?.map_err(|error| Broken::Failed(io_failure(&error)))
 }
 
 /// The hashes of chunks from number `stored` on.

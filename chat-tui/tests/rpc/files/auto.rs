@@ -54,6 +54,38 @@ fn a_contact_s_file_comes_by_itself_up_to_the_size_and_a_stranger_s_only_once_ac
 }
 
 #[test]
+fn so_much_comes_a_day_and_the_rest_waits_to_be_asked_for_over_restarts_too() {
+    let world = World::new();
+    let mut alice = world.registered("alice");
+    let (profile, downloads) = taking(&world, "bob");
+    let profile = profile.with(&["--auto-download-day", "450000"]);
+    let mut bob = profile.start();
+    bob.register("bob");
+    befriend(&mut alice, "alice", &mut bob, "bob");
+    let from = TempDir::new().unwrap();
+    let mut send = |bob: &mut Rpc, name: &str, count: usize| {
+        let sent = alice.ok("sendFile", json!({ "to": "bob", "path": text(&file(&from, name, &bytes(count))) }));
+        assert_eq!(expect_file(bob)["id"], sent["id"]);
+        sent["id"].clone()
+    };
+    let first = send(&mut bob, "first", 200_000);
+    wait_until("the first lies here", || state(&mut bob, &first) == "done");
+    bob.kill();
+    let mut bob = profile.start();
+    bob.online();
+    let second = send(&mut bob, "second", 200_000);
+    wait_until("the second lies here", || state(&mut bob, &second) == "done");
+    let third = send(&mut bob, "third", 200_000);
+    // What is small enough for the rest still comes.
+    let fourth = send(&mut bob, "fourth", 50_000);
+    wait_until("the fourth lies here", || state(&mut bob, &fourth) == "done");
+    assert_eq!(state(&mut bob, &third), "none");
+    assert_eq!(names_in(&downloads), ["first", "fourth", "second"]);
+    bob.ok("download", json!({ "id": third }));
+    assert!(fs::read(downloads.join("third")).unwrap() == bytes(200_000), "who asks gets it");
+}
+
+#[test]
 fn a_room_s_file_comes_by_itself_and_nothing_does_unless_it_is_wanted() {
     let world = World::new();
     let (mut alice, mut carol) = (world.registered("alice"), world.registered("carol"));

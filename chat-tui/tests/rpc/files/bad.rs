@@ -234,6 +234,34 @@ fn what_lies_in_the_way_is_neither_followed_nor_replaced() {
     }
 }
 
+#[test]
+fn hostile_names_arrive_as_they_are_told_and_lie_here_under_harmless_ones() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let (from, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    // What a file can really be called: separators and NUL are the receiver's own unit tests.
+    let long = format!("{}.tar", "x".repeat(251));
+    let names = [
+        ("..\\..\\x.exe", "_.._x.exe"),
+        (".bashrc", "bashrc"),
+        ("-rf", "rf"),
+        ("photo\u{202e}gnp.exe", "photo_gnp.exe"),
+        ("a\nb\u{1b}[31m.txt", "a_b_[31m.txt"),
+        ("nul.txt", "_nul.txt"),
+        ("...", "file"),
+        (long.as_str(), &format!("{}.tar", "x".repeat(236))),
+    ];
+    for (name, safe) in names {
+        let sent = alice.ok("sendFile", json!({ "to": "bob", "path": text(&file(&from, name, b"x")) }));
+        assert_eq!(expect_file(&mut bob)["id"], sent["id"], "{name:?}");
+        let saved = bob.ok("download", json!({ "id": sent["id"], "path": text(to.path()) }));
+        assert_eq!(saved["path"], text(&to.path().join(safe)), "{name:?}");
+    }
+    let mut expected: Vec<String> = names.iter().map(|(_, safe)| (*safe).to_owned()).collect();
+    expected.sort();
+    assert_eq!(names_in(to.path()), expected, "nothing else lies here, hidden or not");
+}
+
 /// The same client as somebody who is not root, to whom permissions mean something.
 fn as_nobody(world: &World, name: &str) -> Profile {
     let folder = world.folder.path().join(format!("{name}-home"));
