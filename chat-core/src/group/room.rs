@@ -93,7 +93,7 @@ pub(crate) struct MadeCommit {
 #[derive(Debug)]
 pub(crate) enum Processed {
     /// A content of a leaf.
-    Message(Leaf, Vec<u8>),
+    Message(Box<Leaf>, Vec<u8>),
     /// A commit that is sound for MLS; its rights are still to be checked.
     Commit(Box<StagedChange>),
     /// Made by this leaf.
@@ -560,7 +560,7 @@ impl Group {
             ProcessedMessageContent::ApplicationMessage(message) => {
                 let Sender::Member(index) = sender else { return Err(GroupError::Malformed) };
                 let leaf = self.leaf(index).ok_or(GroupError::OtherEpoch)??;
-                Ok(Processed::Message(leaf, message.into_bytes()))
+                Ok(Processed::Message(Box::new(leaf), message.into_bytes()))
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 let staged = self.staged(&sender, *staged)?;

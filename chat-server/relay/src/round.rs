@@ -24,7 +24,6 @@ pub struct ConnectionId(pub u64);
 
 /// What comes out of the relay core.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "nearly every output is a frame: a box would cost each an allocation")]
 pub enum Output {
     /// Send this frame.
     Send(ConnectionId, ServerFrame),

@@ -36,7 +36,6 @@ const GATHERED_BYTES_MAX: usize = 64 * 1_024;
 
 /// For a connection.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are frames: a box would cost each an allocation")]
 pub(crate) enum Parcel {
     Frame(ServerFrame),
     /// A frame that many connections get, encoded once.

@@ -14,7 +14,7 @@ fn forms(text: &str) -> Vec<Vec<u8>> {
         let bytes = [&vec![0; before][..], text.as_bytes()].concat();
         let all = STANDARD_NO_PAD.encode(bytes);
         // The letters that neighbours have a part in are left out.
-        all[(before * 8).div_ceil(6)..all.len() - 1].as_bytes().to_vec()
+        all.as_bytes()[(before * 8).div_ceil(6)..all.len() - 1].to_vec()
     };
     let texts: [String; 2] = [hex(true), hex(false)];
     let wide = text.encode_utf16().flat_map(u16::to_le_bytes).collect();

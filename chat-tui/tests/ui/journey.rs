@@ -303,7 +303,7 @@ fn a_storm_of_sizes_and_escape_bombs_leaves_a_working_screen() {
     for step in 0..60_u16 {
         pty.resize(1 + (step * 37) % 200, 1 + (step * 13) % 60);
         pty.keys("\x1b[200~\x1b]0;owned\x07\x1b[2J\u{202e}\u{9b}31m\x1b[201~");
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5));
     }
     pty.resize(80, 24);
     pty.keys("\x03");

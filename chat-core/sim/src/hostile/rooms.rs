@@ -48,9 +48,10 @@ pub(super) struct RoomLies {
 impl RoomLies {
     /// A device says something to the relay.
     pub(super) fn overhear(&mut self, actor: usize, frame: &ClientFrame) {
-        if let ClientMessage::Room(RoomAsk::Commit { room, base, commit_len, .. }) = &frame.message {
-            let len = usize::try_from(*commit_len).unwrap_or(0).min(frame.body.len());
-            let commit = Commit { room: *room, base: *base, bytes: frame.body.slice(..len) };
+        if let ClientMessage::Room(RoomAsk::Commit(head)) = &frame.message
+            && let Ok(parts) = head.cut(frame.body.clone())
+        {
+            let commit = Commit { room: head.room, base: head.base, bytes: parts.commit };
             self.commits.insert((actor, frame.request), commit);
         }
     }

@@ -160,7 +160,7 @@ fn take_message(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &Lo
     let processed = group.process(&mut scratch, &seed, &entry.body);
     let changes = scratch.into_changes();
     let (leaf, content) = match processed {
-        Ok(Processed::Message(leaf, content)) => (leaf, content),
+        Ok(Processed::Message(leaf, content)) => (*leaf, content),
         Ok(_) => return Ok(Taken::Done),
         Err(GroupError::Damaged) => return Err(damaged()),
         Err(error) => {
