@@ -9,6 +9,7 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
         FailureKind::InvalidParams => "InvalidParams",
         FailureKind::NotLoggedIn => "NotLoggedIn",
         FailureKind::BadCredentials => "BadCredentials",
+        FailureKind::NotLetIn => "NotLetIn",
         FailureKind::WeakPassword => "WeakPassword",
         FailureKind::UsernameTaken => "UsernameTaken",
         FailureKind::UnknownUser => "UnknownUser",
@@ -44,6 +45,7 @@ pub fn sentence(kind: FailureKind) -> &'static str {
         FailureKind::InvalidParams => "A name has 3 to 32 letters, digits, '_', '-' or '.', and every field its type.",
         FailureKind::NotLoggedIn => "Log in first.",
         FailureKind::BadCredentials => "The name or the password is wrong.",
+        FailureKind::NotLetIn => "Another device of the account was asked and did not let this one in.",
         FailureKind::WeakPassword => {
             "The password is too weak: 8 characters, a capital, a digit, and nothing that is easily guessed."
         }
@@ -75,10 +77,11 @@ pub fn sentence(kind: FailureKind) -> &'static str {
 }
 
 /// Every kind that this version knows.
-pub const KINDS: [FailureKind; 28] = [
+pub const KINDS: [FailureKind; 29] = [
     FailureKind::InvalidParams,
     FailureKind::NotLoggedIn,
     FailureKind::BadCredentials,
+    FailureKind::NotLetIn,
     FailureKind::WeakPassword,
     FailureKind::UsernameTaken,
     FailureKind::UnknownUser,

@@ -17,6 +17,7 @@ use getrandom::SysRng;
 use rand_core::UnwrapErr;
 use serde_bytes::ByteBuf;
 use tokio::task::spawn_blocking;
+use tokio::time::{Duration, Instant, sleep};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -25,6 +26,12 @@ use crate::estimate::Estimator;
 use crate::request::{Credentials, LoggedIn, Password, Registered, Registration, RelayIdentity};
 
 pub(crate) use account::{change_password, delete_account, recover, set_approval};
+
+/// Time that a device waits to be let in by another one: as long as the relay keeps such a wish.
+const WAIT_TIME_MAX: Duration = Duration::from_hours(24);
+
+/// Pause between two attempts to reach the relay meanwhile.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// Attempts of one exchange: the relay closes connections that do not log in, now and then just while
 /// a password is being stretched.
@@ -107,13 +114,39 @@ pub(crate) async fn login(mailbox: Mailbox, mut door: Door, credentials: Credent
         // Another account has its own profile.
         return Err(Failure::of(FailureKind::Forbidden));
     }
-    let (ready, proven) = proven(&mut door, &username, &password).await?;
-    if status.logged_in && status.account == Some(proven.account) {
+    let (ready, proof) = proven(&mut door, &username, &password).await?;
+    if status.logged_in && status.account == Some(proof.account) {
         // The device had let itself in already: the password was all there was to check.
         let device = status.device.ok_or_else(|| Failure::of(FailureKind::Internal))?;
         return Ok(LoggedIn { username, device, new_device: false });
     }
-    let resumption = resumption(&ready, &username, credentials.device_name, proven);
+    let resumed = resumption(&ready, &username, credentials.device_name.clone(), proof);
+    let mut result = resume(&mailbox, resumed).await;
+    let began = Instant::now();
+    while let Err(failure) = &result {
+        // Another device is to let this one in, and may take its time: a connection that breaks meanwhile is made again.
+        let waits = lost(failure) && is_waiting(&mailbox).await? && began.elapsed() < WAIT_TIME_MAX;
+        if !waits {
+            break;
+        }
+        match proven(&mut door, &username, &password).await {
+            Ok((ready, proof)) => {
+                let resumed = resumption(&ready, &username, credentials.device_name.clone(), proof);
+                result = resume(&mailbox, resumed).await;
+            }
+            Err(failure) if lost(&failure) || failure.kind == FailureKind::Timeout => sleep(RETRY_PAUSE).await,
+            Err(failure) => result = Err(failure),
+        }
+    }
+    result
+}
+
+/// Whether this device waits to be let in by another one.
+async fn is_waiting(mailbox: &Mailbox) -> Result<bool, Failure> {
+    Ok(status(mailbox).await?.awaiting.is_some())
+}
+
+async fn resume(mailbox: &Mailbox, resumption: Resumption) -> Result<LoggedIn, Failure> {
     match mailbox.ask(|answer| Task::Command(Command::Resume(Box::new(resumption)), answer)).await? {
         Reply::LoggedIn { username, device, new_device } => Ok(LoggedIn { username, device, new_device }),
         _ => Err(Failure::of(FailureKind::Internal)),

@@ -89,7 +89,8 @@ impl Client {
     ///
     /// # Errors
     /// `BadCredentials` for a wrong password and for an unknown name, `CertificateChanged`, `Offline`,
-    /// `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account.
+    /// `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account; `NotLetIn` when another
+    /// device was asked and said no, `Cancelled` when another login or recovery took its place meanwhile.
     pub fn login(&self, credentials: Credentials) -> impl Future<Output = Result<LoggedIn, Failure>> + Send + use<> {
         auth::login(self.mailbox.clone(), self.door.clone(), credentials)
     }
@@ -118,8 +119,9 @@ impl Client {
         auth::change_password(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), (old, new))
     }
 
-    /// Says whether a new device needs more than the password: then `login` on a fresh profile answers `Forbidden`, until
-    /// an enrolled device takes this back, and `recover` enrols it by the recovery code.
+    /// Says whether a new device needs more than the password: then `login` on a fresh profile waits until an enrolled
+    /// device answers ([`AccountCommand::AnswerEntry`](chat_core::engine::AccountCommand::AnswerEntry)), and `recover`
+    /// enrols it by the recovery code at once.
     ///
     /// # Errors
     /// `BadCredentials`, `NotLoggedIn`, `Offline`, `Timeout`, `RateLimited`.

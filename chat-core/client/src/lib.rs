@@ -74,7 +74,7 @@ pub use chat_core::engine::{
     AccountCommand, Alarm, AlarmKind, Answer, Change, Command, Contact, Conversation, Device, Event, Failure,
     FailureKind, FileInfo, FoundPerson, HistoryProgress, IdentityChange, Message, MessageStatus, Notice, NoticeKind,
     Query, Reaction, Reply, Request, Role, RoomCommand, RoomEventKind, RoomInfo, RoomMember, RoomNotice, RoomReply,
-    RoomSummary, SafetyNumber, SafetyProof, Status,
+    RoomSummary, SafetyNumber, SafetyProof, Status, WaitingDevice,
 };
 pub use chat_core::identity::password::Assessment;
 pub use chat_core::time::Timestamp;

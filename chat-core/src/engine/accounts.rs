@@ -1,13 +1,13 @@
 //! Routes what concerns the account to its handlers, as `mod.rs` does for the rest.
 
 use bytes::Bytes;
-use chat_wire::message::{AccountAsk, ClientMessage, LogoutReason, ServerMessage};
+use chat_wire::message::{AccountAnswer, AccountAsk, ClientMessage, LogoutReason, ServerMessage, Verdict};
 
 use super::Engine;
 use super::content::{Content, Sync};
 use super::context::Work;
 use super::error::EngineError;
-use super::handle::account::{change, handover, own, trust, undertake};
+use super::handle::account::{change, entrance, handover, own, trust, undertake};
 use super::handle::{amend, connect, enroll, inbox, prekeys, receipts};
 use super::io::{AccountCommand, CommandId, FailureKind, Reply, Resumption, Trouble};
 use super::memory::asks::Ask;
@@ -41,6 +41,7 @@ impl Engine {
             AccountCommand::RenameDevice { device, name } => own::rename(state, work, id, (device, name)),
             AccountCommand::EraseWhenRemoved(erase) => own::erase_when_removed(state, work, id, erase),
             AccountCommand::SetApproval(wanted) => undertake::start(state, work, id, Goal::Approval(wanted)),
+            AccountCommand::AnswerEntry { device, allow } => entrance::answer(state, work, id, (device, allow)),
             AccountCommand::PasswordStands => undertake::tell_code(state, work, id),
             AccountCommand::AskHistory => handover::ask(state, work, id),
             AccountCommand::CancelHistory => handover::cancel(state, work, id),
@@ -90,7 +91,11 @@ impl Engine {
                 undertake::refused(state, work, stage, &refusal)
             }
             (Ask::Undertake(Stage::Lists), ServerMessage::Lists { lists }) => {
-                undertake::lists_came(state, work, &lists)
+                let next = undertake::lists_came(state, work, &lists)?;
+                self.next(work, next)
+            }
+            (Ask::Undertake(Stage::Entry), ServerMessage::Account(AccountAnswer::Waits { verdict })) => {
+                self.entry_decided(work, verdict)
             }
             (Ask::Undertake(Stage::Again), ServerMessage::Done {}) => undertake::sent_again(state, work),
             (Ask::Undertake(Stage::Record), ServerMessage::Record { version }) => {
@@ -114,8 +119,14 @@ impl Engine {
     }
 
     fn next(&mut self, work: &mut Work<'_>, next: undertake::Next) -> Result<(), EngineError> {
-        if next == undertake::Next::Wait {
-            return Ok(());
+        match next {
+            undertake::Next::Wait => return Ok(()),
+            undertake::Next::AskIn => return entrance::ask_in(&mut self.state, work),
+            undertake::Next::Prove(command) => {
+                connect::prove(&mut self.state, work, command);
+                return Ok(());
+            }
+            undertake::Next::Change => {}
         }
         match change::make(&mut self.state, work)? {
             change::Made::Sent => {}
@@ -126,6 +137,26 @@ impl Engine {
                 self.state.newcomer = change::adopt_listed(&mut self.state, work)?;
                 connect::prove(&mut self.state, work, None);
             }
+        }
+        Ok(())
+    }
+
+    /// The relay pushes something about the account.
+    pub(super) fn account_push(&mut self, work: &mut Work<'_>, told: &AccountAnswer) -> Result<(), EngineError> {
+        match told {
+            AccountAnswer::Waits { verdict } => self.entry_decided(work, *verdict),
+            AccountAnswer::Wants { device, key, .. } => entrance::wanted(&mut self.state, work, (*device, *key)),
+            AccountAnswer::Settled { device } => entrance::settled(work, *device),
+            // A push of a later version.
+            _ => Ok(()),
+        }
+    }
+
+    fn entry_decided(&mut self, work: &mut Work<'_>, verdict: Verdict) -> Result<(), EngineError> {
+        match entrance::decided(&mut self.state, work, verdict) {
+            entrance::Wish::Waits => {}
+            entrance::Wish::Granted => undertake::let_in(&mut self.state, work),
+            entrance::Wish::Refused => undertake::fail(&mut self.state, work, FailureKind::NotLetIn),
         }
         Ok(())
     }

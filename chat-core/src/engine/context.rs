@@ -42,6 +42,27 @@ pub(super) struct Work<'a> {
 /// Key of the counter that numbers notices and orders messages.
 const ORDER_KEY: &[u8] = b"order";
 
+/// Tables whose entries mean something to one device only: its keys, its sessions, its places in streams and rooms.
+const DEVICE_TABLES: [Table; 17] = [
+    Table::Sessions,
+    Table::SkippedKeys,
+    Table::PreKeys,
+    Table::Replays,
+    Table::Outbox,
+    Table::InFlight,
+    Table::Sent,
+    Table::Received,
+    Table::Idempotency,
+    Table::Streams,
+    Table::Healing,
+    Table::Errands,
+    Table::Kept,
+    Table::Rooms,
+    Table::Groups,
+    Table::RoomFlights,
+    Table::KeyPackages,
+];
+
 impl<'a> Work<'a> {
     pub(super) fn new(now: Timestamp, cx: &'a mut Context<'_>) -> Self {
         Self {
@@ -140,6 +161,20 @@ impl<'a> Work<'a> {
         self.erase = true;
     }
 
+    /// Deletes what belongs to one device alone; what its person said, knows and has seen stays.
+    pub(super) fn renounce(&mut self, meta_kept: impl Fn(&[u8]) -> bool) {
+        for table in DEVICE_TABLES {
+            for (key, _) in self.scan(table, &[], None, usize::MAX) {
+                self.delete(table, &key);
+            }
+        }
+        for (key, _) in self.scan(Table::Meta, &[], None, usize::MAX) {
+            if key != ORDER_KEY && !meta_kept(&key) {
+                self.delete(Table::Meta, &key);
+            }
+        }
+    }
+
     pub(super) fn random<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.rng.fill_bytes(&mut bytes);
@@ -193,6 +228,16 @@ impl<'a> Work<'a> {
 
     pub(super) fn fail_with(&mut self, command: CommandId, failure: Failure) {
         self.outputs.push(Output::Reply(command, Err(failure)));
+    }
+}
+
+impl Records for Work<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        Work::get(self, table, key)
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+        Work::scan(self, table, prefix, after, limit)
     }
 }
 

@@ -186,6 +186,12 @@ pub(super) const LIST_MS_MAX: u64 = 365 * 24 * 3_600_000;
 /// does it in time.
 pub(super) const LIST_RENEWAL_MS: u64 = LIST_MS_MAX / 4;
 
+/// Devices that wait for this one to let them in, or were decided about: the relay shows no more at once.
+pub(super) const SEEKERS_MAX: usize = 16;
+
+/// Milliseconds that such a wish, and what was decided about it, counts: as long as at the relay (SPEC 9.13.2).
+pub(super) const SEEKER_MS_MAX: u64 = 24 * 3_600_000;
+
 /// Contradictions that are kept: more of the same tell nothing new.
 pub(super) const ALARMS_MAX: usize = 200;
 

@@ -184,7 +184,9 @@ impl Engine {
                 Ok(())
             }
             // Off the account already: nobody need be asked.
-            Command::Logout { forget: true } if state.profile.dismissed => self.forgotten(work, id),
+            Command::Logout { forget: true } if state.profile.dismissed || state.former.is_some() => {
+                self.forgotten(work, id)
+            }
             Command::Logout { forget: true } => leave::forget(state, work, id),
             Command::SetProfile { display_name } => presence::set_profile(state, work, id, display_name),
             Command::SetPresence { status } => presence::set_status(state, work, id, status),
@@ -280,6 +282,7 @@ impl Engine {
             ServerMessage::LoggedOut { reason, list } => {
                 self.dismissed(work, reason, list.as_ref().map(|l| l.as_slice()))
             }
+            ServerMessage::Account(told) => self.account_push(work, &told),
             ServerMessage::RoomPush(push) if state.is_online() => room::pushed(state, work, push, &frame.body),
             // A push of a later version.
             _ => Ok(()),
@@ -336,6 +339,7 @@ impl Engine {
             (Ask::Send { flight, .. }, ServerMessage::StaleDevices { lists }) => {
                 outbox::stale(state, work, flight, &lists)
             }
+            (Ask::Entry(entry), ServerMessage::Done {}) => account::entrance::answered(work, &entry),
             (Ask::Errand(number), ServerMessage::Accepted { .. }) => heal::errands::accepted(state, work, number),
             (Ask::Renew, ServerMessage::Done {}) => {
                 if heal::renew::stored(state, work)? {
@@ -385,6 +389,7 @@ impl Engine {
                 Ok(())
             }
             Ask::Send { flight, .. } => outbox::refused(state, work, flight, refusal),
+            Ask::Entry(entry) => account::entrance::refused(work, &entry, refusal),
             Ask::Errand(number) => heal::errands::refused(state, work, number, refusal),
             Ask::Renew => heal::renew::refused(state, work, refusal),
             Ask::Search(command) | Ask::Presence(Some(command)) | Ask::Forget(command) => {

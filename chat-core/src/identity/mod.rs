@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod device;
+mod entry_code;
 pub mod party;
 pub mod passphrase;
 pub mod password;
@@ -13,6 +14,7 @@ pub mod vault;
 
 pub use account::AccountKey;
 pub use device::DeviceKeys;
+pub use entry_code::entry_code;
 pub use party::{ClaimedParty, Party};
 pub use recovery::RecoveryCode;
 pub use safety_number::{safety_code, safety_number};

@@ -146,6 +146,13 @@ pub enum NoticeKind {
         /// Its name, if it has one.
         name: Option<String>,
     },
+    /// A device that knows the password waits to be let in.
+    DeviceWaits {
+        /// Which it would be.
+        device: DeviceId,
+        /// What it shows on its screen.
+        code: String,
+    },
     /// This device was logged out by the relay or the account.
     LoggedOut {
         /// Why, as a stable word.

@@ -41,6 +41,8 @@ pub const PREKEY_ID: &str = "prekey-id";
 pub const RELAY_ID: &str = "relay";
 /// Account ids.
 pub const ACCOUNT_ID: &str = "account";
+/// Codes of devices that ask to be let in.
+pub const ASK_IN: &str = "ask-in";
 /// Proofs that a ticket is known on a bulk connection.
 pub const BLOB_ENTER: &str = "blob/enter";
 /// What the relay makes tickets of.

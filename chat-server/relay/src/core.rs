@@ -20,6 +20,7 @@ use crate::reply::{Here, Reply};
 use crate::round::{ConnectionId, Output, Rests, Round};
 use crate::service::accounts::Registration;
 use crate::service::devices::Rosters;
+use crate::service::entrance::Entrance;
 use crate::service::mailboxes::Mailboxes;
 use crate::service::presence::{News, Presence};
 use crate::service::rooms::Rooms;
@@ -91,6 +92,7 @@ pub(crate) struct Core<S> {
     pub(crate) sends: Sends,
     pub(crate) presence: Presence,
     pub(crate) rooms: Rooms,
+    pub(crate) entrance: Entrance,
     pub(crate) gates: Gates,
     pub(crate) logins: BTreeMap<DeviceAddress, ConnectionId>,
     pub(crate) round: Round,
@@ -210,6 +212,7 @@ impl<S: Storage> Core<S> {
             sends: Sends::default(),
             presence: Presence::default(),
             rooms: Rooms::default(),
+            entrance: Entrance::default(),
             gates,
             logins: BTreeMap::new(),
             round: Round::default(),

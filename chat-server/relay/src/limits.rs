@@ -114,6 +114,16 @@ pub const SILENT_CONNECTION_MS_MAX: u64 = 30_000;
 /// none, a person who mistypes a password a few.
 pub const STRIKES_BEFORE_LOGIN_MAX: u32 = 16;
 
+/// Devices of one account that wait to be let in, or were decided about not long ago: a person has few at hand, and
+/// each asks the enrolled ones once.
+pub const SEEKERS_PER_ACCOUNT_MAX: usize = 4;
+/// The same over all accounts: 16,384 × ~120 B stay under 2 MiB.
+pub const SEEKERS_MAX: usize = 16_384;
+/// Milliseconds that a device's wish to be let in is kept, decided or not: time to come home to another device.
+pub const SEEKER_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+/// Milliseconds that a connection may stay while its device waits; then it asks again on another one.
+pub const SEEKING_CONNECTION_MS_MAX: u64 = 60 * 60 * 1_000;
+
 /// Keys that one rate limiter remembers: 65,536 × ~100 B stay under 8 MiB.
 pub const LIMITER_KEYS_MAX: usize = 65_536;
 

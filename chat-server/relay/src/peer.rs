@@ -129,6 +129,8 @@ pub(crate) struct Connection {
     pub(crate) opened_ms: u64,
     pub(crate) heard_ms: u64,
     pub(crate) strikes: u32,
+    /// A device waits here to be let in (SPEC 9.13): it may take longer than a login.
+    pub(crate) seeks: bool,
     /// The relay's signature over the challenge, when it was made before anybody asked.
     pub(crate) greeting: Option<Box<Signature>>,
     /// While work for a request of it is under way: what was said since, in order.
@@ -145,6 +147,7 @@ impl Connection {
             opened_ms: uptime_ms,
             heard_ms: uptime_ms,
             strikes: 0,
+            seeks: false,
             greeting,
             waiting: None,
         }

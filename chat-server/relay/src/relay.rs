@@ -15,7 +15,8 @@ use crate::dispatch::{self, Kind};
 use crate::identity::{Greeter, Greeting};
 use crate::limits::{
     ACKNOWLEDGED_WAIT_MS, ACKNOWLEDGEMENT_WAIT_MS, CLOCK_SET_MS_MAX, EXPIRED_PER_SWEEP_MAX, EXPIRY_SWEEP_MS,
-    STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN, WAITING_BEFORE_LOGIN_MAX, WAITING_BYTES_MAX,
+    SEEKING_CONNECTION_MS_MAX, STRIKES_BEFORE_LOGIN_MAX, SWEEP_MS_MAX, SWEEP_MS_MIN, WAITING_BEFORE_LOGIN_MAX,
+    WAITING_BYTES_MAX,
 };
 use crate::meters;
 use crate::peer::{Connection, Origin, Peer, Stage};
@@ -258,6 +259,7 @@ impl<S: Storage> Relay<S> {
                 Some(connection.heard_ms.saturating_add(limits.silent_connection_ms_max))
             }
             Peer::LoggedIn(_) => Some(connection.heard_ms.saturating_add(SILENCE_MS_MAX)),
+            _ if connection.seeks => Some(connection.heard_ms.saturating_add(limits.silent_connection_ms_max)),
             _ => Some(connection.opened_ms.saturating_add(limits.login_ms_max)),
         });
         let first = due.min().unwrap_or(u64::MAX).saturating_sub(now.uptime_ms);
@@ -530,6 +532,12 @@ impl<S: Storage> Relay<S> {
                     silent.push(login.device);
                 }
                 Peer::LoggedIn(_) => {}
+                _ if connection.seeks => {
+                    let kept_ms = now.since(connection.opened_ms);
+                    if unheard_ms >= limits.silent_connection_ms_max || kept_ms >= SEEKING_CONNECTION_MS_MAX {
+                        overdue.push(*id);
+                    }
+                }
                 _ if now.since(connection.opened_ms) >= limits.login_ms_max => overdue.push(*id),
                 _ => {}
             }
@@ -550,6 +558,7 @@ impl<S: Storage> Relay<S> {
         let latest_ms = began.wall_ms.saturating_add(passed_ms).saturating_add(CLOCK_SET_MS_MAX);
         let before_ms = now.wall_ms.min(latest_ms).saturating_sub(self.core.config.limits.retention_ms);
         self.core.gates.prune(now.uptime_ms);
+        self.core.entrance.prune(now.uptime_ms);
         let acknowledged = self.core.rooms.take_acknowledged();
         self.core.apply(&acknowledged)?;
         self.core.settle();

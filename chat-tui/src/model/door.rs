@@ -110,6 +110,8 @@ pub struct Door {
     pub enrolled: Option<Name>,
     /// Registering or signing in is under way.
     pub busy: bool,
+    /// Another device is to let this one in: the code to compare.
+    pub awaits: Option<SafeText>,
     /// Why the last try failed.
     pub problem: Option<Problem>,
     /// The recovery code.
@@ -139,6 +141,7 @@ impl Door {
             checking: None,
             enrolled: None,
             busy: false,
+            awaits: None,
             problem: None,
             code: Secret::default(),
             why: None,

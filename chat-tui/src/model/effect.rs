@@ -87,6 +87,10 @@ pub enum AccountAsk {
     SetApproval { on: bool, password: Secret },
     /// Asks one's other devices for the history.
     AskHistory,
+    /// Lets a device in that waits, or does not.
+    AnswerEntry { device: u32, allow: bool },
+    /// Whether new devices need more than the password, and what was not told.
+    Own,
     /// Gives the history to another own device, or does not.
     AnswerHistory { device: u32, allow: bool },
     /// Writes the history to a file under a passphrase.

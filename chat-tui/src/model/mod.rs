@@ -37,7 +37,7 @@ pub use overlay::{Ask, AskKind, Certificate, Facts, Help, Item, ItemKind, Menu, 
 pub use picture::{Graphics, PIXELS_WANTED, Pictures, Pixels};
 pub use problem::Problem;
 pub use roster::{Availability, Preview, Roster, Row, Stranger};
-pub use sheet::{DeviceRow, Member, Role, RoomPage, RoomRow, Sheet, SheetKind};
+pub use sheet::{DeviceRow, Member, Own, Role, RoomPage, RoomRow, Sheet, SheetKind};
 pub use shown::{Hit, Placed, Shown};
 pub use timeline::{Anchor, Divider, Entry, FileCard, Mood, MsgId, Place, Reaction, Status, Timeline};
 pub use transfer::{Progress, Transfer, bytes, clock};
@@ -199,6 +199,8 @@ pub struct Model {
     pub redraw: bool,
     /// The program is ending.
     pub quitting: bool,
+    /// What new devices need, and what was not told.
+    pub own: Own,
     /// What the main part of the screen is.
     pub screen: Screen,
     /// Who is signed in.
@@ -276,6 +278,7 @@ impl Model {
             focused: true,
             redraw: true,
             quitting: false,
+            own: Own::default(),
             screen: Screen::Main,
             me: None,
             link: Link::default(),

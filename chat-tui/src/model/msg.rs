@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::input::Secret;
 use super::overlay::SearchHit;
 use super::picture::Pixels;
-use super::sheet::{DeviceRow, RoomPage, RoomRow};
+use super::sheet::{DeviceRow, Own, RoomPage, RoomRow};
 use super::transfer::Transfer;
 use super::verify::SafetyNumber;
 use super::{Entry, Gaps, Link, Me, MsgId, Name, Page, Problem, RelayCheck, Row, Shown, Status, Stranger, Timer, When};
@@ -106,6 +106,16 @@ pub enum AccountNews {
     Devices(Result<Vec<DeviceRow>, Problem>),
     /// A safety number.
     Number { name: Name, number: Result<SafetyNumber, Problem> },
+    /// What a new device needs, and whether a new password's recovery code was told to nobody.
+    Own(Own),
+    /// This device waits to be let in, and shows this code.
+    Awaits(SafeText),
+    /// Another one waits to be let in.
+    DeviceWaits { id: u32, code: SafeText },
+    /// Something to be told in passing.
+    Told(SafeText),
+    /// Nothing is left to decide about one that waited.
+    EntrySettled(u32),
     /// Another own device asks for the history.
     DeviceAsks { id: u32, name: SafeText },
     /// How far the history is that another own device gives.

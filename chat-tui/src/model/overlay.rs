@@ -199,6 +199,8 @@ pub enum AskKind {
     Kick(Name, Name),
     /// Gives the history to another own device.
     GiveHistory(u32),
+    /// Lets a device in that waits.
+    LetIn(u32),
 }
 
 /// A question.

@@ -16,6 +16,17 @@ pub struct DeviceRow {
     pub last_seen: Option<When>,
     /// This one.
     pub current: bool,
+    /// It waits to be let in, and shows this code.
+    pub waits: Option<SafeText>,
+}
+
+/// What new devices need, and what was not told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Own {
+    /// More than the password.
+    pub approval: bool,
+    /// The recovery code of a new password was never shown.
+    pub untold: bool,
 }
 
 /// A room of the relay.

@@ -38,6 +38,7 @@ impl Backend for Live {
             Call::DeleteAccount(password) => answered(self.client.delete_account(password), |()| Body::Done {}),
             Call::SetApproval(on, password) => answered(self.client.set_approval(on, password), |()| Body::Done {}),
             Call::Devices => self.logged_in(self.query(Query::Devices)),
+            Call::Waiting => self.logged_in(self.query(Query::Waiting)),
             Call::Register(registration) => answered(self.client.register(registration), Body::from),
             Call::Login(credentials) => answered(self.client.login(credentials), Body::from),
             Call::Ack(seq) => answered(self.client.ack(seq), |()| Body::Done {}),
@@ -71,6 +72,7 @@ impl Live {
                 Answer::Contacts(contacts) => Ok(contacts.into()),
                 Answer::Requests(requests) => Ok(requests.into()),
                 Answer::Devices(devices) => Ok(devices.into()),
+                Answer::Waiting(devices) => Ok(devices.into()),
                 _ => Err(RpcError::from(Failure::of(FailureKind::Internal))),
             }
         }

@@ -50,6 +50,8 @@ pub(crate) enum Call {
     SetApproval(bool, Password),
     /// The devices of the account.
     Devices,
+    /// Devices that wait to be let in.
+    Waiting,
     /// Something becomes of a message.
     Amend(MessageId, Change),
     /// Something about files.
@@ -74,6 +76,7 @@ impl Call {
             "requests" => nothing(raw, Self::Requests),
             "conversations" => nothing(raw, Self::Conversations),
             "devices" => nothing(raw, Self::Devices),
+            "waitingDevices" => nothing(raw, Self::Waiting),
             "quit" => nothing(raw, Self::Quit),
             "ack" => params::<Acked>(raw).map(|acked| Self::Ack(acked.seq)),
             "register" => params::<Register>(raw)?.call(password),

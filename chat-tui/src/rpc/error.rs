@@ -122,6 +122,7 @@ fn code(kind: FailureKind) -> i32 {
         FailureKind::WrongPassphrase => -32024,
         FailureKind::Cancelled => -32025,
         FailureKind::FileExists => -32026,
+        FailureKind::NotLetIn => -32027,
         _ => CODE_INTERNAL,
     }
 }

@@ -7,13 +7,13 @@ mod room;
 use chat_client::{
     ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, Device, DeviceId, Event, FoundPerson,
     HistoryProgress, IdentityChange, LoggedIn, Message, MessageId, MessageStatus, NoticeKind, PresenceStatus, Reaction,
-    Recovered, Registered, Reply, Request, RoomReply, Status,
+    Recovered, Registered, Reply, Request, RoomReply, Status, WaitingDevice,
 };
 use serde::Serialize;
 
 use super::error::RpcError;
 use super::request::Id;
-use account::{AlarmShape, DeviceShape, SafetyShape};
+use account::{AlarmShape, DeviceShape, SafetyShape, WaitingShape};
 use file::{FileBody, FileShape, direction_word};
 use room::{RoomEventShape, RoomInfoShape, RoomShape};
 
@@ -63,6 +63,7 @@ pub(crate) enum Body {
     Safety(SafetyShape),
     Verified { verified: bool },
     Devices { devices: Vec<DeviceShape> },
+    Waiting { devices: Vec<WaitingShape> },
     Room { name: String },
     Rooms { rooms: Vec<RoomShape> },
     RoomInfo(RoomInfoShape),
@@ -122,6 +123,12 @@ impl From<Vec<Device>> for Body {
     }
 }
 
+impl From<Vec<WaitingDevice>> for Body {
+    fn from(devices: Vec<WaitingDevice>) -> Self {
+        Self::Waiting { devices: devices.into_iter().map(WaitingShape::from).collect() }
+    }
+}
+
 impl From<Registered> for Body {
     fn from(done: Registered) -> Self {
         let Registered { username, device: id, recovery_code } = done;
@@ -170,6 +177,15 @@ pub(crate) struct StatusShape {
     username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
+    /// A new device needs more than the password.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    approval: bool,
+    /// This device waits to be let in; what it shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    awaiting: Option<String>,
+    /// A new password stands, or may, and nobody was told its recovery code.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    changing_password: bool,
 }
 
 impl StatusShape {
@@ -179,6 +195,9 @@ impl StatusShape {
             connected,
             username: status.username.map(|name| name.to_string()),
             device: status.device.map(device),
+            approval: status.approval,
+            awaiting: status.awaiting,
+            changing_password: status.changing_password,
         }
     }
 }
@@ -369,6 +388,12 @@ enum Params {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<&'static str>,
     },
+    AwaitsApproval {
+        code: String,
+    },
+    DeviceSettled {
+        id: String,
+    },
     HistoryProgress {
         state: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -407,6 +432,10 @@ enum News {
         #[serde(skip_serializing_if = "Option::is_none")]
         name: Option<String>,
     },
+    DeviceWaits {
+        id: String,
+        code: String,
+    },
     LoggedOut {
         reason: String,
     },
@@ -430,6 +459,7 @@ fn news(kind: NoticeKind) -> Option<(&'static str, News)> {
             ("identityChanged", News::IdentityChanged { username: username.to_string(), reason })
         }
         NoticeKind::DeviceAsks { device: id, name } => ("deviceAsks", News::DeviceAsks { id: device(id), name }),
+        NoticeKind::DeviceWaits { device: id, code } => ("deviceWaits", News::DeviceWaits { id: device(id), code }),
         NoticeKind::LoggedOut { reason } => ("loggedOut", News::LoggedOut { reason }),
         _ => return None,
     })
@@ -447,6 +477,8 @@ fn passing(event: Event) -> Option<(&'static str, Params)> {
             ("presence", Params::Presence { username: username.to_string(), online, status })
         }
         Event::HistoryProgress(progress) => ("historyProgress", progress_params(progress)),
+        Event::AwaitsEntry { code } => ("awaitsApproval", Params::AwaitsApproval { code }),
+        Event::EntrySettled { device: id } => ("deviceSettled", Params::DeviceSettled { id: device(id) }),
         _ => return None,
     })
 }

@@ -5,7 +5,7 @@ use super::forms;
 use crate::keymap::Action;
 use crate::model::{
     AccountAsk, AccountNews, Ask, AskKind, Change, Effects, FormKind, HistoryNews, Model, Name, Open, Overlay, Problem,
-    Request, SafetyNumber, Sheet, SheetKind, Verify,
+    Request, SafetyNumber, Screen, Sheet, SheetKind, Verify,
 };
 use crate::text::SafeText;
 
@@ -76,6 +76,13 @@ pub(super) fn act_on_devices(model: &mut Model, action: Action) {
         return;
     };
     let Some(device) = rows.get(*cursor).cloned() else { return };
+    if let Some(code) = &device.waits {
+        // It is no device yet: nothing can be done with it but to decide.
+        if matches!(action, Action::LetIn | Action::RemoveDevice) {
+            ask_let_in(model, device.id, code);
+        }
+        return;
+    }
     match action {
         Action::RenameDevice => forms::open_with(model, FormKind::RenameDevice(device.id), device.name.as_str()),
         Action::RemoveDevice if device.current => model.overlays.push(Overlay::Ask(Ask {
@@ -145,6 +152,30 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: AccountNews) {
                 number_came(page, number);
             }
         }
+        AccountNews::Own(own) => {
+            let news = own.untold && !model.own.untold;
+            model.own = own;
+            if news {
+                complain(
+                    model,
+                    out,
+                    "A new password was set and its recovery code never shown: /password, with the new one twice, shows it.",
+                );
+            }
+        }
+        AccountNews::Awaits(code) => {
+            if let Screen::Door(door) = &mut model.screen {
+                door.awaits = Some(code);
+            }
+        }
+        AccountNews::DeviceWaits { id, code } => ask_let_in(model, id, &code),
+        AccountNews::EntrySettled(id) => {
+            model.overlays.retain(|o| !matches!(o, Overlay::Ask(question) if question.kind == AskKind::LetIn(id)));
+            if devices_shown(model) {
+                ask(out, Request::Account(AccountAsk::Devices));
+            }
+        }
+        AccountNews::Told(says) => toast(model, out, says.as_str()),
         AccountNews::DeviceAsks { id, name } => model.overlays.push(Overlay::Ask(Ask {
             question: SafeText::line(&format!("Give the history to your device {name}?")),
             kind: AskKind::GiveHistory(id),
@@ -164,6 +195,23 @@ pub(super) fn news(model: &mut Model, out: &mut Effects, news: AccountNews) {
         AccountNews::History(HistoryNews::Refused) => complain(model, out, "No device gives the history."),
         AccountNews::Verified { name, result } => verified(model, out, &name, result),
     }
+}
+
+/// Asks whether a device is let in that knows the password.
+fn ask_let_in(model: &mut Model, id: u32, code: &SafeText) {
+    let asked = AskKind::LetIn(id);
+    if model.overlays.iter().any(|o| matches!(o, Overlay::Ask(question) if question.kind == asked)) {
+        return;
+    }
+    model.overlays.push(Overlay::Ask(Ask {
+        question: SafeText::line(&format!("Let the device in that shows {code}?")),
+        kind: asked,
+        detail: "Somebody typed your password on a new device. Is it you, and does that device show this very code? Then yes. If not: no, and change the password.",
+    }));
+}
+
+fn devices_shown(model: &Model) -> bool {
+    model.overlays.iter().any(|o| matches!(o, Overlay::Sheet(Sheet { kind: SheetKind::Devices(_), .. })))
 }
 
 fn page_of<'m>(model: &'m mut Model, name: &Name) -> Option<&'m mut Verify> {

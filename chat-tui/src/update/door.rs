@@ -43,6 +43,10 @@ pub(super) fn relay_named(model: &mut Model, out: &mut Effects, relay: SafeText)
 /// Does an action of the form.
 pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) {
     let Screen::Door(door) = &mut model.screen else { return };
+    if door.busy && door.awaits.is_some() && action == Action::Recover {
+        // The other way in; the wish to be let in ends when the code is sent.
+        (door.busy, door.awaits) = (false, None);
+    }
     if door.busy {
         return;
     }
@@ -277,7 +281,11 @@ fn submit(model: &mut Model, out: &mut Effects) {
 /// The relay let the person in, or not.
 pub(super) fn signed_in(model: &mut Model, out: &mut Effects, result: Result<SignedIn, Problem>) {
     let Screen::Door(door) = &mut model.screen else { return };
-    door.busy = false;
+    if result.as_ref().is_err_and(|problem| *problem == Problem::Cancelled) {
+        // A recovery took the place of a login that waited.
+        return;
+    }
+    (door.busy, door.awaits) = (false, None);
     match result {
         Ok(done) => {
             let name = done.me.name.clone();

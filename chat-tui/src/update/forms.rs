@@ -11,7 +11,7 @@ use crate::model::{
 const OPENNESS: [&str; 2] = ["public: everybody may join", "private: by invitation"];
 
 /// What a new device needs; in the order of the form's choice.
-const APPROVAL: [&str; 2] = ["the password is enough", "the recovery code too"];
+const APPROVAL: [&str; 2] = ["the password is enough", "a yes here as well"];
 
 /// Where a history is written when nothing else is said.
 const EXPORT_PATH: &str = "~/chat-history";

@@ -269,6 +269,9 @@ fn answer(model: &mut Model, out: &mut Effects, yes: bool) {
     if let AskKind::GiveHistory(device) = question.kind {
         return out.push(Effect::Client(Request::Account(AccountAsk::AnswerHistory { device, allow: yes })));
     }
+    if let AskKind::LetIn(device) = question.kind {
+        return out.push(Effect::Client(Request::Account(AccountAsk::AnswerEntry { device, allow: yes })));
+    }
     if !yes {
         return;
     }

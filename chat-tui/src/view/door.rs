@@ -26,6 +26,7 @@ enum Line {
     Problem(String),
     Told(String),
     Forgotten,
+    Waits,
     Words(&'static str),
 }
 
@@ -60,6 +61,7 @@ pub(super) fn form(canvas: &mut Canvas<'_>, model: &Model, door: &Door, area: Re
             Line::Words(text) => drop(canvas.text(at, 0, text, Role::Dim)),
             Line::Told(text) => drop(canvas.text(at, 0, &format!("! {text}"), Role::Warning)),
             Line::Forgotten => forgotten(canvas, model, at),
+            Line::Waits => waits(canvas, model, at),
             Line::Blank => {}
         }
     }
@@ -102,6 +104,7 @@ fn form_lines(door: &Door, rows: u16) -> Vec<Line> {
         all.push(Line::Forgotten);
     }
     let said = match (door.busy, door.problem) {
+        (true, _) if door.awaits.is_some() => None,
         (true, _) if door.mode == Mode::Register => Some(Line::Words("Making your keys and registering …")),
         (true, _) if door.mode == Mode::Recover => Some(Line::Words("Setting the new password …")),
         (true, _) => Some(Line::Words("Signing in …")),
@@ -113,11 +116,29 @@ fn form_lines(door: &Door, rows: u16) -> Vec<Line> {
             all.iter().position(|l| matches!(l, Line::Field(_, f) if *f == door.field)).unwrap_or(0) + 1;
         all.insert(after_password.min(all.len()), said);
     }
+    if let (true, Some(code)) = (door.busy, &door.awaits) {
+        let at = all.iter().position(|l| matches!(l, Line::Field(_, f) if *f == door.field)).unwrap_or(0) + 1;
+        let waits = [
+            Line::Told(format!("This device shows  {code}")),
+            Line::Words("Say yes on another device of yours, if it shows the same code."),
+            Line::Waits,
+        ];
+        for (line, below) in waits.into_iter().zip(at..) {
+            all.insert(below.min(all.len()), line);
+        }
+    }
     if airy {
         all.push(Line::Blank);
         all.extend(HONEST.map(Line::Words));
     }
     all
+}
+
+/// The other way in for a device that waits.
+fn waits(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
+    let used = canvas.text(area, 0, "No other device at hand? Use the recovery code", Role::Text);
+    let key = model.keymap.key_of(crate::keymap::Action::Recover).map(|k| format!("  {k}")).unwrap_or_default();
+    canvas.text(from(area, used), 0, &key, Role::Key);
 }
 
 /// The way in for who forgot the password.

@@ -30,6 +30,7 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, model: &Model, sheet: &Sheet, shown:
     let inner = canvas.frame(place, &title(sheet));
     let head = match &sheet.kind {
         SheetKind::Room(page) if !sheet.waiting || !page.members.is_empty() => room_head(canvas, model, page, inner),
+        SheetKind::Devices(rows) if !rows.is_empty() => devices_head(canvas, model, inner),
         _ => 0,
     };
     let list = lines(inner, head, inner.height.saturating_sub(head + 2));
@@ -91,7 +92,33 @@ fn draw_row(canvas: &mut Canvas<'_>, model: &Model, sheet: &Sheet, place: (Rect,
     }
 }
 
+/// What a new device needs, above the devices; tells the lines it took.
+fn devices_head(canvas: &mut Canvas<'_>, model: &Model, area: Rect) -> u16 {
+    let own = model.own;
+    let (text, role) = match (own.approval, area.width >= 60) {
+        (true, true) => ("A new device needs a yes on one of these, or the recovery code.", Role::Good),
+        (true, false) => ("New ones need a yes here.", Role::Good),
+        (false, true) => ("A new device needs the password only; /approval changes that.", Role::Dim),
+        (false, false) => ("New ones need the password.", Role::Dim),
+    };
+    canvas.text(area, 0, text, role);
+    let mut used = 1;
+    if own.untold {
+        canvas.text(area, 1, "! A recovery code was never shown: /password shows it.", Role::Warning);
+        used = 2;
+    }
+    canvas.rule(area, used);
+    (used + 1).min(area.height)
+}
+
 fn device(canvas: &mut Canvas<'_>, now: When, row: &DeviceRow, area: Rect) {
+    if let Some(code) = &row.waits {
+        let asked = row.last_seen.map(|at| format!("asked {}", at.brief(now))).unwrap_or_default();
+        let right = canvas.right(area, 0, &asked, Role::Dim);
+        let area = until(area, if right > 0 { right + 2 } else { 0 });
+        canvas.text(area, 0, &format!("! waits to be let in  {code}"), Role::Warning);
+        return;
+    }
     let (seen, role) = match (row.current, row.last_seen) {
         (true, _) => ("this device".to_owned(), Role::Good),
         (false, Some(seen)) if now.day.saturating_sub(seen.day) > STALE_DAYS => {

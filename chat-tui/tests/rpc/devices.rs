@@ -109,30 +109,71 @@ fn after_a_recovery_the_devices_that_were_there_go_on_as_before() {
 }
 
 #[test]
-fn with_approval_a_password_enrols_no_device_until_an_enrolled_one_or_the_recovery_code_lets_it_in() {
+fn with_approval_a_password_waits_until_an_enrolled_device_says_yes_or_no_or_the_recovery_code_comes() {
     let world = World::new();
     let mut alice = world.profile("alice").start();
     let registered = alice.ok("register", json!({ "username": "alice", "password": PASSWORD }));
     let wrong = json!({ "on": true, "password": "Wr0ng-but-long-enough" });
     assert_eq!(alice.refused("setApproval", wrong), "BadCredentials");
+    assert!(alice.ok("status", json!({})).get("approval").is_none());
     alice.ok("setApproval", json!({ "on": true, "password": PASSWORD }));
+    assert_eq!(alice.ok("status", json!({}))["approval"], true);
     let login = json!({ "username": "alice", "password": PASSWORD });
     let mut phone = world.profile("phone").start();
-    assert_eq!(phone.refused("login", login), "Forbidden");
+    let waits = phone.post("login", login.clone());
+    let code = phone.expect("awaitsApproval", |_| true)["code"].clone();
+    assert_eq!(phone.ok("status", json!({}))["awaiting"], code);
+    let asked = alice.expect("deviceWaits", |asked| asked["code"] == code);
+    assert!(asked["seq"].is_u64());
+    let waiting = alice.ok("waitingDevices", json!({}));
+    assert_eq!((&waiting["devices"][0]["id"], &waiting["devices"][0]["code"]), (&asked["id"], &code));
     assert_eq!(alice.ok("devices", json!({}))["devices"].as_array().unwrap().len(), 1);
-    // The recovery code is enough.
+    alice.ok("answerDevice", json!({ "id": asked["id"], "allow": false }));
+    let denied = phone.answer(waits).unwrap_err();
+    assert_eq!(denied.kind, "NotLetIn");
+    // Another try is asked about anew, and goes on when its relay was away meanwhile.
+    let waits = phone.post("login", login);
+    let asked = alice.expect("deviceWaits", |other| other["id"] != asked["id"]);
+    alice.ok("answerDevice", json!({ "id": asked["id"], "allow": true }));
+    let entered = phone.answer(waits).unwrap();
+    assert_eq!((&entered["newDevice"], &entered["device"]), (&json!(true), &asked["id"]));
+    assert_eq!(alice.ok("waitingDevices", json!({}))["devices"], json!([]));
+    assert_eq!(alice.refused("answerDevice", json!({ "id": "1", "allow": true })), "NotFound");
+    // The recovery code is enough, also for who waits already.
     let next = "Next-0ne-and-three-more";
     let recover = json!({ "username": "alice", "recoveryCode": registered["recoveryCode"], "newPassword": next });
     let mut tablet = world.profile("tablet").start();
+    let waits = tablet.post("login", json!({ "username": "alice", "password": PASSWORD }));
+    tablet.expect("awaitsApproval", |_| true);
     assert_eq!(tablet.ok("recover", recover)["newDevice"], true);
-    let login = json!({ "username": "alice", "password": next });
-    assert_eq!(phone.refused("login", login.clone()), "Forbidden", "the setting stands");
-    // So is an enrolled device that says so; a device that is enrolled comes back without either.
-    alice.ok("setApproval", json!({ "on": false, "password": next }));
-    assert_eq!(phone.ok("login", login.clone())["newDevice"], true);
-    alice.ok("setApproval", json!({ "on": true, "password": next }));
+    assert_eq!(tablet.answer(waits).unwrap_err().kind, "Cancelled");
+    // A device that is enrolled comes back without either.
     phone.ok("logout", json!({}));
+    let login = json!({ "username": "alice", "password": next });
     assert_eq!(phone.ok("login", login)["newDevice"], false);
+}
+
+#[test]
+fn a_wish_to_be_let_in_outlives_a_restart_of_the_relay_and_of_the_device_that_waits() {
+    let mut world = World::new();
+    let mut alice = world.profile("alice").start();
+    alice.register("alice");
+    alice.ok("setApproval", json!({ "on": true, "password": PASSWORD }));
+    let login = json!({ "username": "alice", "password": PASSWORD });
+    let mut phone = world.profile("phone").start();
+    phone.post("login", login.clone());
+    let code = phone.expect("awaitsApproval", |_| true)["code"].clone();
+    let asked = alice.expect("deviceWaits", |_| true);
+    world.relay.restart();
+    let again = phone.at_least("awaitsApproval", 2);
+    assert_eq!(again[1]["code"], code, "the same keys ask again by themselves");
+    phone.kill();
+    alice.online();
+    let mut phone = world.profile("phone").start();
+    let waits = phone.post("login", login);
+    assert_eq!(phone.expect("awaitsApproval", |_| true)["code"], code);
+    alice.ok("answerDevice", json!({ "id": asked["id"], "allow": true }));
+    assert_eq!(phone.answer(waits).unwrap()["newDevice"], true);
 }
 
 #[test]
@@ -170,7 +211,7 @@ fn names_of_devices_reach_own_devices_only_and_a_removed_device_erases_itself_if
 }
 
 #[test]
-fn a_removed_device_that_comes_back_is_refused_reads_nothing_said_without_it_and_may_start_afresh() {
+fn a_removed_device_that_comes_back_logs_in_as_another_one_and_reads_nothing_said_without_it() {
     let world = World::new();
     let (mut alice, mut bob) = world.friends("alice", "bob");
     let mut phone = second_device(&world, "phone", "alice");
@@ -183,12 +224,12 @@ fn a_removed_device_that_comes_back_is_refused_reads_nothing_said_without_it_and
     bob.send("alice", "meanwhile");
     alice.expect_text("meanwhile");
     let login = json!({ "username": "alice", "password": PASSWORD });
-    assert_eq!(phone.refused("login", login.clone()), "Forbidden");
+    let wrong = json!({ "username": "alice", "password": "Wr0ng-but-long-enough" });
+    assert_eq!(phone.refused("login", wrong), "BadCredentials");
     phone.quit();
     let mut phone = world.profile("phone").start();
     assert_eq!(phone.ok("status", json!({}))["loggedIn"], false);
     assert!(!phone.so_far("message").iter().any(|message| message["text"] == "meanwhile"));
-    phone.ok("logout", json!({ "forget": true }));
     let again = phone.ok("login", login);
     assert_eq!(again["newDevice"], true);
     assert_ne!(again["device"], old, "an id is never used again");
@@ -196,5 +237,6 @@ fn a_removed_device_that_comes_back_is_refused_reads_nothing_said_without_it_and
     bob.send("alice", "after");
     phone.expect_text("after");
     let history = phone.ok("history", json!({ "with": "bob" }));
-    assert_eq!(history["messages"].as_array().unwrap().len(), 1, "what was said without it is not its to read");
+    let texts: Vec<_> = history["messages"].as_array().unwrap().iter().map(|message| &message["text"]).collect();
+    assert_eq!(texts, ["before", "after"], "what it had stays, what was said without it is not its to read");
 }

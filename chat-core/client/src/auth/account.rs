@@ -16,10 +16,12 @@ use rand_core::UnwrapErr;
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
-use super::{ATTEMPTS_MAX, Proven, assessed, blocking, failure, lost, normalised, proven, refused, status, user_name};
+use super::{
+    ATTEMPTS_MAX, Proven, assessed, blocking, failure, login, lost, normalised, proven, refused, status, user_name,
+};
 use crate::driver::{Door, Mailbox, Ready, Task};
 use crate::estimate::Estimator;
-use crate::request::{Password, Recovered, RecoveryRequest};
+use crate::request::{Credentials, LoggedIn, Password, Recovered, RecoveryRequest};
 
 /// Sets a new password by the recovery code; on a fresh profile it enrols this device.
 pub(crate) async fn recover(
@@ -33,7 +35,8 @@ pub(crate) async fn recover(
     // A code with a typing error is wrong, and nobody need be asked about it.
     RecoveryCode::parse(&code).map_err(|_| Failure::of(FailureKind::BadCredentials))?;
     let password = acceptable(&estimator, &username, &request.new_password).await?;
-    if status(&mailbox).await?.username.is_some_and(|own| own != username) {
+    let status = status(&mailbox).await?;
+    if status.username.is_some_and(|own| own != username) {
         return Err(Failure::of(FailureKind::Forbidden));
     }
     let mut attempt = 1;
@@ -41,6 +44,10 @@ pub(crate) async fn recover(
         let ready = door.ready().await?;
         match prove_code(&ready, &username, (&code, &password)).await {
             Err(failure) if lost(&failure) && attempt < ATTEMPTS_MAX => attempt += 1,
+            Err(failure) if failure.kind == FailureKind::BadCredentials && status.changing_password => {
+                // The code may be void because an earlier try got through and its answer did not.
+                return finish_recovery(mailbox, door, request).await;
+            }
             result => {
                 let (opened, new) = result?;
                 break (ready, opened, new);
@@ -61,6 +68,17 @@ pub(crate) async fn recover(
         Reply::Recovered { username, device, new_device, recovery_code } => {
             Ok(Recovered { username, device, new_device, recovery_code })
         }
+        _ => Err(Failure::of(FailureKind::Internal)),
+    }
+}
+
+/// A recovery of an earlier attempt stands: its password lets this device in, and its code is told.
+async fn finish_recovery(mailbox: Mailbox, door: Door, request: RecoveryRequest) -> Result<Recovered, Failure> {
+    let RecoveryRequest { username, new_password: password, device_name, .. } = request;
+    let LoggedIn { username, device, new_device } =
+        login(mailbox.clone(), door, Credentials { username, password, device_name }).await?;
+    match run(&mailbox, AccountCommand::PasswordStands).await? {
+        Reply::PasswordChanged { recovery_code } => Ok(Recovered { username, device, new_device, recovery_code }),
         _ => Err(Failure::of(FailureKind::Internal)),
     }
 }

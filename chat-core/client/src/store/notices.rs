@@ -20,6 +20,7 @@ const LOGGED_OUT: u8 = 5;
 const ROOM: u8 = 20;
 const TRUST_ALARM: u8 = 6;
 const DEVICE_ASKS: u8 = 7;
+const DEVICE_WAITS: u8 = 8;
 
 /// The message that a notice needs in the history.
 pub(super) fn message(notice: &Notice) -> Option<&Message> {
@@ -106,6 +107,12 @@ fn pack(db: &Db, kind: &NoticeKind) -> Result<Stored, StoreError> {
             detail: name.clone(),
             ..Stored::default()
         }),
+        NoticeKind::DeviceWaits { device, code } => Ok(Stored {
+            kind: DEVICE_WAITS,
+            id: Some(device.0.to_be_bytes().to_vec()),
+            detail: Some(code.clone()),
+            ..Stored::default()
+        }),
         NoticeKind::LoggedOut { reason } => {
             Ok(Stored { kind: LOGGED_OUT, detail: Some(reason.clone()), ..Stored::default() })
         }
@@ -174,13 +181,18 @@ fn unpack(db: &Db, stored: Stored) -> Result<NoticeKind, StoreError> {
             evidence: unpacked(&stored.id.unwrap_or_default())?,
             at_ms: stored.time_ms.unwrap_or_default(),
         })),
-        DEVICE_ASKS => {
-            let id = stored.id.as_deref().and_then(|id| id.try_into().ok()).ok_or(StoreError::Damaged)?;
-            Ok(NoticeKind::DeviceAsks { device: DeviceId(u32::from_be_bytes(id)), name: stored.detail })
+        DEVICE_ASKS => Ok(NoticeKind::DeviceAsks { device: device(&stored)?, name: stored.detail }),
+        DEVICE_WAITS => {
+            Ok(NoticeKind::DeviceWaits { device: device(&stored)?, code: stored.detail.unwrap_or_default() })
         }
         LOGGED_OUT => Ok(NoticeKind::LoggedOut { reason: stored.detail.unwrap_or_default() }),
         _ => Err(StoreError::Damaged),
     }
+}
+
+fn device(stored: &Stored) -> Result<DeviceId, StoreError> {
+    let id = stored.id.as_deref().and_then(|id| id.try_into().ok()).ok_or(StoreError::Damaged)?;
+    Ok(DeviceId(u32::from_be_bytes(id)))
 }
 
 fn pointed(db: &Db, stored: &Stored) -> Result<Message, StoreError> {

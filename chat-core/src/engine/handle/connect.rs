@@ -234,6 +234,7 @@ pub(in crate::engine) fn lost(state: &mut State, work: &mut Work<'_>, route: Rou
             Ask::Register(command) | Ask::Proof(Some(command)) | Ask::Search(command) | Ask::Forget(command) => {
                 work.fail(command, kind);
             }
+            Ask::Entry(entry) => entry.command.into_iter().for_each(|command| work.fail(command, kind)),
             Ask::Room(task) => task.command().into_iter().for_each(|command| work.fail(command, kind)),
             _ => {}
         }

@@ -14,6 +14,8 @@ use crate::engine::memory::asks::Ask;
 use crate::engine::memory::keyring::Keyring;
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::me::{self, Enrolling, Me, Profile};
+use crate::engine::memory::shared::Shared;
+use crate::engine::memory::undertaking::UntoldCode;
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SyncBox, SyncKey};
 use crate::identity::vault::{self, NewVault, VaultScope};
@@ -30,7 +32,7 @@ pub(in crate::engine) fn enroll(
         work.fail(command, kind);
         return Ok(());
     }
-    if state.me.is_some() {
+    if state.me.is_some() || state.former.is_some() {
         work.fail(command, FailureKind::Forbidden);
         return Ok(());
     }
@@ -51,6 +53,10 @@ pub(in crate::engine) fn enroll(
     let keyring = first_ring(work, &scope, &sealed)?;
     keyring.save(work)?;
     state.keyring = Some(keyring);
+    // Of a login to another account that came to nothing.
+    state.shared = Shared::default();
+    me::end_joining(work);
+    UntoldCode::forget(work);
     let recovery_code = sealed.recovery.to_text();
     let enrolling = Enrolling { name: me.name.clone(), recovery_code, command: None };
     enrolling.save(work, &me, list.clone())?;
@@ -130,6 +136,10 @@ pub(in crate::engine) fn resume(
         // Another account has its own profile.
         work.fail(command, FailureKind::Forbidden);
         return Ok(Resumed::Settled);
+    }
+    if state.profile.dismissed && !wanted.finishes_registration {
+        // Perhaps it is of the account no more: the lists say.
+        return Ok(Resumed::Joins);
     }
     if wanted.finishes_registration && state.enrolling.is_some() {
         return Ok(finish(state, work, command, wanted.route));

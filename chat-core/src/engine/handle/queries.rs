@@ -1,15 +1,17 @@
 //! Questions that are answered from what is known.
 
 use chat_wire::device_list::FLAG_APPROVAL;
-use chat_wire::ids::{DeviceId, UserName};
-use chat_wire::message::PresenceStatus;
+use chat_wire::ids::{DeviceAddress, DeviceId, UserName};
+use chat_wire::message::{PresenceStatus, Verdict};
 
-use crate::engine::io::{Answer, Contact, Conversation, Device, Query, Request, Status};
+use crate::engine::io::{Answer, Contact, Conversation, Device, Query, Request, Status, WaitingDevice};
 use crate::engine::memory::State;
+use crate::engine::memory::entrance::{Seeker, Seekers};
 use crate::engine::memory::people::Standing;
 use crate::engine::memory::sightings::Sightings;
 use crate::engine::memory::undertaking::UntoldCode;
 use crate::engine::memory::{alarms, lists};
+use crate::identity::entry_code;
 use crate::store::Records;
 
 pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Query) -> Answer {
@@ -20,6 +22,7 @@ pub(in crate::engine) fn answer(state: &State, records: &dyn Records, query: &Qu
         Query::Requests => Answer::Requests(requests(state)),
         Query::Room(name) => Answer::Conversation(state.rooms.named(name).map(Conversation::Room)),
         Query::Devices => Answer::Devices(devices(state, records)),
+        Query::Waiting => Answer::Waiting(waiting(state, records)),
         Query::Alarms => Answer::Alarms(alarms::all(records)),
         Query::Conversation(name) => Answer::Conversation(conversation(state, name)),
         Query::File(id) => Answer::File(state.shared_file(records, id).map(Box::new)),
@@ -42,8 +45,24 @@ fn status(state: &State, records: &dyn Records) -> Status {
         approval: me
             .and_then(|me| lists::newest_of(records, &me.account()))
             .is_some_and(|list| list.body().flags & FLAG_APPROVAL != 0),
+        awaiting: state.awaiting.clone(),
         outbox: u64::try_from(state.queue.waiting()).unwrap_or(u64::MAX),
     }
+}
+
+/// Those that nobody has decided about.
+fn waiting(state: &State, records: &dyn Records) -> Vec<WaitingDevice> {
+    let Some(me) = &state.me else { return Vec::new() };
+    // What can't be read is not known; the store tells of its damage by itself.
+    let seekers = Seekers::load(records).unwrap_or_default();
+    let open = seekers.0.into_iter().filter(|(_, seeker)| seeker.verdict == Verdict::Open);
+    let device = |(id, seeker): (u32, Seeker)| {
+        let address = DeviceAddress { account: me.account(), device: DeviceId(id) };
+        WaitingDevice { id: DeviceId(id), code: entry_code(&address, &seeker.key), at_ms: seeker.at_ms }
+    };
+    let mut waiting: Vec<_> = open.map(device).collect();
+    waiting.sort_by_key(|device| device.at_ms);
+    waiting
 }
 
 /// This one first, then the newest.

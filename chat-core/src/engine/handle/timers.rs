@@ -35,7 +35,7 @@ pub(in crate::engine) fn wake(state: &mut State, work: &mut Work<'_>) -> Due {
     let Some(link) = &state.link else { return Due { late, ..Due::default() } };
     let waited = state.asks.any(|ask| *ask == Ask::Heartbeat);
     let relay_silent = waited && now.ms_since(link.last_heard) >= RELAY_SILENCE_MS_MAX;
-    if !relay_silent && beats(link.phase) && now.ms_since(link.last_sent) >= HEARTBEAT_MS {
+    if !relay_silent && beats(state) && now.ms_since(link.last_sent) >= HEARTBEAT_MS {
         let quiet_ms = now.ms_since(link.last_heard);
         if quiet_ms >= RELAY_QUIET_MS && !waited {
             state.ask(work, Ask::Heartbeat, ClientMessage::Heartbeat {});
@@ -68,6 +68,10 @@ pub(in crate::engine) fn timed_out(state: &mut State, work: &mut Work<'_>, ask: 
             work.fail(command, FailureKind::Timeout);
             true
         }
+        Ask::Entry(entry) => {
+            entry.command.into_iter().for_each(|command| work.fail(command, FailureKind::Timeout));
+            false
+        }
         Ask::PreKeys { command: Some(command), .. } => {
             state.enrolled(work, command);
             false
@@ -87,8 +91,7 @@ pub(in crate::engine) fn timed_out(state: &mut State, work: &mut Work<'_>, ask: 
 
 /// Tells the shell when to wake us, if that is earlier than it knows.
 pub(in crate::engine) fn arm(state: &mut State, work: &mut Work<'_>) {
-    let heartbeat =
-        state.link.as_ref().filter(|link| beats(link.phase)).map(|link| link.last_sent.plus_ms(HEARTBEAT_MS));
+    let heartbeat = state.link.as_ref().filter(|_| beats(state)).map(|link| link.last_sent.plus_ms(HEARTBEAT_MS));
     let online = state.is_online();
     let due = state
         .queue
@@ -133,6 +136,7 @@ pub(in crate::engine) fn heard(state: &mut State, now: Timestamp) {
 }
 
 /// Connections on which the relay expects to hear from us.
-fn beats(phase: Phase) -> bool {
-    matches!(phase, Phase::Booting | Phase::Online)
+fn beats(state: &State) -> bool {
+    let waits = state.undertaking.as_ref().is_some_and(|under_way| under_way.waits);
+    state.link.as_ref().is_some_and(|link| matches!(link.phase, Phase::Booting | Phase::Online) || waits)
 }

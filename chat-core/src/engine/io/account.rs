@@ -43,6 +43,14 @@ pub enum AccountCommand {
     Delete(Box<Deletion>),
     /// Whether a new device needs more than the password (SPEC 9.7.4), after that was proven. Reply: `Done`.
     SetApproval(Box<ApprovalChange>),
+    /// Lets a device in that waits (`NoticeKind::DeviceWaits`), or does not. Reply: `Done`; `NotFound` when it does not
+    /// wait any more.
+    AnswerEntry {
+        /// Which.
+        device: DeviceId,
+        /// Let it in.
+        allow: bool,
+    },
     /// Whether this device's data goes when another device removes it. Reply: `Done`.
     EraseWhenRemoved(bool),
     /// Asks the other devices of the account for the history. Reply: `Done`; it comes as [`Event::HistoryProgress`]
@@ -209,6 +217,17 @@ pub struct SafetyNumber {
     pub code: String,
     /// Whether it was compared, and is still the same.
     pub verified: bool,
+}
+
+/// A device that knows the password and waits to be let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingDevice {
+    /// Which it would be.
+    pub id: DeviceId,
+    /// What it shows on its screen: the person compares.
+    pub code: String,
+    /// When it asked, milliseconds since the Unix epoch.
+    pub at_ms: u64,
 }
 
 /// One device of the own account.

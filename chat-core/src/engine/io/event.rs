@@ -57,6 +57,16 @@ pub enum Event {
         /// A place of the shell's; none for the end.
         before: Option<i64>,
     },
+    /// This device waits for another one of its account to let it in.
+    AwaitsEntry {
+        /// What the other devices show for it.
+        code: String,
+    },
+    /// Nothing is left to decide about a device that waited.
+    EntrySettled {
+        /// Which.
+        device: DeviceId,
+    },
     /// How far the history is that another own device gives.
     HistoryProgress(HistoryProgress),
     /// This device is let in by the relay, or no longer.

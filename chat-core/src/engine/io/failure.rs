@@ -10,6 +10,7 @@ pub enum FailureKind {
     InvalidParams,
     NotLoggedIn,
     BadCredentials,
+    NotLetIn,
     WeakPassword,
     UsernameTaken,
     UnknownUser,

@@ -22,7 +22,7 @@ pub use crate::store::{
 };
 pub use account::{
     AccountCommand, ApprovalChange, Deletion, Device, HISTORY_PIECE_BYTES_MAX, HistoryPiece, HistoryProgress,
-    NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof,
+    NewPassword, PasswordChange, ProvenPassword, Recovery, SafetyNumber, SafetyProof, WaitingDevice,
 };
 pub use amend::{Amendment, Change};
 pub use command::{Command, Enrollment, ExportKey, Resumption};

@@ -3,7 +3,7 @@
 use chat_wire::ids::{AccountId, DeviceId, MessageId, RoomName, UserName};
 use chat_wire::message::PresenceStatus;
 
-use super::{Alarm, Conversation, Device, Diagnostics, Request, SharedFile};
+use super::{Alarm, Conversation, Device, Diagnostics, Request, SharedFile, WaitingDevice};
 
 /// Questions that the engine answers from its records at once, without a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Query {
     Requests,
     /// The devices of the own account.
     Devices,
+    /// Devices that wait to be let in.
+    Waiting,
     /// Contradictions that the relay was caught in, with their evidence.
     Alarms,
     /// What the engine dealt with by itself.
@@ -41,6 +43,8 @@ pub enum Answer {
     Requests(Vec<Request>),
     /// The devices of the own account, this one first, then the newest.
     Devices(Vec<Device>),
+    /// Devices that wait to be let in, oldest first.
+    Waiting(Vec<WaitingDevice>),
     /// Contradictions that the relay was caught in, oldest first.
     Alarms(Vec<Alarm>),
     /// What the engine dealt with by itself.
@@ -70,12 +74,14 @@ pub struct Status {
     pub device: Option<DeviceId>,
     /// A registration under this name was begun and its result told to nobody: `register` finishes it.
     pub registering: Option<UserName>,
-    /// A new password was sent off and its answer never came: [`AccountCommand::PasswordStands`] tells its code.
+    /// A new password, perhaps by the recovery code, was sent off and its answer never came: [`AccountCommand::PasswordStands`] tells its code.
     ///
     /// [`AccountCommand::PasswordStands`]: super::AccountCommand::PasswordStands
     pub changing_password: bool,
-    /// A new device needs more than the password: the recovery code, or that this is taken back.
+    /// A new device needs more than the password: the recovery code, or a yes on an enrolled one.
     pub approval: bool,
+    /// This device waits for such a yes; the code that the other devices show for it.
+    pub awaiting: Option<String>,
     /// Messages not yet accepted by the relay.
     pub outbox: u64,
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chat_wire::ids::{AccountId, UserName};
+use chat_wire::ids::{AccountId, DeviceId, UserName};
+use chat_wire::keys::VerifyKey;
 
 use super::room_tasks::RoomTask;
 use super::undertaking::Stage;
@@ -55,6 +56,8 @@ pub(in crate::engine) enum Ask {
     PutRecord(Written),
     /// A step of a change of the account.
     Undertake(Stage),
+    /// What was decided about a device that waits.
+    Entry(Entry),
     /// Sealed errands to one device, by their number.
     Errand(u64),
     /// A list with a new incarnation of this device.
@@ -65,6 +68,16 @@ pub(in crate::engine) enum Ask {
     Logout(CommandId),
     /// A list that takes this device off the account.
     Forget(CommandId),
+}
+
+/// What was decided about a device that waits to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) struct Entry {
+    /// None when it is said again by itself.
+    pub(in crate::engine) command: Option<CommandId>,
+    pub(in crate::engine) device: DeviceId,
+    pub(in crate::engine) key: VerifyKey,
+    pub(in crate::engine) allow: bool,
 }
 
 /// Lists of an account after a sequence number.

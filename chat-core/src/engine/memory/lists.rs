@@ -270,6 +270,16 @@ pub(in crate::engine) fn fork_of(work: &Work<'_>, account: &AccountId) -> Result
     work.get(Table::Meta, &fork_key(account)).map(|bytes| decode(&bytes)).transpose()
 }
 
+/// Whether a key of the table of single values is that of a fork.
+pub(in crate::engine) fn is_fork_s(key: &[u8]) -> bool {
+    key.starts_with(b"fork")
+}
+
+/// The person goes on with the known branch.
+pub(in crate::engine) fn end_fork(work: &mut Work<'_>, account: &AccountId) {
+    work.delete(Table::Meta, &fork_key(account));
+}
+
 fn fork_key(account: &AccountId) -> Vec<u8> {
     [&b"fork"[..], &account.0].concat()
 }

@@ -21,6 +21,7 @@ const ENROLLING_KEY: &[u8] = b"enrolling";
 const JOINING_KEY: &[u8] = b"joining";
 const PROFILE_KEY: &[u8] = b"profile";
 const RELAY_KEY: &[u8] = b"relay";
+const FORMER_KEY: &[u8] = b"former";
 const BOOTS_KEY: &[u8] = b"boots";
 const STEP_KEY: &[u8] = b"step";
 const SESSION_KEY: &[u8] = b"session";
@@ -245,6 +246,25 @@ impl RelayPin {
     pub(in crate::engine) fn id(&self) -> RelayId {
         RelayId(labelled_hash(RELAY_ID, &[&self.key.0]))
     }
+}
+
+/// Whose history lies in a profile that is no device.
+pub(in crate::engine) fn load_former(records: &dyn Records) -> Result<Option<AccountId>, EngineError> {
+    let Some(bytes) = records.get(Table::Meta, FORMER_KEY) else { return Ok(None) };
+    let account = <[u8; 32]>::try_from(bytes).map_err(|_| EngineError::Store { table: Table::Meta })?;
+    Ok(Some(AccountId(account)))
+}
+
+pub(in crate::engine) fn save_former(work: &mut Work<'_>, account: Option<&AccountId>) {
+    match account {
+        Some(account) => work.put(Table::Meta, FORMER_KEY, account.0.to_vec()),
+        None => work.delete(Table::Meta, FORMER_KEY),
+    }
+}
+
+/// Whether a key of the table of single values is the relay's pin: the profile's, whatever device it is.
+pub(in crate::engine) fn is_relay_s(key: &[u8]) -> bool {
+    key == RELAY_KEY
 }
 
 /// Which medium-term and last-resort prekeys there are. The private halves lie in `Table::PreKeys`.

@@ -13,7 +13,7 @@ use super::context::Work;
 use super::error::EngineError;
 use super::io::{CommandId, Output, Reply, Route};
 use super::limits::{REQUEST_MS_MAX, SET_ASIDE_MAX};
-use crate::store::{Records, Table};
+use crate::store::{Conversation, HistoryChange, MessageStatus, Records, Table};
 use crate::time::Timestamp;
 
 pub(super) mod alarms;
@@ -22,6 +22,7 @@ pub(super) mod asks;
 pub(super) mod bundles;
 pub(super) mod changes;
 pub(super) mod compose;
+pub(super) mod entrance;
 pub(super) mod errands;
 pub(super) mod fanout;
 pub(super) mod files;
@@ -52,6 +53,8 @@ pub(super) struct State {
     pub(super) boot: BootId,
     pub(super) me: Option<me::Me>,
     pub(super) enrolling: Option<me::Enrolling>,
+    /// Whose history lies here, while the profile is no device: it was one that was taken off its account.
+    pub(super) former: Option<AccountId>,
     pub(super) profile: me::Profile,
     pub(super) relay: Option<me::RelayPin>,
     /// The last greeting was refused: the relay is there, but it is not the one we know.
@@ -88,6 +91,8 @@ pub(super) struct State {
     pub(super) code_told: bool,
     /// What a login or recovery that enrolled this device is answered, once its keys are published.
     pub(super) welcome: Option<Reply>,
+    /// The code of this device, while it waits for another one to let it in (SPEC 9.13); kept over lost connections.
+    pub(super) awaiting: Option<String>,
     /// Who waits for it, while the device is still to be let in.
     pub(super) newcomer: Option<CommandId>,
     pub(super) healing: healing::Healing,
@@ -235,6 +240,7 @@ impl State {
             boot,
             me: me::Me::load(records)?,
             enrolling: me::Enrolling::load(records)?,
+            former: me::load_former(records)?,
             profile: me::Profile::load(records)?,
             relay: me::RelayPin::load(records)?,
             relay_refused: false,
@@ -262,6 +268,7 @@ impl State {
             farewell: None,
             code_told: false,
             welcome: None,
+            awaiting: None,
             newcomer: None,
             healing: healing::Healing::load(records)?,
             errands: errands::Errands::load(records)?,
@@ -275,6 +282,7 @@ impl State {
         work.erase();
         self.me = None;
         self.enrolling = None;
+        self.former = None;
         self.profile = me::Profile::default();
         self.relay = None;
         self.people = people::People::default();
@@ -297,6 +305,37 @@ impl State {
         self.keyring = None;
         self.exchange = share::Exchange::default();
         self.exchange_base = None;
+    }
+
+    /// Gives up the device that this profile was: it was taken off its account. What was said, who is known and what
+    /// was seen stays; keys, sessions, rooms and whatever was to be sent belong to that device alone.
+    pub(super) fn renounce(&mut self, work: &mut Work<'_>) -> Result<(), EngineError> {
+        for (account, id) in queue::unsent(work)? {
+            let conversation = Conversation::Direct(account);
+            work.history(HistoryChange::Status { conversation, id, status: MessageStatus::Failed });
+        }
+        for room in self.rooms.ids() {
+            for (_, post) in rooms::Post::waiting(work, &room, usize::MAX)? {
+                if let Some(id) = post.message {
+                    let (conversation, status) = (Conversation::Room(room), MessageStatus::Failed);
+                    work.history(HistoryChange::Status { conversation, id, status });
+                }
+            }
+        }
+        work.renounce(|key| me::is_relay_s(key) || lists::is_fork_s(key));
+        if let Some(me) = &self.me {
+            me::save_former(work, Some(&me.account()));
+        }
+        let fresh = Self::load(self.boot, work)?;
+        let device_name = self.profile.device_name.take();
+        *self = Self {
+            link: self.link.take(),
+            asks: std::mem::take(&mut self.asks),
+            undertaking: self.undertaking.take(),
+            profile: me::Profile { device_name, ..fresh.profile },
+            ..fresh
+        };
+        Ok(())
     }
 
     /// Enrolled and not logged out.

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use chat_wire::ids::{AccountId, RequestKey};
+use chat_wire::ids::{AccountId, MessageId, RequestKey};
 use chat_wire::message::{ListState, PacketHead};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -74,6 +74,19 @@ impl Flight {
     pub(in crate::engine) fn save(&self, work: &mut Work<'_>, number: u64) -> Result<(), EngineError> {
         work.save(Table::InFlight, &number.to_be_bytes(), self)
     }
+}
+
+/// Messages that a person said and that the relay has not taken, with whom they were said to.
+pub(in crate::engine) fn unsent(work: &Work<'_>) -> Result<Vec<(AccountId, MessageId)>, EngineError> {
+    let waiting = work.scan(Table::Outbox, &[], None, usize::MAX).into_iter();
+    let mut unsent = Vec::new();
+    for (_, value) in waiting {
+        let outgoing: Outgoing = decode(Table::Outbox, &value)?;
+        if outgoing.counter.is_some() {
+            unsent.push((outgoing.conversation, outgoing.message.id));
+        }
+    }
+    Ok(unsent)
 }
 
 /// What keeps a lane from sealing.

@@ -3,24 +3,25 @@
 //! once for a sequence number is sent again before anything else is signed for it (SPEC 5.4.4).
 //!
 //! ```text
-//! Lists ──▶ (Again) ──▶ Record ──▶ (Vault) ──▶ Change ──▶ done
-//!   ▲                                             │ conflict: somebody else's list or record came first
-//!   └─────────────────────────────────────────────┘
+//! Lists ──▶ (Entry) ──▶ (Again) ──▶ Record ──▶ (Vault) ──▶ Change ──▶ done
+//!   ▲                                                         │ conflict: somebody else's list or record came first
+//!   └─────────────────────────────────────────────────────────┘
 //! ```
 
 use std::fmt;
 
 use bytes::Bytes;
 use chat_wire::device_list::DeviceList;
-use chat_wire::ids::{AccountId, DeviceId};
+use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::keyring::Keyring;
-use super::me::Me;
+use super::me::{self, Me};
 use crate::engine::context::{Work, decode};
 use crate::engine::error::EngineError;
 use crate::engine::io::{ApprovalChange, CommandId, Deletion, PasswordChange, Recovery, Resumption};
+use crate::identity::DeviceKeys;
 use crate::store::{Records, Table};
 
 const SIGNED_KEY: &[u8] = b"signed";
@@ -39,6 +40,10 @@ pub(in crate::engine) struct Undertaking {
     pub(in crate::engine) record: Option<(u64, Bytes)>,
     /// The vault, when it had to be asked for.
     pub(in crate::engine) vault: Option<Bytes>,
+    /// A device that joins waits for another one to let it in.
+    pub(in crate::engine) waits: bool,
+    /// It did.
+    pub(in crate::engine) let_in: bool,
     /// What stands once the relay says so.
     pub(in crate::engine) result: Option<Outcome>,
 }
@@ -76,6 +81,8 @@ pub(in crate::engine) struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::engine) enum Stage {
     Lists,
+    /// This device asked to be let in (SPEC 9.13).
+    Entry,
     /// What was signed in an earlier run or try.
     Again,
     Record,
@@ -91,7 +98,17 @@ impl fmt::Debug for Undertaking {
 
 impl Undertaking {
     pub(in crate::engine) fn new(command: Option<CommandId>, goal: Goal) -> Self {
-        Self { command, goal, tries: 0, chain: Vec::new(), record: None, vault: None, result: None }
+        Self {
+            command,
+            goal,
+            tries: 0,
+            chain: Vec::new(),
+            record: None,
+            vault: None,
+            waits: false,
+            let_in: false,
+            result: None,
+        }
     }
 
     /// The account that it is about, for a device that is not enrolled yet.
@@ -101,6 +118,40 @@ impl Undertaking {
             Goal::Recover(wanted) => Some(wanted.account),
             _ => None,
         }
+    }
+
+    /// The identity that this device is to have, with the list that an earlier try signed for it, if it did: the keys of
+    /// that try, or new ones with an id that no device of the account ever had (SPEC 3.5).
+    pub(in crate::engine) fn identity(&self, work: &mut Work<'_>) -> Result<Option<(Me, Vec<u8>)>, EngineError> {
+        let Some(before) = self.chain.last() else { return Ok(None) };
+        let account = before.body().account_id;
+        let used =
+            |id: DeviceId| self.chain.iter().any(|list| list.body().devices.iter().any(|listed| listed.id == id));
+        if let Some(pending) = me::load_joining(work)?
+            && pending.0.account() == account
+            && !used(pending.0.address().device)
+        {
+            return Ok(Some(pending));
+        }
+        let device = loop {
+            let id = DeviceId(u32::from_be_bytes(work.random()));
+            if id.0 != 0 && !used(id) {
+                break id;
+            }
+        };
+        let keys = DeviceKeys::generate(DeviceAddress { account, device }, work.rng);
+        let name = before.body().name.clone();
+        Ok(Some((Me { name, relay: before.body().relay_id, keys }, Vec::new())))
+    }
+
+    /// The identity of an earlier try, when the account's newest list has it: only the answer was lost.
+    pub(in crate::engine) fn standing(&self, work: &Work<'_>) -> Result<Option<Me>, EngineError> {
+        let Some(before) = self.chain.last() else { return Ok(None) };
+        let pending = me::load_joining(work)?.map(|(me, _)| me);
+        Ok(pending.filter(|me| {
+            let listed = before.body().device(me.address().device);
+            me.account() == before.body().account_id && listed.is_some_and(|l| l.sig_key == me.keys.sig_key())
+        }))
     }
 }
 

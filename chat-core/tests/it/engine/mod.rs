@@ -3,6 +3,7 @@
 mod accounts;
 mod amend;
 mod devices;
+mod entrance;
 mod files;
 mod handover;
 mod heal;

@@ -15,7 +15,7 @@ use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RelayId, Reques
 use chat_wire::keys::{Signature, VerifyKey};
 use chat_wire::message::{
     ChannelBinding, ClientMessage, FoundUser, ListState, LogoutReason, PacketHead, PresenceStatus, ServerMessage,
-    proof_bytes, ready_bytes,
+    Verdict, proof_bytes, ready_bytes,
 };
 use ed25519_dalek::{Signer, SigningKey};
 use serde_bytes::ByteBuf;
@@ -67,6 +67,8 @@ pub(crate) struct FakeRelay {
     pub(crate) handed_out: usize,
     pub(crate) hostile: Hostile,
     pub(crate) rooms: FakeRooms,
+    /// Devices that wait to be let in: whose, which, under which key, where, and what was decided.
+    pub(crate) waiting: Vec<(AccountId, DeviceId, VerifyKey, u64, Verdict)>,
     /// Logs that were opened and not pushed yet.
     pub(crate) late: Vec<(u64, RoomId, u64)>,
 }
@@ -108,6 +110,7 @@ impl FakeRelay {
             handed_out: 0,
             hostile: Hostile::default(),
             rooms: FakeRooms::default(),
+            waiting: Vec::new(),
             late: Vec::new(),
         }
     }
@@ -219,6 +222,7 @@ impl FakeRelay {
                     self.deliver(connection, seq, (from, sent_ms, packet));
                 }
                 self.push(connection, ServerMessage::Drained {}, Bytes::new());
+                self.show_waiting(connection, device.account);
             }
             "SetContacts" | "SetPresence" => {
                 self.tell_presence(device.account);

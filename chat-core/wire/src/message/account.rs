@@ -8,7 +8,7 @@ use serde_bytes::ByteBuf;
 
 use super::ChannelBinding;
 use crate::ids::{AccountId, BootId, DeviceId, ListHash, RelayId, UserName};
-use crate::keys::Signature;
+use crate::keys::{Signature, VerifyKey};
 
 /// What a client asks of its account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,28 @@ pub enum AccountAsk {
         #[serde(rename = "d", default)]
         device: Option<NewDevice>,
     },
+    /// Asks for a device to be let in that knows the password, where that is not enough (SPEC 9.13). Answer: `Waits`,
+    /// and once more as a push when an enrolled device has decided.
+    AskIn {
+        /// The device.
+        #[serde(rename = "d")]
+        device: DeviceId,
+        /// Its Ed25519 key: what is allowed is this key, not whoever knows the password.
+        #[serde(rename = "k")]
+        key: VerifyKey,
+    },
+    /// An enrolled device decides about one that waits. Answer: `Done`.
+    AnswerIn {
+        /// The device that waits.
+        #[serde(rename = "d")]
+        device: DeviceId,
+        /// The key that was shown.
+        #[serde(rename = "k")]
+        key: VerifyKey,
+        /// Let it in.
+        #[serde(rename = "y")]
+        allow: bool,
+    },
     /// Deletes the account that this connection is logged in to (SPEC 9.10.1). Answer: `Done`; then the
     /// connection closes, and those of the account's other devices with `LoggedOut` (`deleted`).
     Delete {
@@ -125,6 +147,42 @@ pub enum AccountAnswer {
         #[serde(rename = "p")]
         response: ByteBuf,
     },
+    /// Answer to `AskIn`, and pushed to who asked when that changes.
+    Waits {
+        /// What was decided.
+        #[serde(rename = "v")]
+        verdict: Verdict,
+    },
+    /// Pushed to enrolled devices: somebody who knows the password asks to be let in.
+    Wants {
+        /// The device.
+        #[serde(rename = "d")]
+        device: DeviceId,
+        /// Its Ed25519 key.
+        #[serde(rename = "k")]
+        key: VerifyKey,
+        /// When it asked, by the relay's clock.
+        #[serde(rename = "t")]
+        at_ms: u64,
+    },
+    /// Pushed to enrolled devices: nothing is left to decide about this one.
+    Settled {
+        /// The device.
+        #[serde(rename = "d")]
+        device: DeviceId,
+    },
+}
+
+/// What was decided about a device that asks to be let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Nothing yet.
+    Open,
+    /// An enrolled device let it in: it may fetch the vault and enrol.
+    Allowed,
+    /// An enrolled device did not.
+    Denied,
 }
 
 /// What `Recover2` signs after the label: `relay_id ‖ challenge ‖ exporter ‖ name_len u8 ‖ name ‖ generation u32`.

@@ -14,7 +14,7 @@ mod room;
 mod server;
 mod values;
 
-pub use account::{AccountAnswer, AccountAsk, NewDevice, deletion_bytes, recovery_bytes};
+pub use account::{AccountAnswer, AccountAsk, NewDevice, Verdict, deletion_bytes, recovery_bytes};
 pub use binding::{ChannelBinding, EXPORTER_LABEL, proof_bytes, ready_bytes};
 pub use blob::{BlobAnswer, BlobAsk, BlobPass, BlobToken, ticket_proof};
 pub use client::ClientMessage;

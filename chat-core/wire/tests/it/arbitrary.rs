@@ -165,6 +165,10 @@ pub(crate) fn client_message() -> BoxedStrategy<ClientMessage> {
     .boxed()
 }
 
+fn verify_key() -> impl Strategy<Value = VerifyKey> {
+    any::<[u8; 32]>().prop_map(VerifyKey)
+}
+
 fn account_ask() -> BoxedStrategy<AccountAsk> {
     let new_device = || (device(), boot()).prop_map(|(device, boot)| NewDevice { device, boot });
     prop_oneof![
@@ -184,6 +188,12 @@ fn account_ask() -> BoxedStrategy<AccountAsk> {
             }
         ),
         signature().prop_map(|signature| AccountAsk::Delete { signature }),
+        (device(), verify_key()).prop_map(|(device, key)| AccountAsk::AskIn { device, key }),
+        (device(), verify_key(), any::<bool>()).prop_map(|(device, key, allow)| AccountAsk::AnswerIn {
+            device,
+            key,
+            allow
+        }),
     ]
     .boxed()
 }
@@ -197,6 +207,14 @@ fn account_answer() -> BoxedStrategy<AccountAnswer> {
             vault
         }),
         blob().prop_map(|response| AccountAnswer::NewPasswordReply { response }),
+        prop_oneof![Just(Verdict::Open), Just(Verdict::Allowed), Just(Verdict::Denied)]
+            .prop_map(|verdict| AccountAnswer::Waits { verdict }),
+        (device(), verify_key(), any::<u64>()).prop_map(|(device, key, at_ms)| AccountAnswer::Wants {
+            device,
+            key,
+            at_ms
+        }),
+        device().prop_map(|device| AccountAnswer::Settled { device }),
     ]
     .boxed()
 }

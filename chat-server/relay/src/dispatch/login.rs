@@ -9,6 +9,7 @@ use chat_wire::limits::{FEATURE_BYTES_MAX, FEATURES_MAX, PROTOCOL_VERSION};
 use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
+use super::entrance;
 use super::steps::{account_data, log_in};
 use crate::core::Core;
 use crate::peer::{Connection, Origin, Peer};
@@ -209,7 +210,12 @@ pub(super) fn password_checked<S: Storage>(
     Ok(Reply::Answer(ServerMessage::PasswordOk { account, list, vault }))
 }
 
-pub(super) fn ke3<S: Storage>(core: &mut Core<S>, connection: &mut Connection, ke3: &[u8]) -> Result<Reply, Refuse> {
+pub(super) fn ke3<S: Storage>(
+    core: &mut Core<S>,
+    here: Here,
+    connection: &mut Connection,
+    ke3: &[u8],
+) -> Result<Reply, Refuse> {
     let Peer::AwaitingKe3(login) = std::mem::replace(&mut connection.peer, Peer::Greeted) else {
         return Err(RefusalKind::OutOfPlace.into());
     };
@@ -218,6 +224,9 @@ pub(super) fn ke3<S: Storage>(core: &mut Core<S>, connection: &mut Connection, k
     core.gates.password_was_right(&name, connection.origin);
     let account = proven.account;
     let (list, vault) = account_data(core, &account)?;
+    // SPEC 9.13.1: where the password is not enough, it opens nothing before the device is let in.
+    let enough = entrance::check(core, &proven, here.connection).is_ok();
+    let vault = if enough { vault } else { ByteBuf::new() };
     connection.peer = Peer::PasswordProven(proven);
     Ok(Reply::Answer(ServerMessage::PasswordOk { account, list, vault }))
 }

@@ -4,6 +4,7 @@
 mod account;
 mod blob;
 mod company;
+mod entrance;
 mod log;
 mod login;
 mod mail;
@@ -77,7 +78,7 @@ pub(crate) fn dispatch<S: Storage>(
             login::register2(core, here, connection, enrolment)
         }
         ClientMessage::Ke1 { name, ke1 } => login::ke1(core, here, connection, (name, ke1)),
-        ClientMessage::Ke3 { ke3 } => login::ke3(core, connection, &ke3),
+        ClientMessage::Ke3 { ke3 } => login::ke3(core, here, connection, &ke3),
         ClientMessage::Proof { device, incarnation, signature } => {
             login::proof(core, here, connection, login::Claim { device, incarnation, signature })
         }
@@ -111,9 +112,11 @@ fn as_owner<S: Storage>(
             as_own(core, here, proven.account, message)
         }
         ClientMessage::FetchLists { .. } => Err(RefusalKind::Forbidden.into()),
-        ClientMessage::GetRecord {} | ClientMessage::GetVault {} | ClientMessage::Logout {} => {
+        ClientMessage::GetRecord {} | ClientMessage::GetVault {} => {
+            entrance::check(core, proven, here.connection)?;
             as_own(core, here, proven.account, message)
         }
+        ClientMessage::Logout {} => as_own(core, here, proven.account, message),
         _ => Err(RefusalKind::OutOfPlace.into()),
     }
 }

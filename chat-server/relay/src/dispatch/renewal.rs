@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use chat_wire::device_list::{DeviceList, FLAG_APPROVAL};
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, UserName};
 use chat_wire::keys::Signature;
 use chat_wire::message::{AccountAnswer, AccountAsk, LogoutReason, NewDevice, ServerMessage};
 use serde_bytes::ByteBuf;
 
+use super::entrance;
 use super::log::{Gone, devices_left};
 use super::steps::{account_data, log_in, put_list, rooms_of, still_stands};
 use crate::core::Core;
@@ -45,14 +45,21 @@ pub(super) fn ask<S: Storage>(
             new_password2(core, here, connection, change)
         }
         AccountAsk::Delete { signature } => delete(core, here, connection, signature),
+        AccountAsk::AskIn { device, key } => entrance::ask_in(core, here, connection, (device, key)),
+        AccountAsk::AnswerIn { device, key, allow } => {
+            let own = connection.peer.device().ok_or(RefusalKind::OutOfPlace)?;
+            entrance::answer_in(core, here, own, (device, key, allow))
+        }
     }
 }
 
-/// A password is enough for a new device, unless the account wants more: then the recovery code.
-fn may_add_devices(standing: &Standing, by: ProvenBy) -> Result<(), Refuse> {
-    let list = DeviceList::decode(&standing.current).map_err(|_| RefusalKind::Unavailable)?;
-    let approval = list.body().flags & FLAG_APPROVAL != 0;
-    if approval && by == ProvenBy::Password { Err(RefusalKind::Forbidden.into()) } else { Ok(()) }
+/// A password is enough for a new device, unless the account wants more: then the recovery code, or that an enrolled
+/// device let in just this one.
+fn may_add<S: Storage>(core: &mut Core<S>, proven: &Proven, next: &Next, new: NewDevice) -> Result<(), Refuse> {
+    let listed = next.change.devices.iter().find(|device| device.id == new.device).map(|device| device.sig_key);
+    let let_in = |device, key: &_| device == new.device && Some(*key) == listed;
+    let enough = proven.by == ProvenBy::RecoveryCode || core.entrance.is_allowed(&proven.account, let_in);
+    if enough || !entrance::wants_more(core, &proven.account)? { Ok(()) } else { Err(RefusalKind::Forbidden.into()) }
 }
 
 /// The list adds this device and no other, and the account key signed it.
@@ -93,7 +100,7 @@ fn enroll_checked<S: Storage>(
     connection: &mut Connection,
     (proven, new, standing, next): (&Proven, NewDevice, &Standing, NextList),
 ) -> Result<Reply, Refuse> {
-    let (account, by) = (proven.account, proven.by);
+    let account = proven.account;
     still_stands(core, &account, standing)?;
     let device = DeviceAddress { account, device: new.device };
     match next {
@@ -101,9 +108,11 @@ fn enroll_checked<S: Storage>(
         NextList::Known if core.store.incarnation(&device)?.boot == Some(new.boot) => {}
         NextList::Known => return Err(RefusalKind::BadList.into()),
         NextList::Next(next) => {
-            may_add_devices(standing, by)?;
+            may_add(core, proven, &next, new)?;
             adds_only(&next, Some(new))?;
             put_list(core, here, *next, vec![Write::PutBoot(device, new.boot)])?;
+            core.entrance.forget(&account, new.device);
+            entrance::tell_devices(core, (account, None), &AccountAnswer::Settled { device: new.device });
         }
     }
     log_in(core, here, connection, device)
@@ -165,6 +174,9 @@ fn new_password1<S: Storage>(
 ) -> Result<Reply, Refuse> {
     let account = own_account(connection)?;
     core.gates.changes.take(account, here.now.uptime_ms)?;
+    if let Some(proven) = connection.peer.proven() {
+        entrance::check(core, proven, here.connection)?;
+    }
     let name = core.store.account(&account)?.ok_or(RefusalKind::Unavailable)?.name;
     let (relay, secrets) = (core.secrets.identity.id(), Arc::clone(&core.secrets.login));
     core.later(
@@ -209,6 +221,8 @@ fn new_password2<S: Storage>(
         move |checked, core, here, connection| {
             if let Some(proven) = connection.peer.proven() {
                 proven.check(&mut core.store)?;
+                // Else the flag would fall with the password.
+                entrance::check(core, proven, here.connection)?;
             }
             change_password(core, here, connection, (account, checked?))
         },
@@ -225,9 +239,6 @@ fn change_password<S: Storage>(
     match next {
         NextList::Known => repeated(core, account, &change)?,
         NextList::Next(next) => {
-            if let (Some(proven), Some(_)) = (connection.peer.proven(), change.device) {
-                may_add_devices(&standing, proven.by)?;
-            }
             adds_only(&next, change.device)?;
             if !next.new_vault {
                 return Err(RefusalKind::BadList.into());

@@ -108,6 +108,9 @@ pub(super) fn log_in<S: Storage>(
     let news = core.presence.arrive(&device, here.connection, here.now.wall_ms);
     core.spread(news);
     core.round.stage(Rests::OnStorage, Output::LoggedIn(here.connection));
+    for wants in core.entrance.open(&device.account) {
+        core.round.push(Rests::OnStorage, here.connection, wants);
+    }
     Ok(Reply::Answer(ServerMessage::LoggedIn {
         device,
         boot: incarnation.boot,

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Recover2,
     NewPassword,
     Delete,
+    AskIn,
+    AnswerIn,
     Room,
     Blob,
 }
@@ -76,6 +78,8 @@ impl Kind {
             AccountAsk::Recover2 { .. } => Self::Recover2,
             AccountAsk::NewPassword1 { .. } | AccountAsk::NewPassword2 { .. } => Self::NewPassword,
             AccountAsk::Delete { .. } => Self::Delete,
+            AccountAsk::AskIn { .. } => Self::AskIn,
+            AccountAsk::AnswerIn { .. } => Self::AnswerIn,
         }
     }
 }
@@ -107,9 +111,10 @@ pub(crate) fn is_due(kind: Kind, stage: Stage) -> bool {
         | Kind::Find
         | Kind::PutRecord
         | Kind::Delete
+        | Kind::AnswerIn
         | Kind::Room
         | Kind::Blob => &[LoggedIn],
-        Kind::Enroll => &[PasswordProven],
+        Kind::Enroll | Kind::AskIn => &[PasswordProven],
         Kind::NewPassword => &[PasswordProven, LoggedIn],
     };
     due.contains(&stage)

@@ -4,6 +4,7 @@ pub(crate) mod accounts;
 pub(crate) mod blobs;
 pub(crate) mod devices;
 pub(crate) mod directory;
+pub(crate) mod entrance;
 pub(crate) mod mailboxes;
 pub(crate) mod packages;
 pub(crate) mod prekeys;

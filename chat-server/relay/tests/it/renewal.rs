@@ -1,11 +1,13 @@
 //! New devices, new passwords, recovery, deletion.
 
 use bytes::Bytes;
-use chat_relay::{Config, ConnectionId};
+use chat_relay::{Config, ConnectionId, Input};
 use chat_wire::device_list::FLAG_APPROVAL;
 use chat_wire::error::{Refusal, RefusalKind};
-use chat_wire::keys::Signature;
-use chat_wire::message::{AccountAnswer, AccountAsk, ClientMessage, LogoutReason, ServerMessage};
+use chat_wire::frame::Frame;
+use chat_wire::ids::DeviceId;
+use chat_wire::keys::{Signature, VerifyKey};
+use chat_wire::message::{AccountAnswer, AccountAsk, ClientMessage, LogoutReason, ServerMessage, Verdict};
 use ed25519_dalek::SigningKey;
 use getrandom::SysRng;
 use getrandom::rand_core::UnwrapErr;
@@ -129,6 +131,17 @@ fn an_account_that_wants_approval_takes_no_device_on_a_password_alone() {
     alice.add_device(2);
     let connection = proven(&mut bench, &alice);
     assert_eq!(bench.refusal(connection, alice.enroll(2)), RefusalKind::Forbidden);
+    // Nor does the password open anything, or make another one that the flag falls with.
+    assert_eq!(bench.refusal(connection, ClientMessage::GetVault {}), RefusalKind::Forbidden);
+    assert_eq!(bench.refusal(connection, ClientMessage::GetRecord {}), RefusalKind::Forbidden);
+    let request = ByteBuf::from(vec![1; 32]);
+    let password = ClientMessage::Account(AccountAsk::NewPassword1 { request });
+    assert_eq!(bench.refusal(connection, password), RefusalKind::Forbidden);
+    let bytes = || ByteBuf::from(vec![1; 9]);
+    let (login, list, vault) = (bytes(), ByteBuf::from(alice.list.clone()), bytes());
+    let change = AccountAsk::NewPassword2 { login, kp: 1, list, vault, expected: 0, version: 1, device: None };
+    assert!(matches!(bench.ask(connection, ClientMessage::Account(change)), ServerMessage::Refused(_)));
+    assert!(logs_in(&mut bench, "alice", PASSWORD));
     let connection = recovered(&mut bench, &alice);
     assert!(matches!(bench.ask(connection, alice.enroll(2)), ServerMessage::LoggedIn { .. }));
 }
@@ -346,4 +359,86 @@ fn at_the_same_number_the_account_key_wins_over_a_device() {
         panic!()
     };
     assert_eq!(lists, [ByteBuf::from(alice.list.clone())]);
+}
+
+fn ask_in(device: u32, key: VerifyKey) -> ClientMessage {
+    ClientMessage::Account(AccountAsk::AskIn { device: DeviceId(device), key })
+}
+
+fn answer_in(device: u32, key: VerifyKey, allow: bool) -> ClientMessage {
+    ClientMessage::Account(AccountAsk::AnswerIn { device: DeviceId(device), key, allow })
+}
+
+fn key_of(person: &Person, id: u32) -> VerifyKey {
+    VerifyKey(person.device(id).key.verifying_key().to_bytes())
+}
+
+fn told(verdict: Verdict) -> ServerMessage {
+    ServerMessage::Account(AccountAnswer::Waits { verdict })
+}
+
+/// Somebody whose account wants more than a password of a new device.
+fn guarded(bench: &mut Bench) -> (Person, ConnectionId) {
+    let (mut alice, first) = with_recovery(bench, "alice");
+    alice.flags = FLAG_APPROVAL;
+    let list = ByteBuf::from(alice.next_list());
+    assert_eq!(bench.ask(first, ClientMessage::PutDeviceList { list, vault: None }), ServerMessage::Done {});
+    (alice, first)
+}
+
+#[test]
+fn a_device_that_waits_is_shown_to_the_enrolled_ones_and_enters_only_under_the_key_that_was_allowed() {
+    let mut bench = Bench::new(Config::default());
+    let (mut alice, first) = guarded(&mut bench);
+    let mut other = alice.copy();
+    alice.add_device(2);
+    other.add_device(3);
+    let key = key_of(&alice, 2);
+    let waits = proven(&mut bench, &alice);
+    bench.outputs.clear();
+    assert_eq!(bench.ask(waits, ask_in(2, key)), told(Verdict::Open));
+    let at_ms = bench.now.wall_ms;
+    let wants = ServerMessage::Account(AccountAnswer::Wants { device: DeviceId(2), key, at_ms });
+    assert_eq!(bench.pushed(first).pop().unwrap().message, wants);
+    // Whoever asks may take its time, if it shows that it lives.
+    for _ in 0..20 {
+        bench.pass_ms(3_000);
+        bench.take(Input::Frame(waits, Frame::new(0, ClientMessage::Heartbeat {})));
+        bench.take(Input::Frame(first, Frame::new(0, ClientMessage::Heartbeat {})));
+    }
+    assert!(!bench.is_closed(waits));
+    let stranger = VerifyKey([9; 32]);
+    assert_eq!(bench.refusal(first, answer_in(2, stranger, true)), RefusalKind::Conflict);
+    assert_eq!(bench.refusal(waits, alice.enroll(2)), RefusalKind::Forbidden);
+    assert_eq!(bench.ask(first, answer_in(2, key, true)), ServerMessage::Done {});
+    assert_eq!(bench.pushed(waits).pop().unwrap().message, told(Verdict::Allowed));
+    assert!(matches!(bench.ask(waits, ClientMessage::GetVault {}), ServerMessage::Vault { .. }));
+    assert_eq!(bench.refusal(waits, other.enroll(3)), RefusalKind::Forbidden, "another device was not allowed");
+    assert!(matches!(bench.ask(waits, alice.enroll(2)), ServerMessage::LoggedIn { list_seq: 3, .. }));
+}
+
+#[test]
+fn a_device_that_was_denied_stays_so_five_do_not_wait_and_who_comes_later_is_asked_too() {
+    let mut bench = Bench::new(Config::default());
+    let (mut alice, first) = guarded(&mut bench);
+    alice.add_device(2);
+    let key = key_of(&alice, 2);
+    bench.take(Input::Closed(first));
+    let waits = proven(&mut bench, &alice);
+    assert_eq!(bench.ask(waits, ask_in(2, key)), told(Verdict::Open));
+    bench.outputs.clear();
+    let first = bench.login(&alice, 1);
+    let wants = |frame: &chat_wire::frame::ServerFrame| matches!(&frame.message, ServerMessage::Account(AccountAnswer::Wants { key: shown, .. }) if *shown == key);
+    assert_eq!(bench.pushed(first).iter().filter(|frame| wants(frame)).count(), 1);
+    assert_eq!(bench.ask(first, answer_in(2, key, false)), ServerMessage::Done {});
+    let again = proven(&mut bench, &alice);
+    assert_eq!(bench.ask(again, ask_in(2, key)), told(Verdict::Denied));
+    assert_eq!(bench.refusal(again, alice.enroll(2)), RefusalKind::Forbidden);
+    for other in 3..6 {
+        assert_eq!(bench.ask(again, ask_in(other, key)), told(Verdict::Open));
+    }
+    assert_eq!(bench.refusal(again, ask_in(6, key)), RefusalKind::RateLimited);
+    bench.now.uptime_ms += 25 * 60 * 60 * 1_000;
+    let later = proven(&mut bench, &alice);
+    assert_eq!(bench.ask(later, ask_in(6, key)), told(Verdict::Open), "a day later there is room again");
 }

@@ -25,6 +25,9 @@ fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
     let bytes = |n: usize| ByteBuf::from(vec![1; n]);
     let signature = Signature([1; 64]);
     let enroll = AccountAsk::Enroll { list: bytes(9), device: DeviceId(2), boot: BootId([2; 16]) };
+    let key = chat_wire::keys::VerifyKey([1; 32]);
+    let ask_in = AccountAsk::AskIn { device: DeviceId(2), key };
+    let answer_in = AccountAsk::AnswerIn { device: DeviceId(2), key, allow: true };
     let binding = chat_wire::message::ChannelBinding { challenge: [0; 32], exporter: EXPORTER };
     vec![
         (ClientMessage::Hello { versions: vec![1], features: vec![] }, &["fresh"]),
@@ -54,6 +57,8 @@ fn table(person: &Person) -> Vec<(ClientMessage, &'static [&'static str])> {
         (ClientMessage::Account(AccountAsk::Recover2 { name: person.name.clone(), signature }), &["recovering"]),
         (ClientMessage::Account(AccountAsk::NewPassword1 { request: bytes(32) }), ACCOUNT),
         (ClientMessage::Account(AccountAsk::Delete { signature }), DEVICE),
+        (ClientMessage::Account(ask_in), &["password proven"]),
+        (ClientMessage::Account(answer_in), DEVICE),
         (ClientMessage::Room(RoomAsk::Info { name: RoomName::parse("some").unwrap() }), DEVICE),
     ]
 }

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Hands, files, secret};
 use crate::app::intake::{self, account};
-use crate::model::{AccountAsk, AccountNews, FormDone, Msg, Name, Problem, Secret};
+use crate::model::{AccountAsk, AccountNews, FormDone, Msg, Name, Own, Problem, Secret};
 use crate::text::SafeText;
 
 impl Hands {
@@ -34,7 +34,11 @@ impl Hands {
             }
             AccountAsk::Forget => self.forget(),
             AccountAsk::SetApproval { on, password } => {
-                let says = if on { "New devices need the recovery code too." } else { "The password is enough again." };
+                let says = if on {
+                    "New devices need a yes on one of yours, or the recovery code."
+                } else {
+                    "The password is enough again."
+                };
                 self.then(self.client.set_approval(on, secret(&password)), move |result| {
                     form(result.map_err(|f| intake::problem(&f)), says)
                 });
@@ -49,6 +53,16 @@ impl Hands {
             AccountAsk::AnswerHistory { device, allow } => {
                 self.deed("Not answered", self.run(AccountCommand::AnswerHistory { device: DeviceId(device), allow }));
             }
+            AccountAsk::AnswerEntry { device, allow } => {
+                let command = AccountCommand::AnswerEntry { device: DeviceId(device), allow };
+                self.on_device(command, move |result| match result {
+                    Ok(()) if allow => told("The new device may come in."),
+                    Ok(()) => told("It was not let in. Change your password if that was not you: /password"),
+                    Err(Problem::NotFound) => told("It does not wait any more."),
+                    Err(problem) => Msg::Done { what: SafeText::line("Not answered"), result: Err(problem) },
+                });
+            }
+            AccountAsk::Own => self.own(),
             AccountAsk::Export { path, passphrase } => self.export(&path, &passphrase),
             AccountAsk::Import { path, passphrase } => self.import(&path, &passphrase),
         }
@@ -82,17 +96,33 @@ impl Hands {
     }
 
     fn devices(&self) {
-        self.then(self.client.query(Query::Devices), |answer| {
-            Msg::Account(AccountNews::Devices(match answer {
-                Ok(Answer::Devices(devices)) => Ok(devices.into_iter().map(account::device).collect()),
-                Ok(_) => Err(Problem::Internal),
-                Err(failure) => Err(intake::problem(&failure)),
+        let (waiting, enrolled) = (self.client.query(Query::Waiting), self.client.query(Query::Devices));
+        let both = async move { (waiting.await, enrolled.await) };
+        self.then(both, |answers| {
+            Msg::Account(AccountNews::Devices(match answers {
+                (Ok(Answer::Waiting(waiting)), Ok(Answer::Devices(devices))) => {
+                    let rows = waiting.into_iter().map(account::waiting);
+                    Ok(rows.chain(devices.into_iter().map(account::device)).collect())
+                }
+                (Err(failure), _) | (_, Err(failure)) => Err(intake::problem(&failure)),
+                _ => Err(Problem::Internal),
             }))
+        });
+        self.own();
+    }
+
+    fn own(&self) {
+        self.then(self.client.query(Query::Status), |answer| {
+            let own = match answer {
+                Ok(Answer::Status(status)) => Own { approval: status.approval, untold: status.changing_password },
+                _ => Own::default(),
+            };
+            Msg::Account(AccountNews::Own(own))
         });
     }
 
     /// Does something to a device, then tells how the devices are now.
-    fn on_device(&self, command: AccountCommand, done: fn(Result<(), Problem>) -> Msg) {
+    fn on_device(&self, command: AccountCommand, done: impl FnOnce(Result<(), Problem>) -> Msg + Send + 'static) {
         let (work, hands) = (self.run(command), self.clone());
         self.then(work, move |result| {
             // The list is asked for after the deed, so that it tells what came of it.
@@ -163,6 +193,10 @@ impl Hands {
             Err(failure) => form(Err(intake::problem(&failure)), ""),
         });
     }
+}
+
+fn told(says: &str) -> Msg {
+    Msg::Account(AccountNews::Told(SafeText::line(says)))
 }
 
 /// What failed about a file with a history.

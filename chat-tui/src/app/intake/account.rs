@@ -1,6 +1,6 @@
 //! Devices and safety numbers, as the model knows them.
 
-use chat_client::{Device, SafetyNumber};
+use chat_client::{Device, SafetyNumber, WaitingDevice};
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::when;
@@ -15,6 +15,19 @@ pub(in crate::app) fn device(device: Device) -> DeviceRow {
         created: device.created_ms.map(when),
         last_seen: device.last_seen_ms.map(when),
         current: device.current,
+        waits: None,
+    }
+}
+
+/// A device that waits to be let in.
+pub(in crate::app) fn waiting(device: WaitingDevice) -> DeviceRow {
+    DeviceRow {
+        id: device.id.0,
+        name: SafeText::line("new device"),
+        created: None,
+        last_seen: Some(when(device.at_ms)),
+        current: false,
+        waits: Some(SafeText::line(&device.code)),
     }
 }
 

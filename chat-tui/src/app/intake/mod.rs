@@ -81,6 +81,9 @@ fn notice_message(kind: NoticeKind) -> Option<Msg> {
             let name = SafeText::line(name.as_deref().unwrap_or("without a name"));
             Msg::Account(AccountNews::DeviceAsks { id: device.0, name })
         }
+        NoticeKind::DeviceWaits { device, code } => {
+            Msg::Account(AccountNews::DeviceWaits { id: device.0, code: SafeText::line(&code) })
+        }
         NoticeKind::LoggedOut { reason } => {
             let words = match reason.as_str() {
                 "removed" => "This device was removed from the account.".to_owned(),
@@ -113,6 +116,8 @@ fn passing(event: Event) -> Option<Msg> {
             HistoryProgress::Done { messages } => HistoryNews::Done(messages),
             _ => HistoryNews::Refused,
         })),
+        Event::AwaitsEntry { code } => Msg::Account(AccountNews::Awaits(SafeText::line(&code))),
+        Event::EntrySettled { device } => Msg::Account(AccountNews::EntrySettled(device.0)),
         Event::Online(true) => Msg::Link(Link::Online),
         _ => return None,
     })
@@ -265,6 +270,8 @@ pub(super) fn problem(failure: &Failure) -> Problem {
         FailureKind::InvalidParams => Problem::BadName,
         FailureKind::NotLoggedIn => Problem::NotLoggedIn,
         FailureKind::BadCredentials => Problem::BadCredentials,
+        FailureKind::NotLetIn => Problem::NotLetIn,
+        FailureKind::Cancelled => Problem::Cancelled,
         FailureKind::WeakPassword => Problem::WeakPassword,
         FailureKind::UsernameTaken => Problem::UsernameTaken,
         FailureKind::UnknownUser => Problem::UnknownUser,

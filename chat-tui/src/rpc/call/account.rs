@@ -23,6 +23,7 @@ pub(super) fn command(request: &Request<'_>) -> Option<Result<Command, RpcError>
         "askHistory" => params::<NoParams>(raw).map(|_| AccountCommand::AskHistory),
         "cancelHistory" => params::<NoParams>(raw).map(|_| AccountCommand::CancelHistory),
         "answerHistory" => params::<Answered>(raw).and_then(Answered::command),
+        "answerDevice" => params::<Answered>(raw).and_then(Answered::about_entry),
         "shareHistory" => params::<Shared>(raw).map(|shared| AccountCommand::ShareHistory(shared.on)),
         _ => return None,
     };
@@ -134,6 +135,10 @@ struct Answered {
 impl Answered {
     fn command(self) -> Result<AccountCommand, RpcError> {
         Ok(AccountCommand::AnswerHistory { device: device(&self.id)?, allow: self.allow })
+    }
+
+    fn about_entry(self) -> Result<AccountCommand, RpcError> {
+        Ok(AccountCommand::AnswerEntry { device: device(&self.id)?, allow: self.allow })
     }
 }
 

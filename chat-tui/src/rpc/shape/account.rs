@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chat_client::{Alarm, Device, SafetyNumber};
+use chat_client::{Alarm, Device, SafetyNumber, WaitingDevice};
 use serde::Serialize;
 
 /// One device of the own account.
@@ -26,6 +26,20 @@ impl From<Device> for DeviceShape {
             last_seen: of.last_seen_ms,
             current: of.current,
         }
+    }
+}
+
+/// A device that waits to be let in.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct WaitingShape {
+    id: String,
+    code: String,
+    timestamp: u64,
+}
+
+impl From<WaitingDevice> for WaitingShape {
+    fn from(of: WaitingDevice) -> Self {
+        Self { id: super::device(of.id), code: of.code, timestamp: of.at_ms }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::engine::io::{CommandId, FailureKind, Reply};
 use crate::engine::limits::LIST_MS_MAX;
 use crate::engine::memory::asks::Ask;
 use crate::engine::memory::keyring::Keyring;
+use crate::engine::memory::lists;
 use crate::engine::memory::undertaking::{Goal, Outcome, Signed, Stage, Undertaking};
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SyncBox, SyncKey};
@@ -142,7 +143,7 @@ fn approve(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) 
     let opened = open_vault(&before, (&password.vault, password.kp), |vault, scope| {
         vault.open_with_password(scope, &password.export_key.0)
     })?;
-    let mut body = next_body(&before, work);
+    let mut body = merged_body(&before, work)?;
     body.flags = if wanted.on { body.flags | FLAG_APPROVAL } else { body.flags & !FLAG_APPROVAL };
     let list = opened.account_key.sign_list(&body);
     under_way.result = Some(Outcome { list: list.clone(), me: None, keyring: None, recovery_code: None });
@@ -222,6 +223,21 @@ fn next_body(before: &DeviceList, work: &Work<'_>) -> ListBody {
     body
 }
 
+/// The same for a list that the account key signs: it ends a fork (SPEC 5.4.5). What either branch took off the account
+/// stays off.
+fn merged_body(before: &DeviceList, work: &Work<'_>) -> Result<ListBody, EngineError> {
+    let mut body = next_body(before, work);
+    let Some(other) = lists::fork_of(work, &body.account_id)? else { return Ok(body) };
+    body.merged_hash = other.hash();
+    let (forked_at, other) = (other.body().seq, other.body());
+    for device in body.devices.iter_mut().filter(|device| device.added_seq < forked_at) {
+        if other.device(device.id).is_none() {
+            device.flags |= DEVICE_REVOKED;
+        }
+    }
+    Ok(body)
+}
+
 /// Adds a device, in its place.
 fn with_device(body: &mut ListBody, keys: &DeviceKeys) -> Result<(), FailureKind> {
     if body.devices.len() >= DEVICES_MAX {
@@ -279,6 +295,7 @@ pub(in crate::engine) fn done(state: &mut State, work: &mut Work<'_>) -> Result<
     let greeted = state.link.as_ref().is_some_and(|link| link.phase != Phase::Online);
     let reply = match goal {
         Goal::Recover(wanted) => {
+            state.code_told = true;
             let device = state.own_address()?.device;
             Reply::Recovered { username: wanted.username, device, new_device: false, recovery_code: code }
         }

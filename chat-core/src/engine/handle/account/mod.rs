@@ -2,6 +2,7 @@
 //! is who.
 
 pub(in crate::engine) mod change;
+pub(in crate::engine) mod entrance;
 pub(in crate::engine) mod handover;
 pub(in crate::engine) mod own;
 pub(in crate::engine) mod trust;

@@ -6,6 +6,7 @@ use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, SafetyNumber, SafetyProof};
 use crate::engine::memory::State;
+use crate::engine::memory::lists;
 use crate::engine::memory::names::{TrustQuestion, Want};
 use crate::engine::memory::people::{VerifiedMark, VerifyMethod};
 use crate::identity::safety_number::{safety_code, safety_number};
@@ -109,6 +110,10 @@ pub(in crate::engine) fn accept_identity(
     command: CommandId,
     name: &UserName,
 ) -> Result<(), EngineError> {
+    if let Some(account) = state.people.account_of(name).filter(|_| state.is_logged_in()) {
+        // The branch that is known is the one to go on with.
+        lists::end_fork(work, &account);
+    }
     decide(state, work, command, name, |person| (person.key_changed, person.name_moved) = (false, false))
 }
 

@@ -2,7 +2,7 @@
 //! anything is signed, and a change that somebody else's came before is made again from there.
 
 use bytes::Bytes;
-use chat_wire::device_list::{DEVICE_MAY_SIGN, DeviceList};
+use chat_wire::device_list::{DEVICE_MAY_SIGN, DeviceList, FLAG_APPROVAL};
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::AccountId;
 use chat_wire::limits::LISTS_PER_ANSWER_MAX;
@@ -28,6 +28,10 @@ pub(in crate::engine) enum Next {
     Wait,
     /// Everything is known that the change needs.
     Change,
+    /// The password is not enough: somebody has to let this device in (SPEC 9.13).
+    AskIn,
+    /// This device is of the account: it lets itself in.
+    Prove(Option<CommandId>),
 }
 
 /// Begins: the lists first.
@@ -37,6 +41,13 @@ pub(in crate::engine) fn start(
     command: CommandId,
     goal: Goal,
 ) -> Result<(), EngineError> {
+    if goal.account().is_some()
+        && let Some(waiting) = state.undertaking.take_if(|under_way| under_way.waits)
+    {
+        // Another way in was found, or another try begins.
+        state.awaiting = None;
+        waiting.command.into_iter().for_each(|command| work.fail(command, FailureKind::Cancelled));
+    }
     if let Some(failure) = obstacle(state, &goal) {
         work.fail_with(command, failure);
         return Ok(());
@@ -81,7 +92,8 @@ fn obstacle(state: &State, goal: &Goal) -> Option<Failure> {
     if !stands {
         return Some(Failure::of(offline));
     }
-    let of_another = goal.account().is_some_and(|wanted| state.me.as_ref().is_some_and(|me| me.account() != wanted));
+    let ours = state.me.as_ref().map(|me| me.account()).or(state.former);
+    let of_another = goal.account().is_some_and(|wanted| ours.is_some_and(|ours| ours != wanted));
     if of_another {
         return Some(Failure::of(FailureKind::Forbidden));
     }
@@ -123,17 +135,20 @@ pub(in crate::engine) fn lists_came(
     state: &mut State,
     work: &mut Work<'_>,
     lists: &[ByteBuf],
-) -> Result<(), EngineError> {
+) -> Result<Next, EngineError> {
     let sound = match state.me.as_ref().map(|me| me.account()) {
         Some(account) => state.take_lists(work, &account, lists)?,
         None => extend_chain(state, work, lists),
     };
     if !sound {
         fail(state, work, FailureKind::Integrity);
-        return Ok(());
+        return Ok(Next::Wait);
     }
     if lists.len() >= LISTS_PER_ANSWER_MAX {
-        return ask_lists(state, work);
+        return ask_lists(state, work).map(|()| Next::Wait);
+    }
+    if let Some(next) = entering(state, work)? {
+        return Ok(next);
     }
     let settles = state.undertaking.as_ref().is_some_and(|under_way| matches!(under_way.goal, Goal::Settle));
     if let Some(signed) = Signed::load(work)?.filter(|_| state.me.is_some()) {
@@ -143,17 +158,45 @@ pub(in crate::engine) fn lists_came(
             // One signature per sequence, ever (SPEC 5.4.4): what was signed once is sent first.
             let body = Bytes::from(signed.body.into_vec());
             state.ask_with(work, Ask::Undertake(Stage::Again), signed.message, body);
-            return Ok(());
+            return Ok(Next::Wait);
         }
     }
     if settles && code_stands(state, work)?.is_none() {
         // Another list came first: what was signed is void.
         state.undertaking = None;
         UntoldCode::forget(work);
-        return Ok(());
+        return Ok(Next::Wait);
     }
     state.ask(work, Ask::Undertake(Stage::Record), ClientMessage::GetRecord {});
-    Ok(())
+    Ok(Next::Wait)
+}
+
+/// What a device that comes to an account, or back to it, does before anything else.
+fn entering(state: &mut State, work: &mut Work<'_>) -> Result<Option<Next>, EngineError> {
+    let Some(under_way) = &state.undertaking else { return Ok(Some(Next::Wait)) };
+    let joins = matches!(under_way.goal, Goal::Join(_));
+    if under_way.goal.account().is_none() {
+        return Ok(None);
+    }
+    if state.me.is_some() {
+        if state.is_listed(work)? {
+            return Ok(joins.then(|| Next::Prove(state.undertaking.take().and_then(|under_way| under_way.command))));
+        }
+        // It was taken off the account, as a signed list says: it comes back as another device.
+        state.renounce(work)?;
+        return ask_lists(state, work).map(|()| Some(Next::Wait));
+    }
+    if under_way.standing(work)?.is_some() {
+        return Ok(joins.then_some(Next::Change));
+    }
+    let newest = under_way.chain.last();
+    let wants_more = newest.is_some_and(|list| list.body().flags & FLAG_APPROVAL != 0);
+    Ok((joins && wants_more && !under_way.let_in).then_some(Next::AskIn))
+}
+
+/// Another device let this one in: on with it.
+pub(in crate::engine) fn let_in(state: &mut State, work: &mut Work<'_>) {
+    state.ask(work, Ask::Undertake(Stage::Record), ClientMessage::GetRecord {});
 }
 
 /// Begins to find out what became of a new password whose answer was lost (SPEC 9.8.4).
@@ -255,7 +298,13 @@ pub(in crate::engine) fn record_came(
     }
     let Some(under_way) = &mut state.undertaking else { return Ok(Next::Wait) };
     under_way.record = Some((version, body));
-    if matches!(under_way.goal, Goal::Remove(_)) {
+    let vault_missing = match &under_way.goal {
+        Goal::Remove(_) => true,
+        // A password that is not enough opens the vault only after somebody let the device in (SPEC 9.13.1).
+        Goal::Join(wanted) => wanted.vault.is_empty(),
+        _ => false,
+    };
+    if vault_missing {
         state.ask(work, Ask::Undertake(Stage::Vault), ClientMessage::GetVault {});
         return Ok(Next::Wait);
     }
@@ -265,7 +314,11 @@ pub(in crate::engine) fn record_came(
 /// The vault came.
 pub(in crate::engine) fn vault_came(state: &mut State, vault: ByteBuf) -> Next {
     let Some(under_way) = &mut state.undertaking else { return Next::Wait };
-    under_way.vault = Some(Bytes::from(vault.into_vec()));
+    let vault = Bytes::from(vault.into_vec());
+    match &mut under_way.goal {
+        Goal::Join(wanted) => wanted.vault = vault,
+        _ => under_way.vault = Some(vault),
+    }
     Next::Change
 }
 
@@ -305,6 +358,7 @@ pub(in crate::engine) fn fail(state: &mut State, work: &mut Work<'_>, kind: Fail
 
 fn end(state: &mut State, work: &mut Work<'_>, failure: &Failure) {
     let Some(under_way) = state.undertaking.take() else { return };
+    state.awaiting = None;
     if let Some(link) = state.link.as_mut().filter(|link| link.phase == Phase::Entering) {
         link.phase = Phase::Greeted;
     }

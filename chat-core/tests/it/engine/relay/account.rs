@@ -1,12 +1,14 @@
 //! The relay's half of accounts: new devices, new passwords, records, the end.
 
 use bytes::Bytes;
-use chat_wire::device_list::DeviceList;
+use chat_wire::device_list::{DeviceList, FLAG_APPROVAL};
 use chat_wire::domain::SIG_DELETION;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
+use chat_wire::keys::VerifyKey;
 use chat_wire::message::{
-    AccountAsk, ClientMessage, Departure, LogoutReason, NewDevice, ServerMessage, deletion_bytes,
+    AccountAnswer, AccountAsk, ClientMessage, Departure, LogoutReason, NewDevice, ServerMessage, Verdict,
+    deletion_bytes,
 };
 use serde_bytes::ByteBuf;
 
@@ -80,6 +82,7 @@ impl FakeRelay {
     ) -> ServerMessage {
         let refuse = |kind| ServerMessage::Refused(Refusal::of(kind));
         match ask {
+            AccountAsk::Enroll { device, .. } if !self.may_enter(account, *device) => refuse(RefusalKind::Forbidden),
             AccountAsk::Enroll { list, device, boot } => {
                 let added = NewDevice { device: *device, boot: *boot };
                 self.next_list(connection, (account, list), Some(added))
@@ -92,6 +95,8 @@ impl FakeRelay {
                 self.accounts.get_mut(&account).unwrap().vault = vault.to_vec();
                 answer
             }
+            AccountAsk::AskIn { device, key } => self.ask_in(connection, account, (*device, *key)),
+            AccountAsk::AnswerIn { device, key, allow } => self.answer_in(account, (*device, *key), *allow),
             AccountAsk::Delete { signature } => {
                 let list = DeviceList::decode(self.accounts[&account].lists.last().unwrap()).unwrap();
                 let signed = deletion_bytes(&self.id(), &account, &list.hash());
@@ -109,6 +114,56 @@ impl FakeRelay {
             }
             _ => refuse(RefusalKind::Unsupported),
         }
+    }
+
+    fn may_enter(&self, account: AccountId, device: DeviceId) -> bool {
+        let list = DeviceList::decode(self.accounts[&account].lists.last().unwrap()).unwrap();
+        let let_in = |(of, id, _, _, verdict): &(AccountId, DeviceId, VerifyKey, u64, Verdict)| {
+            (*of, *id, *verdict) == (account, device, Verdict::Allowed)
+        };
+        list.body().flags & FLAG_APPROVAL == 0 || self.waiting.iter().any(let_in)
+    }
+
+    fn ask_in(&mut self, connection: u64, account: AccountId, (device, key): (DeviceId, VerifyKey)) -> ServerMessage {
+        let known = self.waiting.iter_mut().find(|w| (w.0, w.1, w.2) == (account, device, key));
+        let verdict = match known {
+            Some(waiting) => {
+                waiting.3 = connection;
+                waiting.4
+            }
+            None => {
+                self.waiting.push((account, device, key, connection, Verdict::Open));
+                for other in self.connections_of_account(account) {
+                    self.show_waiting(other, account);
+                }
+                Verdict::Open
+            }
+        };
+        ServerMessage::Account(AccountAnswer::Waits { verdict })
+    }
+
+    pub(super) fn show_waiting(&mut self, connection: u64, account: AccountId) {
+        let at_ms = self.now_ms;
+        let open: Vec<_> = self.waiting.iter().filter(|w| w.0 == account && w.4 == Verdict::Open).cloned().collect();
+        for (_, device, key, ..) in open {
+            let wants = AccountAnswer::Wants { device, key, at_ms };
+            self.push(connection, ServerMessage::Account(wants), Bytes::new());
+        }
+    }
+
+    fn answer_in(&mut self, account: AccountId, which: (DeviceId, VerifyKey), allow: bool) -> ServerMessage {
+        let verdict = if allow { Verdict::Allowed } else { Verdict::Denied };
+        let Some(waiting) = self.waiting.iter_mut().find(|w| w.0 == account && (w.1, w.2) == which) else {
+            return ServerMessage::Refused(Refusal::of(RefusalKind::Conflict));
+        };
+        waiting.4 = verdict;
+        let connection = waiting.3;
+        self.push(connection, ServerMessage::Account(AccountAnswer::Waits { verdict }), Bytes::new());
+        for other in self.connections_of_account(account) {
+            let settled = AccountAnswer::Settled { device: which.0 };
+            self.push(other, ServerMessage::Account(settled), Bytes::new());
+        }
+        ServerMessage::Done {}
     }
 
     fn next_list(

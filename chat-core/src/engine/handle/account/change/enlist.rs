@@ -1,23 +1,22 @@
 //! A new device of an account, by password (SPEC 9.7).
 
 use chat_wire::device_list::DeviceList;
-use chat_wire::ids::{DeviceAddress, DeviceId};
 use chat_wire::message::{AccountAsk, ClientMessage};
 use serde_bytes::ByteBuf;
 
-use super::{Made, Obstacle, Signing, next_body, open_vault, send, with_device};
+use super::{Made, Obstacle, Signing, merged_body, open_vault, send, with_device};
 use crate::engine::content::Content;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{AlarmKind, CommandId, Event, FailureKind, Reply};
 use crate::engine::memory::keyring::Keyring;
-use crate::engine::memory::me::{self, Me, Profile};
+use crate::engine::memory::me::{self, Profile};
 use crate::engine::memory::shared::Shared;
 use crate::engine::memory::undertaking::{Goal, Outcome, Undertaking};
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SealedRecord, SyncBox, SyncKey};
 use crate::identity::vault::OpenedVault;
-use crate::identity::{DeviceKeys, Vault, VaultScope};
+use crate::identity::{Vault, VaultScope};
 
 /// Signs the list with this device in it, and asks to be let in.
 pub(super) fn join(state: &mut State, work: &mut Work<'_>, under_way: &mut Undertaking) -> Result<Made, Obstacle> {
@@ -26,35 +25,32 @@ pub(super) fn join(state: &mut State, work: &mut Work<'_>, under_way: &mut Under
     if before.body().name != wanted.username {
         return Err(FailureKind::Integrity.into());
     }
+    if let Some(me) = under_way.standing(work)? {
+        // What it needs was kept before the list was sent.
+        let keyring = Keyring::load(work)?.ok_or(EngineError::Broken(Bug::OwnKeys))?;
+        let list = before.as_bytes().to_vec();
+        under_way.result = Some(Outcome { list, me: Some(me), keyring: Some(keyring), recovery_code: None });
+        return Ok(Made::Stands);
+    }
     let opened = open_vault(before, (&wanted.vault, wanted.kp), |vault, scope| {
         vault.open_with_password(scope, &wanted.export_key.0)
     })?;
     let (keyring, shared) = unlock(state, work, (under_way, before, &opened), wanted.kp)?;
-    state.shared = shared;
-    state.profile = Profile { device_name: wanted.device_name.clone(), ..Profile::default() };
-    state.profile.save(work)?;
-    let pending = me::load_joining(work)?.filter(|(me, _)| me.account() == wanted.account);
-    if let Some((me, _)) = &pending
-        && before.body().device(me.address().device).is_some_and(|listed| listed.sig_key == me.keys.sig_key())
-    {
-        let (list, me) = (before.as_bytes().to_vec(), pending.map(|(me, _)| me));
-        under_way.result = Some(Outcome { list, me, keyring: Some(keyring), recovery_code: None });
-        return Ok(Made::Stands);
-    }
+    prepare(state, work, (&keyring, shared), wanted.device_name.clone())?;
     let seq = before.body().seq.checked_add(1);
-    let again = pending.filter(|(_, list)| {
-        DeviceList::decode(list).is_ok_and(|list| Some(list.body().seq) == seq && list.follows(before))
+    let (me, signed) = under_way.identity(work)?.ok_or(FailureKind::Integrity)?;
+    // One signature per sequence (SPEC 5.4.4): what an earlier try signed is sent again. One that brought a new vault
+    // goes only with that, by the recovery code.
+    let again = DeviceList::decode(&signed).is_ok_and(|list| {
+        Some(list.body().seq) == seq && list.follows(before) && list.body().vault_hash == before.body().vault_hash
     });
-    let (me, list) = match again {
-        // One signature per sequence (SPEC 5.4.4): what an earlier try signed is sent again.
-        Some((me, list)) => (me, list),
-        None => {
-            let me = new_identity(&under_way.chain, (wanted.username.clone(), before), work);
-            let mut body = next_body(before, work);
-            body.record_floor = body.record_floor.max(under_way.record.as_ref().map_or(0, |(version, _)| *version));
-            with_device(&mut body, &me.keys)?;
-            (me, opened.account_key.sign_list(&body))
-        }
+    let list = if again {
+        signed
+    } else {
+        let mut body = merged_body(before, work)?;
+        body.record_floor = body.record_floor.max(under_way.record.as_ref().map_or(0, |(version, _)| *version));
+        with_device(&mut body, &me.keys)?;
+        opened.account_key.sign_list(&body)
     };
     me::save_joining(work, &me, list.clone())?;
     me::save_boots(work, &[state.boot])?;
@@ -72,21 +68,19 @@ pub(super) fn join(state: &mut State, work: &mut Work<'_>, under_way: &mut Under
     Ok(Made::Sent)
 }
 
-/// Keys of its own, and an id that no device of the account ever had (SPEC 3.5).
-pub(super) fn new_identity(
-    chain: &[DeviceList],
-    (name, before): (chat_wire::ids::UserName, &DeviceList),
+/// Keeps what the device needs once its list stands: if the answer is lost, nothing has to be opened again.
+pub(super) fn prepare(
+    state: &mut State,
     work: &mut Work<'_>,
-) -> Me {
-    let device = loop {
-        let id = DeviceId(u32::from_be_bytes(work.random()));
-        let used = chain.iter().any(|list| list.body().devices.iter().any(|listed| listed.id == id));
-        if id.0 != 0 && !used {
-            break id;
-        }
-    };
-    let address = DeviceAddress { account: before.body().account_id, device };
-    Me { name, relay: before.body().relay_id, keys: DeviceKeys::generate(address, work.rng) }
+    (keyring, shared): (&Keyring, Shared),
+    device_name: Option<String>,
+) -> Result<(), EngineError> {
+    keyring.save(work)?;
+    shared.save(work)?;
+    state.shared = shared;
+    let device_name = device_name.or_else(|| state.profile.device_name.take());
+    state.profile = Profile { device_name, ..Profile::default() };
+    state.profile.save(work)
 }
 
 /// The sync key and what is shared, out of the record that the relay gave.
@@ -168,6 +162,8 @@ pub(in crate::engine) fn adopt_listed(
     let account = me.account();
     me.save(work)?;
     me::end_joining(work);
+    me::save_former(work, None);
+    state.former = None;
     let (username, device) = (me.name.clone(), me.address().device);
     state.me = Some(me);
     state.lists.adopt_chain(work, chain);
@@ -188,6 +184,7 @@ pub(in crate::engine) fn adopt_listed(
     }
     state.welcome = Some(match (goal, recovery_code) {
         (Goal::Recover(_), Some(code)) => {
+            state.code_told = true;
             Reply::Recovered { username, device, new_device: true, recovery_code: code.to_string() }
         }
         _ => Reply::LoggedIn { username, device, new_device: true },

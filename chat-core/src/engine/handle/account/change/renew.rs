@@ -7,16 +7,17 @@ use chat_wire::message::{AccountAsk, ClientMessage, NewDevice};
 use serde_bytes::ByteBuf;
 use zeroize::Zeroizing;
 
-use super::enlist::{new_identity, unlock};
-use super::{Obstacle, Signing, newest, next_body, next_generation, open_vault, send, with_device};
+use super::enlist::{prepare, unlock};
+use super::{Obstacle, Signing, merged_body, newest, next_generation, open_vault, send, with_device};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{FailureKind, NewPassword};
+use crate::engine::memory::asks::Ask;
 use crate::engine::memory::keyring::Keyring;
-use crate::engine::memory::me::{self, Me, Profile};
+use crate::engine::memory::me::{self, Me};
 use crate::engine::memory::share::{next_version, seal_with};
 use crate::engine::memory::shared::Shared;
-use crate::engine::memory::undertaking::{Goal, Outcome, Undertaking, UntoldCode};
+use crate::engine::memory::undertaking::{Goal, Outcome, Signed, Stage, Undertaking, UntoldCode};
 use crate::engine::memory::{Phase, State};
 use crate::identity::record::{SyncBox, SyncKey};
 use crate::identity::vault::{self, OpenedVault};
@@ -30,10 +31,7 @@ pub(super) fn password(state: &mut State, work: &mut Work<'_>, under_way: &mut U
     let opened =
         open_vault(&before, (&old.vault, old.kp), |vault, scope| vault.open_with_password(scope, &old.export_key.0))?;
     let outcome = enrolled(state, work, (&before, &opened), &wanted.new)?;
-    if let Some(code) = &outcome.recovery_code {
-        state.code_told = false;
-        UntoldCode::new(&outcome.list, code).save(work)?;
-    }
+    keep_code(state, work, &outcome)?;
     under_way.result = Some(outcome);
     Ok(())
 }
@@ -54,24 +52,58 @@ pub(super) fn recover(state: &mut State, work: &mut Work<'_>, under_way: &mut Un
         open_vault(&before, (&wanted.vault, kp), |vault, scope| vault.open_with_recovery(scope, &wanted.code))?;
     if state.me.is_some() {
         let outcome = enrolled(state, work, (&before, &opened), &wanted.new)?;
+        keep_code(state, work, &outcome)?;
+        under_way.result = Some(outcome);
+        return Ok(());
+    }
+    if let Some(outcome) = again(state, work, (under_way, &before))? {
         under_way.result = Some(outcome);
         return Ok(());
     }
     let (ring, mut shared) = unlock(state, work, (under_way, &before, &opened), kp)?;
-    let me = new_identity(&under_way.chain, (wanted.username.clone(), &before), work);
+    let (me, _) = under_way.identity(work)?.ok_or(FailureKind::Integrity)?;
     let (mut body, renewed) = renew(work, (&before, &opened), &wanted.new, &ring)?;
     with_device(&mut body, &me.keys)?;
     shared.list_seq = shared.list_seq.max(body.seq);
     let device = NewDevice { device: me.address().device, boot: state.boot };
     me::save_boots(work, &[state.boot])?;
-    state.profile = Profile { device_name: wanted.device_name.clone(), ..Profile::default() };
-    state.profile.save(work)?;
     state.set_phase(Phase::Entering);
     let parts = Parts { body, renewed, new: &wanted.new, device: Some(device) };
     let (list, ring, code) = dispatch(state, work, (&me.keys, &shared), &opened, parts)?;
     me::save_joining(work, &me, list.clone())?;
-    state.shared = shared;
-    under_way.result = Some(Outcome { list, me: Some(me), keyring: Some(ring), recovery_code: Some(code) });
+    prepare(state, work, (&ring, shared), wanted.device_name.clone())?;
+    let outcome = Outcome { list, me: Some(me), keyring: Some(ring), recovery_code: Some(code) };
+    keep_code(state, work, &outcome)?;
+    under_way.result = Some(outcome);
+    Ok(())
+}
+
+/// What an earlier try of the recovery signed for this place in the chain is sent again as it is (SPEC 5.4.4), with the
+/// password of that try.
+fn again(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (under_way, before): (&Undertaking, &DeviceList),
+) -> Result<Option<Outcome>, EngineError> {
+    let (Some(signed), Some((me, list))) = (Signed::load(work)?, under_way.identity(work)?) else { return Ok(None) };
+    let untold = UntoldCode::load_now(work)?.filter(|untold| untold.list == list);
+    let (Some(untold), Some(keyring)) = (untold, Keyring::load(work)?) else { return Ok(None) };
+    let due = DeviceList::decode(&list).is_ok_and(|list| list.follows(before));
+    if !due || signed.list != list {
+        return Ok(None);
+    }
+    let code = Zeroizing::new(untold.into_code());
+    state.set_phase(Phase::Entering);
+    state.ask_with(work, Ask::Undertake(Stage::Change), signed.message, Bytes::from(signed.body.into_vec()));
+    Ok(Some(Outcome { list, me: Some(me), keyring: Some(keyring), recovery_code: Some(code) }))
+}
+
+/// Keeps the new code until somebody was told (SPEC 9.8.4).
+fn keep_code(state: &mut State, work: &mut Work<'_>, outcome: &Outcome) -> Result<(), EngineError> {
+    if let Some(code) = &outcome.recovery_code {
+        state.code_told = false;
+        UntoldCode::new(&outcome.list, code).save(work)?;
+    }
     Ok(())
 }
 
@@ -117,7 +149,7 @@ fn renew(
     new: &NewPassword,
     ring: &Keyring,
 ) -> Result<(ListBody, Renewed), Obstacle> {
-    let mut body = next_body(before, work);
+    let mut body = merged_body(before, work)?;
     body.vault_gen = next_generation(body.vault_gen)?;
     let (relay, account, name) = (body.relay_id, body.account_id, body.name.clone());
     let scope = VaultScope { relay, account, name: &name, generation: body.vault_gen, kp: new.kp };
