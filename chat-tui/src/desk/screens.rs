@@ -35,7 +35,14 @@ fn number(verified: bool) -> SafetyNumber {
 }
 
 fn device(id: u32, name: &str, seen: Option<u64>) -> DeviceRow {
-    DeviceRow { id, name: SafeText::line(name), created: Some(ago(40)), last_seen: seen.map(ago), current: id == 1 }
+    DeviceRow {
+        id,
+        name: SafeText::line(name),
+        created: Some(ago(40)),
+        last_seen: seen.map(ago),
+        current: id == 1,
+        waits: None,
+    }
 }
 
 fn devices() -> Vec<DeviceRow> {

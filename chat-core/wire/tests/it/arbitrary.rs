@@ -6,7 +6,7 @@ use chat_wire::ids::{AccountId, BootId, DeviceAddress, DeviceId, RequestKey, Use
 use chat_wire::keys::{DhKey, KemKey, Signature, VerifyKey};
 use chat_wire::message::{
     AccountAnswer, AccountAsk, ClientMessage, FoundUser, ListState, LogoutReason, NewDevice, PacketHead,
-    PresenceStatus, ServerMessage,
+    PresenceStatus, ServerMessage, Verdict,
 };
 use proptest::collection::vec;
 use proptest::option;

@@ -223,7 +223,7 @@ fn next_body(before: &DeviceList, work: &Work<'_>) -> ListBody {
     body
 }
 
-/// The same for a list that the account key signs: it ends a fork (SPEC 5.4.5). What either branch took off the account
+/// The same for a list that the account key signs: it ends a fork (SPEC 5.4.6). What either branch took off the account
 /// stays off.
 fn merged_body(before: &DeviceList, work: &Work<'_>) -> Result<ListBody, EngineError> {
     let mut body = next_body(before, work);
