@@ -34,9 +34,7 @@ impl PqPair {
     /// of the ratchet.
     pub fn seal(&mut self, end: bool, room: usize, rng: &mut dyn CryptoRng) -> Option<PqMessage> {
         let ratchet = self.ends.get_mut(usize::from(end))?;
-        let mut next = ratchet.clone();
-        let slot = next.send(&self.sid, room, rng).ok()?;
-        *ratchet = next;
+        let slot = ratchet.send(&self.sid, room, rng).ok()?;
         let place = PqPlace { epoch: slot.epoch, counter: slot.counter, late: false };
         Some(PqMessage { place, part: slot.part })
     }

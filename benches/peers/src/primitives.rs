@@ -282,8 +282,12 @@ impl Handshake {
         self.join(&self.secret, &shared, false)
     }
 
-    /// Hashes and derivations are the same on both sides.
+    /// Hashes and derivations are the same on both sides, as key-schedule A and B write them down.
     fn join(&self, secret: &Prepared, shared: &[u8; 32], seals: bool) -> [u8; 192] {
+        // The ids of the three prekeys, with label and kind.
+        for key in [&[1; 32][..], &[2; 32], &self.kem] {
+            std::hint::black_box(Sha256::digest([&[3; 19][..], key].concat()));
+        }
         let agreed: Vec<_> = (0..4).flat_map(|_| backend::agree(secret, &self.public)).collect();
         let prefix = [&[1; 92][..], &self.ciphertext].concat();
         let input = [&[0xff; 32][..], &agreed, shared].concat();
@@ -299,18 +303,25 @@ impl Handshake {
             std::hint::black_box(tag);
         }
         let (id, kem) = (Sha256::digest(&prefix), Sha256::digest(&self.kem));
-        let transcript = Sha256::digest([&[2; 700][..], &id, &kem, &self.ciphertext].concat());
+        std::hint::black_box(id);
+        // Label, suite, relay, both identities, number, flags, keys and ids; H(ek) and the ciphertext.
+        let transcript = Sha256::digest([&[2; 590][..], &kem, &self.ciphertext].concat());
         let mut out = [0; 192];
         let label = b"CHAT-v1 dm/sk\0";
         Hkdf::<Sha256>::new(Some(&[0; 32]), &input).expand_multi_info(&[label, &transcript], &mut out).expect("192");
         for direction in 0..2 {
-            std::hint::black_box(Sha256::digest([&transcript[..], &out[..16], &[direction]].concat()));
+            std::hint::black_box(Sha256::digest([&[4; 14][..], &transcript, &out[..16], &[direction]].concat()));
         }
         let mut start = [0; 128];
         Hkdf::<Sha256>::from_prk(&out[32..64])
             .expect("32 bytes")
             .expand(b"CHAT-v1 pq/start\0 and sid", &mut start)
             .expect("128");
+        let mut authenticator = [0; 64];
+        Hkdf::<Sha256>::new(Some(&[0; 32]), &start[96..])
+            .expand(b"CHAT-v1 pq/auth\0 and sid and epoch", &mut authenticator)
+            .expect("64");
+        std::hint::black_box(authenticator);
         out
     }
 }

@@ -19,6 +19,8 @@ mod outbound;
 mod padding;
 mod race;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
