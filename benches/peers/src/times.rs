@@ -316,11 +316,12 @@ pub fn skipped() -> Vec<Time> {
         ours,
         sum: Some(sum),
         peer,
-        target: Target { of_sum: Some(of_sum), ..Target::default() },
+        target: Target { of_sum, ..Target::default() },
     };
     vec![
-        row("open behind 1,000 lost messages", ours, 1.2, Some(peer)),
-        row("refuse a changed body behind 1,000 lost messages", refused, 1.2, None),
+        row("open behind 1,000 lost messages", ours, Some(1.2), Some(peer)),
+        // Asked are at most 2,000 steps, which the second table counts; here is what a thousand of them take.
+        row("refuse a changed body behind 1,000 lost messages", refused, None, None),
     ]
 }
 
