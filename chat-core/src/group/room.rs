@@ -359,15 +359,17 @@ impl Group {
         Ok((group, made))
     }
 
-    /// Whether the room that a GroupInfo tells of is not where this leaf is.
-    pub(crate) fn compare(&self, group_info: &[u8]) -> Result<Elsewhere, GroupError> {
+    /// Whether the room that a GroupInfo tells of is not where this leaf is. An earlier epoch counts only from where
+    /// another branch is proven to begin.
+    pub(crate) fn compare(&self, group_info: &[u8], branch: Option<u64>) -> Result<Elsewhere, GroupError> {
         let policy = self.policy()?;
         let info = info_of(group_info, Some(&policy))?;
         let (theirs, ours) = (info.group_context(), self.mls.public_group().group_context());
         if theirs.group_id() != ours.group_id() {
             return Err(GroupError::Malformed);
         }
-        let here = theirs.epoch() < ours.epoch() || theirs == ours;
+        let earlier = theirs.epoch() < ours.epoch();
+        let here = theirs == ours || (earlier && branch.is_none_or(|branch| theirs.epoch().as_u64() < branch));
         Ok(if here { Elsewhere::No } else { Elsewhere::Yes })
     }
 

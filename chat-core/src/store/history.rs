@@ -160,7 +160,7 @@ pub enum NoticeKind {
     },
 }
 
-/// A contradiction that the relay was caught in.
+/// A contradiction that the relay, or a copy of a device, was caught in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
     /// Whose account it is about.
@@ -185,6 +185,8 @@ pub enum AlarmKind {
     RecordRolledBack,
     /// Two account records bear the same version.
     RecordForked,
+    /// Not the relay but a copy of a device: two packets were sealed at one position of its session (SPEC 8.7.6).
+    DeviceCopied,
 }
 
 impl AlarmKind {
@@ -197,8 +199,9 @@ impl AlarmKind {
     /// ```
     #[must_use]
     pub fn of_word(word: &str) -> Option<Self> {
-        let all = [Self::ListRolledBack, Self::ListForked, Self::RecordRolledBack, Self::RecordForked];
-        all.into_iter().find(|kind| kind.word() == word)
+        let lists = [Self::ListRolledBack, Self::ListForked];
+        let all = [Self::RecordRolledBack, Self::RecordForked, Self::DeviceCopied];
+        lists.into_iter().chain(all).find(|kind| kind.word() == word)
     }
 
     /// A stable word for programs.
@@ -209,6 +212,7 @@ impl AlarmKind {
             Self::ListForked => "list-forked",
             Self::RecordRolledBack => "record-rolled-back",
             Self::RecordForked => "record-forked",
+            Self::DeviceCopied => "device-copied",
         }
     }
 }

@@ -84,6 +84,8 @@ pub enum Change {
     Account,
     /// The relay contradicted itself about it.
     Alarm,
+    /// A copy of one of its devices speaks.
+    Copied,
 }
 
 /// How far a history is that another own device gives.

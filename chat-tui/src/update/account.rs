@@ -283,5 +283,8 @@ pub(super) fn words(name: &Name, change: Change) -> String {
         Change::Alarm => {
             format!("The relay contradicted itself about {name}. The evidence is kept; do not trust what is new.")
         }
+        Change::Copied => {
+            format!("A copy of one of {name}'s devices speaks as well: what comes from it may be somebody else's.")
+        }
     }
 }

@@ -344,6 +344,9 @@ pub(super) fn draft(model: &mut Model, name: &Name, text: &SafeText) {
 /// Somebody's identity changed: told in the list, in the chat and below, louder when it was compared.
 pub(super) fn identity_changed(model: &mut Model, out: &mut Effects, name: &Name, change: Change) {
     let words = account::words(name, change);
+    if model.is_me(name) && change == Change::Copied {
+        return complain(model, out, "A copy of one of your own devices speaks as well. Remove the device that it is.");
+    }
     if model.is_me(name) {
         return complain(model, out, "The relay contradicted itself about your own account; the evidence is kept.");
     }

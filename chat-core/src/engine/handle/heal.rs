@@ -19,7 +19,7 @@ use super::inbox::Received;
 use crate::engine::content::{Content, Probe as Question, Resend};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
-use crate::engine::io::Trouble;
+use crate::engine::io::{AlarmKind, Trouble};
 use crate::engine::limits::{ANSWER_AFTER_MESSAGES, ANSWER_AFTER_MS, PROBE_GAP_MS, PROBE_MS};
 use crate::engine::memory::State;
 use crate::engine::memory::errands::Errand;
@@ -35,7 +35,14 @@ pub(in crate::engine) fn failed(
 ) -> Result<(), EngineError> {
     match trouble {
         Trouble::Duplicate => return state.healing.count(work, |counts| &mut counts.duplicates),
-        Trouble::Forked(_) => state.healing.count(work, |counts| &mut counts.forks)?,
+        Trouble::Forked(account) => {
+            state.healing.count(work, |counts| &mut counts.forks)?;
+            // Only who has the session's keys can have made it; a person hears of it once for each list.
+            if let Some(known) = state.list_of(work, &account)? {
+                let evidence = vec![known.list.as_bytes().to_vec()];
+                state.alarm(work, &known.list.body().name, AlarmKind::DeviceCopied, evidence)?;
+            }
+        }
         Trouble::Undecryptable | Trouble::SessionBroken => {
             state.healing.count(work, |counts| &mut counts.undecryptable)?;
         }

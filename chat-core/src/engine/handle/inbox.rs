@@ -140,8 +140,11 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
     };
     let mut deferred = None;
     for from in candidates {
+        if !is_listed(state, work, &from)? {
+            continue;
+        }
         match state.sessions.open(work, &from, packet)? {
-            Trial::Opened(unsealed) => return known_device(state, work, from, unsealed),
+            Trial::Opened(unsealed) => return Ok(Outcome::Opened(from, unsealed)),
             Trial::Duplicate => return Ok(Outcome::Dropped(Trouble::Duplicate)),
             Trial::Refused => return Ok(Outcome::Dropped(Trouble::Undecryptable)),
             Trial::Forked => return Ok(Outcome::Dropped(Trouble::Forked(from.account))),
@@ -159,16 +162,10 @@ fn open(state: &mut State, work: &mut Work<'_>, parcel: &Parcel) -> Result<Outco
     Ok(Outcome::Dropped(Trouble::Undecryptable))
 }
 
-/// A session speaks for a device only as long as the device is listed.
-fn known_device(
-    state: &mut State,
-    work: &Work<'_>,
-    author: DeviceAddress,
-    unsealed: Unsealed,
-) -> Result<Outcome, EngineError> {
-    let known = state.list_of(work, &author.account)?;
-    let listed = known.is_some_and(|known| known.list.body().device(author.device).is_some());
-    Ok(if listed { Outcome::Opened(author, unsealed) } else { Outcome::Dropped(Trouble::Undecryptable) })
+/// A session speaks for a device only as long as the device is listed: of one that is not, nothing is tried.
+fn is_listed(state: &mut State, work: &Work<'_>, device: &DeviceAddress) -> Result<bool, EngineError> {
+    let known = state.list_of(work, &device.account)?;
+    Ok(known.is_some_and(|known| known.list.body().device(device.device).is_some()))
 }
 
 /// Makes sure that the author is somebody we know, and follows its gossip about lists. `false` when

@@ -1,6 +1,6 @@
 //! Sessions that broke mend by themselves, and say so.
 
-use chat_core::engine::{Command, Diagnostics, Event, MessageStatus, Trouble};
+use chat_core::engine::{AlarmKind, Command, Diagnostics, Event, MessageStatus, NoticeKind, Trouble};
 use chat_core::store::{Records, Table, Write, WriteBatch};
 use chat_wire::device_list::DeviceList;
 
@@ -172,6 +172,11 @@ fn a_copy_that_speaks_in_a_session_is_noticed_by_its_peer_and_the_session_ends()
     world.pass(15_000);
     assert!(troubles(&mut world, "bob", |t| matches!(t, Trouble::Forked(_))) >= 1);
     assert_eq!((world.diagnostics("bob").resets, world.diagnostics("bob").forks), (1, 1), "and it shows");
+    let is_told = |notice: &NoticeKind| match notice {
+        NoticeKind::TrustAlarm(alarm) => alarm.kind == AlarmKind::DeviceCopied && alarm.subject == name("alice"),
+        _ => false,
+    };
+    assert_eq!(world.notices("bob", is_told), 1, "to bob, once");
     // What the copy said at a place that the original had used comes again in the new session, once.
     assert_eq!(world.heard("bob"), ["hello", "the original", "the copy"]);
     assert!(world.status_of("alice", at_the_same_place) >= MessageStatus::Sent);

@@ -8,7 +8,7 @@ pub(super) mod rooms;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_client::{
-    ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, Event, Failure, FailureKind,
+    AlarmKind, ClientEvent, Connection, ConnectionState, Contact, ConversationSummary, Event, Failure, FailureKind,
     HistoryProgress, IdentityChange, Message, MessageId, MessageStatus, NoticeKind, OfflineReason, PresenceStatus,
 };
 use time::{OffsetDateTime, UtcOffset};
@@ -74,7 +74,9 @@ fn notice_message(kind: NoticeKind) -> Option<Msg> {
             },
         },
         NoticeKind::TrustAlarm(alarm) => {
-            Msg::IdentityChanged { name: Name::new(alarm.subject.as_str()), change: Change::Alarm }
+            let copied = alarm.kind == AlarmKind::DeviceCopied;
+            let change = if copied { Change::Copied } else { Change::Alarm };
+            Msg::IdentityChanged { name: Name::new(alarm.subject.as_str()), change }
         }
         NoticeKind::Room(notice) => rooms::event(&notice, now()),
         NoticeKind::DeviceAsks { device, name } => {

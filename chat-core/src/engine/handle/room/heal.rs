@@ -47,6 +47,9 @@ pub(super) fn examine(state: &mut State, work: &mut Work<'_>, room: RoomId, body
     }
     let Some(ours) = ours.filter(|mark| *mark.authenticator != theirs.authenticator) else { return Ok(()) };
     work.trouble(Trouble::RoomForked);
+    state.rooms.change(work, &room, |record| {
+        record.branch = Some(record.branch.map_or(theirs.epoch, |branch| branch.min(theirs.epoch)));
+    })?;
     let later = theirs.base.seq > ours.seq && ours.seq > 0;
     if !later {
         return doubt(state, work, room, theirs.epoch.saturating_sub(1));
@@ -57,6 +60,15 @@ pub(super) fn examine(state: &mut State, work: &mut Work<'_>, room: RoomId, body
         change::soon(state, work, room, Wish::Refresh(own.epoch))?;
     }
     Ok(())
+}
+
+/// The relay's room is at an earlier epoch than this device, and another branch is proven: that is where the others
+/// are, whatever place this device was told for its own.
+pub(super) fn outpaced(state: &mut State, work: &mut Work<'_>, room: RoomId, epoch: u64) -> Result<(), EngineError> {
+    let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
+    let ahead = group.epoch() > epoch;
+    let branch = state.rooms.get(&room).and_then(|room| room.record.branch).filter(|branch| ahead && *branch <= epoch);
+    branch.map_or(Ok(()), |branch| doubt(state, work, room, branch.saturating_sub(1)))
 }
 
 /// This device may be in the wrong place: the relay's GroupInfo will tell. Into the room that it leads to this
@@ -135,7 +147,8 @@ pub(super) fn group_info_came(
     let Some(record) = state.rooms.get(&room).map(|room| room.record.clone()) else { return Ok(()) };
     let Some(common) = record.back else { return Ok(()) };
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
-    let here = record.phase == Phase::Joined && !record.stale && group.compare(info) != Ok(Elsewhere::Yes);
+    let here =
+        record.phase == Phase::Joined && !record.stale && group.compare(info, record.branch) != Ok(Elsewhere::Yes);
     if here {
         return state.rooms.change(work, &room, |record| record.back = None);
     }
@@ -281,6 +294,7 @@ fn is_back(state: &mut State, work: &mut Work<'_>, room: RoomId, seq: u64) -> Re
     let now_ms = work.now.as_ms();
     state.rooms.change(work, &room, |record| {
         record.last_back = record.back.take();
+        record.branch = None;
         record.stale = false;
         record.resynced_ms.push(now_ms);
         record.renewed_ms = now_ms;

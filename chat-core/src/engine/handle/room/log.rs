@@ -361,6 +361,8 @@ fn merged(
             record.renewed_ms = now_ms;
         }
         record.proofs.retain(|proof| depart::is_of_use(proof, &after.leaves));
+        // Somebody else goes on from here: the others are where this device is.
+        record.branch = record.branch.filter(|_| by == own);
         record.asked.retain(|key| after.leaves.iter().any(|leaf| leaf.key.0 == **key));
         record.leaving.retain(|account| after.leaves.iter().any(|leaf| leaf.owner().account == *account));
     })?;

@@ -99,11 +99,15 @@ pub(in crate::engine) fn answered(
             enter::appended(state, work, room, seq)?;
             log::passed(state, work, room, seq)
         }
-        (RoomTask::Commit(room), RoomAnswer::Behind { epoch, seq }) => change::lost(state, work, room, (epoch, seq)),
+        (RoomTask::Commit(room), RoomAnswer::Behind { epoch, seq }) => {
+            change::lost(state, work, room, (epoch, seq))?;
+            heal::outpaced(state, work, room, epoch)
+        }
         (RoomTask::Post(room, order), RoomAnswer::Appended { .. }) => talk::posted(state, work, room, order),
         (RoomTask::Post(room, order), RoomAnswer::Behind { epoch, seq }) => {
             talk::behind(state, work, (room, order))?;
-            change::overtaken(state, work, room, (epoch, seq))
+            change::overtaken(state, work, room, (epoch, seq))?;
+            heal::outpaced(state, work, room, epoch)
         }
         // A member will see to it; a request that came too late is made again when something shows that it must.
         (RoomTask::Back(_), RoomAnswer::Appended { .. } | RoomAnswer::Behind { .. }) => Ok(()),

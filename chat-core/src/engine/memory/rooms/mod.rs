@@ -99,6 +99,10 @@ pub(in crate::engine) struct RoomRecord {
     /// With which it came back last.
     #[serde(rename = "z", default)]
     pub(in crate::engine) last_back: Option<u64>,
+    /// From this epoch on a member was shown another room, as it signed: a branch of an earlier epoch than ours may be
+    /// where the others are.
+    #[serde(rename = "x", default)]
+    pub(in crate::engine) branch: Option<u64>,
     /// Keys of leaves that asked to be put back.
     #[serde(rename = "j", default)]
     pub(in crate::engine) asked: Vec<ByteArray<32>>,
@@ -158,6 +162,7 @@ impl RoomRecord {
             marks: Vec::new(),
             back: None,
             last_back: None,
+            branch: None,
             asked: Vec::new(),
             stale: false,
         }
