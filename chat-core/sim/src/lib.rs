@@ -21,6 +21,7 @@
 //! | I6 two round trips after the last fault all talk | at the end |
 //! | I7 who is in a room is in the same one, and nobody else hears it | at the end |
 //! | I8 a copied state opens nothing after the healing bound | at the end |
+//! | I11 what a relay lies about lists, keys, trees and branches of rooms is refused or mended | at the end, as I6 and I7 |
 //! | I10 everything is bounded | every thousand events |
 //!
 //! What a relay that lies withholds is not held against the device that it was kept from (SPEC 8.7); with an honest

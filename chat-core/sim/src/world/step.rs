@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use chat_core::engine::{Event, Input, MessageStatus, Output, Reply, RoomReply, Route, Step, Trouble};
+use chat_core::engine::{
+    Event, Input, MessageStatus, NoticeKind, Output, Reply, RoomEventKind, RoomNotice, RoomReply, Route, Step, Trouble,
+};
 use chat_core::store::Table;
 use chat_wire::frame::ClientFrame;
 use chat_wire::limits::FRAME_BYTES_MAX;
@@ -138,7 +140,14 @@ impl World<'_> {
             Output::Reply(_, Ok(Reply::Room(RoomReply::Info(info)))) => {
                 self.room_infos.insert(who, info);
             }
-            Output::Reply(..) | Output::Notice(_) => {}
+            Output::Notice(notice) => match &notice.kind {
+                NoticeKind::TrustAlarm(_) => self.report.count("seen: alarm", 1),
+                NoticeKind::Room(RoomNotice { kind: RoomEventKind::Resynced, .. }) => {
+                    self.report.count("seen: somebody came back to a room", 1);
+                }
+                _ => {}
+            },
+            Output::Reply(..) => {}
         }
     }
 
@@ -196,6 +205,9 @@ fn trouble_name(trouble: &Trouble) -> &'static str {
         Trouble::SessionBroken => "seen: session broken",
         Trouble::BundleRefused(_) => "seen: bundle refused",
         Trouble::StreamBroken(_) => "seen: stream broken",
+        Trouble::RoomForked => "seen: room forked",
+        Trouble::CommitRefused => "seen: commit refused",
+        Trouble::ListRefused(_) => "seen: device list refused",
         _ => "seen: other trouble",
     }
 }

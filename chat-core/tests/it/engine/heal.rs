@@ -209,6 +209,25 @@ fn what_two_lives_say_at_one_place_arrives_from_both_and_is_confirmed_to_each_al
 }
 
 #[test]
+fn a_renewed_device_asks_devices_that_its_old_copy_did_not_know() {
+    let mut world = World::friends(93);
+    let old = world.client("alice").disk.clone();
+    world.restart("alice");
+    world.join("laptop", "bob").unwrap();
+    world.pass(3_000);
+    world.cut("alice");
+    world.say("laptop", "alice", "from the laptop");
+    world.pass(1_000);
+    world.kill("alice");
+    world.client("alice").disk = old;
+    world.open("alice");
+    world.connect("alice");
+    world.pass(30_000);
+    assert_eq!(world.diagnostics("alice").stale_stores, 1);
+    assert_eq!(world.heard("alice").last().unwrap(), "from the laptop");
+}
+
+#[test]
 fn a_copy_with_the_same_boot_id_is_found_out_by_the_steps_of_its_sends() {
     let mut world = World::friends(92);
     let device = world.relay.device_of("alice");
