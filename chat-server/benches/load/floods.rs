@@ -1,16 +1,18 @@
-//! Floods beside an honest pair: its messages stay quick, the relay's memory comes back to where it was.
+//! Floods beside an honest pair: its messages stay quick, the relay's memory comes back to where it was. Who floods
+//! does so from a process of its own that stands back behind everything else, as if it were another machine.
 
+use std::io::Read as _;
 use std::net::Ipv4Addr;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use chat_wire::ids::AccountId;
+use chat_wire::ids::{AccountId, RelayId};
 use chat_wire::message::ClientMessage;
 use serde_bytes::ByteBuf;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
-use tokio::task::JoinSet;
 
 use crate::client::Place;
 use crate::kit::Person;
@@ -42,6 +44,10 @@ enum Flood {
     Logins,
     /// Look-ups, claims, and requests repeated, of a logged-in device.
     Questions,
+}
+
+impl Flood {
+    const ALL: [Self; 5] = [Self::Nothing, Self::Noise, Self::Connects, Self::Logins, Self::Questions];
 }
 
 /// The honest pair: how long each message took, from when it was sent to when it was read.
@@ -76,16 +82,55 @@ async fn talk(server: &Server, people: &[Name], count: u64, first: u64) -> Vec<u
     latencies
 }
 
-async fn flood(
-    flood: Flood,
-    (kind, place): (Kind, Place),
-    person: Arc<Person>,
-    over: Arc<AtomicBool>,
-    did: Arc<AtomicU64>,
-) {
+/// How far who floods stands back (as `nice` counts).
+const FLOOD_NICENESS: &str = "19";
+
+/// A process that floods until its input ends, then says how often it did.
+pub async fn flood_until_told(arguments: &[String]) {
+    let [flood, place, pin, relay] = arguments else { panic!("{arguments:?}") };
+    let flood = *Flood::ALL.iter().find(|known| format!("{known:?}") == *flood).unwrap();
+    let hex = |text: &String| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap().try_into().unwrap();
+    let (place, relay) = (Place { addr: place.parse().unwrap(), pin: hex(pin) }, RelayId(hex(relay)));
+    let did = Arc::new(AtomicU64::new(0));
+    for number in 0..FLOODERS {
+        let person = Arc::new(Person::new(&format!("person{}", number + 2), relay));
+        tokio::spawn(repeat(flood, place, person, Arc::clone(&did)));
+    }
+    let told = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+    let _ = told.await;
+    println!("{}", did.load(Ordering::Relaxed));
+    std::process::exit(0);
+}
+
+/// Starts one.
+fn start(flood: Flood, server: &Server, relay: RelayId) -> Child {
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    let place = server.place;
+    let mut command = Command::new("nice");
+    command
+        .args(["-n", FLOOD_NICENESS])
+        .arg(std::env::current_exe().unwrap())
+        .arg("flood")
+        .arg(format!("{flood:?}"))
+        .arg(place.addr.to_string())
+        .args([hex(&place.pin), hex(&relay.0)]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Ends one: how often it did what it does.
+fn end(mut child: Child) -> u64 {
+    drop(child.stdin.take());
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child.wait().unwrap();
+    said.trim().parse().unwrap()
+}
+
+async fn repeat(flood: Flood, place: Place, person: Arc<Person>, did: Arc<AtomicU64>) {
+    let kind = Kind::Guarded;
     let mut device = None;
     let mut rng = getrandom::rand_core::UnwrapErr(getrandom::SysRng);
-    while !over.load(Ordering::Relaxed) {
+    loop {
         match flood {
             Flood::Nothing => return,
             Flood::Noise => {
@@ -99,11 +144,17 @@ async fn flood(
             Flood::Connects => drop(User::connect_from(THERE, kind, place).await),
             Flood::Logins => {
                 let Ok((mut user, _)) = User::connect_from(THERE, kind, place).await else { continue };
-                user.hello().await;
+                if user.exchange(ClientMessage::Hello { versions: vec![1], features: vec![] }).await.is_err() {
+                    continue;
+                }
                 for _ in 0..TRIES {
                     let (_, ke1) = chat_login::client::LoginStart::new(crate::kit::PASSWORD, &mut rng).unwrap();
                     let ke1 = ByteBuf::from(ke1.to_vec());
-                    user.ask(ClientMessage::Ke1 { name: person.name.clone(), ke1 }).await;
+                    let tried = user.exchange(ClientMessage::Ke1 { name: person.name.clone(), ke1 }).await;
+                    if tried.is_err() {
+                        break;
+                    }
+                    did.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Flood::Questions => {
@@ -112,9 +163,17 @@ async fn flood(
                 }
                 let Some(user) = &mut device else { continue };
                 let stranger = AccountId([9; 32]);
-                user.ask(ClientMessage::Find { query: "person".to_owned(), limit: 20 }).await;
-                user.ask(ClientMessage::Claim { account: Some(stranger), name: None, devices: vec![] }).await;
-                user.ask(ClientMessage::FetchLists { account: stranger, after_seq: 0 }).await;
+                let questions = [
+                    ClientMessage::Find { query: "person".to_owned(), limit: 20 },
+                    ClientMessage::Claim { account: Some(stranger), name: None, devices: vec![] },
+                    ClientMessage::FetchLists { account: stranger, after_seq: 0 },
+                ];
+                for question in questions {
+                    if user.exchange(question).await.is_err() {
+                        device = None;
+                        break;
+                    }
+                }
             }
         }
         did.fetch_add(1, Ordering::Relaxed);
@@ -129,22 +188,25 @@ fn p99(mut latencies: Vec<u64>) -> f64 {
 /// Each flood in turn.
 pub async fn floods(server: &Server, size: Size) {
     let people = people(server, 2 + u32::try_from(FLOODERS).unwrap()).await;
+    let Name::Person(anybody) = &people[0] else { panic!("people of a relay are persons") };
+    let relay = anybody.relay;
     let (mut first, mut usual) = (1 << 20, 0.0);
-    // Once to fill caches.
-    talk(server, &people, size.honest, 1 << 19).await;
+    // Each once to fill caches and what the allocator keeps: from then on nothing may grow.
+    for kind in Flood::ALL {
+        let flooding = start(kind, server, relay);
+        talk(server, &people, size.honest, first).await;
+        first += size.honest;
+        end(flooding);
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
     let before = server.memory();
-    for kind in [Flood::Nothing, Flood::Noise, Flood::Connects, Flood::Logins, Flood::Questions] {
-        let (over, did) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let mut tasks = JoinSet::new();
-        for name in &people[2..] {
-            let Name::Person(person) = name.clone() else { continue };
-            let ends = (server.kind, server.place);
-            tasks.spawn(flood(kind, ends, person, Arc::clone(&over), Arc::clone(&did)));
-        }
+    for kind in Flood::ALL {
+        let flooding = start(kind, server, relay);
+        // From when it floods.
+        tokio::time::sleep(Duration::from_millis(300)).await;
         let worst = p99(talk(server, &people, size.honest, first).await);
         first += size.honest;
-        over.store(true, Ordering::Relaxed);
-        tasks.join_all().await;
+        let did = end(flooding);
         if kind == Flood::Nothing {
             usual = worst;
         }
@@ -155,7 +217,7 @@ pub async fn floods(server: &Server, size: Size) {
             format!("{kind:?}"),
             server.kind.name(),
             worst / usual,
-            did.load(Ordering::Relaxed),
+            did,
         );
     }
 }

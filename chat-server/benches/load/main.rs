@@ -45,6 +45,7 @@ async fn main() {
     match arguments.first().map(String::as_str) {
         Some("serve-control") => return control::serve(&arguments[1]).await,
         Some("serve-plain") => return server::serve_plain(&arguments[1]).await,
+        Some("flood") => return floods::flood_until_told(&arguments[1..]).await,
         _ => {}
     }
     let smoke = arguments.iter().any(|a| a == "--test");
@@ -87,6 +88,11 @@ async fn main() {
     }
     if wants("storm") {
         crowds::storm(&Server::start(Kind::Tls), size).await;
+    }
+    for kind in [Kind::Plain, Kind::Tls] {
+        if wants("heartbeat") {
+            phases::heartbeats(&Server::start(kind), size).await;
+        }
     }
     if wants("login") {
         phases::login(&Server::start(Kind::Tls), size).await;

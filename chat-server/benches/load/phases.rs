@@ -27,6 +27,8 @@ pub struct Size {
     pub crowd: u32,
     /// Messages of an honest pair beside a flood.
     pub honest: u64,
+    /// Heartbeats of each device.
+    beats: u32,
 }
 
 impl Size {
@@ -41,6 +43,7 @@ impl Size {
         posts: 400,
         crowd: 10_000,
         honest: 1_000,
+        beats: 100,
     };
     pub const SMOKE: Self = Self {
         pairs: 4,
@@ -53,6 +56,7 @@ impl Size {
         posts: 24,
         crowd: 30,
         honest: 40,
+        beats: 5,
     };
 }
 
@@ -271,6 +275,25 @@ pub async fn backlog(server: &Server, size: Size) {
         server.kind.name(),
         costs[1] / costs[0]
     );
+}
+
+/// What an idle client costs: a beat of each device at a time, as they come by themselves, none together.
+pub async fn heartbeats(server: &Server, size: Size) {
+    let people = people(server, size.pairs).await;
+    let mut users = Vec::new();
+    for name in &people {
+        users.push(User::login(server.kind, server.place, name, 1).await);
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (cpu, start) = (server.time(), Instant::now());
+    for _ in 0..size.beats {
+        for user in &mut users {
+            user.beat().await;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let count = u64::from(size.beats) * users.len() as u64;
+    Row { job: "heartbeat", server, count }.print(server.time() - cpu, start.elapsed(), None);
 }
 
 /// Connections that say nothing: memory, and how often the server wakes.

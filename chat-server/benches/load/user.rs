@@ -145,7 +145,8 @@ impl User {
         }
     }
 
-    async fn exchange(&mut self, message: ClientMessage) -> io::Result<ServerMessage> {
+    /// Asks and hears the answer; fails when the connection ends.
+    pub async fn exchange(&mut self, message: ClientMessage) -> io::Result<ServerMessage> {
         self.put(9, message, Bytes::new());
         self.try_flush().await?;
         loop {
@@ -252,6 +253,12 @@ impl User {
         let mut key = RequestKey([3; 16]);
         key.0[..8].copy_from_slice(&number.to_be_bytes());
         self.put(1_000, ClientMessage::Room(RoomAsk::Post { key, room: ROOM, epoch: 1 }), Bytes::from(text));
+    }
+
+    /// A sign of life that wants no answer.
+    pub async fn beat(&mut self) {
+        self.put(0, ClientMessage::Heartbeat {}, Bytes::new());
+        self.flush().await;
     }
 
     pub fn sent(&self) -> u64 {

@@ -146,7 +146,9 @@ impl<S: Storage> Relay<S> {
             }
             Input::Frame(connection, frame) => self.frame(Here { now, connection }, frame),
             Input::Unreadable(connection, error) => self.unreadable(Here { now, connection }, error),
-            Input::Heard(connection) => drop(self.heard(Here { now, connection })),
+            Input::Heard(connection) => {
+                self.heard(Here { now, connection });
+            }
             Input::Closed(connection) => {
                 self.end(now, connection);
                 self.connections.remove(&connection);
@@ -190,7 +192,7 @@ impl<S: Storage> Relay<S> {
                 self.core.round.to_pump.insert(*id);
             }
         }
-        outputs.extend(leaving);
+        if outputs.is_empty() { *outputs = leaving } else { outputs.extend(leaving) }
     }
 
     /// The sync to run now, on whatever thread; its result comes back as [`Input::Synced`].
@@ -285,11 +287,14 @@ impl<S: Storage> Relay<S> {
     }
 
     fn pump_all(&mut self) {
-        let mut fresh = std::mem::take(&mut self.core.round.fresh);
+        for (id, entry) in std::mem::take(&mut self.core.round.fresh) {
+            if let Some(login) = self.connections.get_mut(&id).and_then(|c| c.peer.login()) {
+                dispatch::hand(&mut self.core, (id, login), entry);
+            }
+        }
         for id in std::mem::take(&mut self.core.round.to_pump) {
             let Some(login) = self.connections.get_mut(&id).and_then(|c| c.peer.login()) else { continue };
-            let entries = fresh.remove(&login.device);
-            if let Err(error) = dispatch::pump(&mut self.core, (id, login), entries) {
+            if let Err(error) = dispatch::pump(&mut self.core, (id, login)) {
                 self.core.round.stage_now(Output::Trouble(error));
                 self.core.round.stage_now(Output::Close(id));
             }
@@ -368,7 +373,6 @@ impl<S: Storage> Relay<S> {
 
     fn frame(&mut self, here: Here, frame: ClientFrame) {
         let Some(connection) = self.heard(here) else { return };
-        let Some(connection) = self.connections.get_mut(&connection) else { return };
         let stranger = connection.peer.stage() != Stage::LoggedIn;
         let Some(waiting) = &mut connection.waiting else { return self.serve(here, frame) };
         if stranger && waiting.len() >= WAITING_BEFORE_LOGIN_MAX {
@@ -418,7 +422,7 @@ impl<S: Storage> Relay<S> {
     }
 
     /// Notes that a connection lives; none when it is closing or gone.
-    fn heard(&mut self, here: Here) -> Option<ConnectionId> {
+    fn heard(&mut self, here: Here) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(&here.connection)?;
         if connection.peer.stage() == Stage::Closing {
             return None;
@@ -429,7 +433,7 @@ impl<S: Storage> Relay<S> {
             let news = self.core.presence.wake(&login.device, here.now.wall_ms);
             self.core.spread(news);
         }
-        Some(here.connection)
+        Some(connection)
     }
 
     fn answer(&mut self, here: Here, (request, rests): (u32, Rests), reply: Reply) {

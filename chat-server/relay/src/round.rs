@@ -7,16 +7,18 @@
 //!    └──── rests on memory: leaves with the round
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use chat_wire::error::{Refusal, RefusalKind};
 use chat_wire::frame::{Frame, ServerFrame};
-use chat_wire::ids::DeviceAddress;
 use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
 use crate::storage::{Entry, StorageError};
+
+/// Outputs that room is kept for between two rounds.
+const LEAVING_KEPT_MAX: usize = 1_024;
 
 /// One connection; numbered by the shell, never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -148,8 +150,8 @@ pub(crate) struct Round {
     under_way: Option<Group>,
     /// Connections to end once the request at hand is done.
     pub(crate) dismissals: Vec<(ConnectionId, Farewell)>,
-    /// Entries of this round by mailbox: a reader that is caught up gets them without a read.
-    pub(crate) fresh: BTreeMap<DeviceAddress, Vec<Entry>>,
+    /// Entries of this round for readers that are connected: who is caught up gets them without a read.
+    pub(crate) fresh: Vec<(ConnectionId, Entry)>,
     /// Connections whose windows may have something to send.
     pub(crate) to_pump: BTreeSet<ConnectionId>,
     /// Something was written that must be synced.
@@ -237,6 +239,8 @@ impl Round {
 
     /// What leaves with this round.
     pub(crate) fn leave(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.leaving)
+        // About as much leaves with the next one.
+        let next = Vec::with_capacity(self.leaving.len().min(LEAVING_KEPT_MAX));
+        std::mem::replace(&mut self.leaving, next)
     }
 }

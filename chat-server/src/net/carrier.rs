@@ -139,6 +139,12 @@ impl Load {
         count
     }
 
+    /// The same when it lies in one place.
+    fn only_slice(&self) -> Option<&[u8]> {
+        let [piece] = &self.pieces[..] else { return None };
+        self.piece(piece).get(self.written..)
+    }
+
     fn piece<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
         match piece {
             Piece::Heads(range) => self.heads.get(range.clone()).unwrap_or_default(),
@@ -185,10 +191,7 @@ impl<S: AsyncRead + Send + Unpin> Source for ReadHalf<S> {
 impl<S: AsyncWrite + Send + Unpin> Sink for WriteHalf<S> {
     fn poll_put(&mut self, cx: &mut Context<'_>, load: &mut Load) -> Poll<io::Result<()>> {
         while !load.is_written() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let count = load.slices(&mut slices);
-            let slices = slices.get(..count).unwrap_or_default();
-            let written = ready!(Pin::new(&mut *self).poll_write_vectored(cx, slices))?;
+            let written = ready!(poll_some(Pin::new(&mut *self), cx, load))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -205,6 +208,16 @@ impl<S: AsyncWrite + Send + Unpin> Sink for WriteHalf<S> {
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(self).poll_shutdown(cx)
     }
+}
+
+fn poll_some(writer: Pin<&mut impl AsyncWrite>, cx: &mut Context<'_>, load: &Load) -> Poll<io::Result<usize>> {
+    // Mostly there is one: it needs no list of slices.
+    if let Some(only) = load.only_slice() {
+        return writer.poll_write(cx, only);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let count = load.slices(&mut slices);
+    writer.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Source for SplitStream<WebSocketStream<S>> {

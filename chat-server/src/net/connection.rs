@@ -40,6 +40,9 @@ const READ_BYTES_IDLE: usize = 1_024;
 /// this buffer until they are delivered and written, so that a larger one would hold more than it saves.
 const READ_BYTES_BUSY: usize = 16 * 1_024;
 
+/// Bytes of a frame with a short text or less: so many frames are expected in what one read brought.
+const FRAME_BYTES_USUAL: usize = 512;
+
 /// What speaks on a connection below the frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carrier {
@@ -257,7 +260,7 @@ async fn pass_on(
 
 /// At most `room` frames; true when what follows is of no use.
 fn cut(deframer: &mut Deframer, room: usize) -> (Vec<Said>, bool) {
-    let mut said = Vec::new();
+    let mut said = Vec::with_capacity(deframer.buffer_mut().len().div_ceil(FRAME_BYTES_USUAL).min(room));
     while said.len() < room {
         // SPEC 2.1: refused by its prefix.
         let decoded = match deframer.next_frame() {

@@ -18,11 +18,21 @@ const LINES_PER_TURN: usize = 64;
 /// Rounds that are carried together, when a carrier has fallen behind.
 const ROUNDS_TOGETHER_MAX: usize = 64;
 
+/// Parcels that room is kept for between two rounds.
+const PARCELS_KEPT_MAX: usize = 512;
+
 /// What a round has for a share of the connections, in the order in which it was said.
 #[derive(Debug, Default)]
 struct Bag {
     lines: Vec<(ConnectionId, Arc<Line>)>,
     parcels: Vec<Option<Parcel>>,
+}
+
+impl Bag {
+    fn for_about(parcels: usize) -> Self {
+        let parcels = parcels.min(PARCELS_KEPT_MAX);
+        Self { lines: Vec::with_capacity(parcels), parcels: Vec::with_capacity(parcels) }
+    }
 }
 
 /// The worker's end.
@@ -59,7 +69,8 @@ impl Hub {
         for (carrier, bag) in self.carriers.iter().zip(&mut self.bags) {
             if !bag.lines.is_empty() {
                 // Gone with the runtime, and with it every connection.
-                let _ = carrier.send(std::mem::take(bag));
+                let next = Bag::for_about(bag.lines.len());
+                let _ = carrier.send(std::mem::replace(bag, next));
             }
         }
     }

@@ -12,9 +12,13 @@ use getrandom::rand_core::UnwrapErr;
 /// Threads at most: a login takes about 0.2 ms, so that eight make tens of thousands a second.
 const THREADS_MAX: usize = 8;
 
-/// How far the threads stand back behind those that pass messages on (as `nice` counts).
+/// Cores for each thread: the others are for messages, whatever a flood of logins asks for.
+const CORES_PER_THREAD: usize = 2;
+
+/// How far the threads stand back behind those that pass messages on (as `nice` counts): a ninth of their share
+/// of a core that both want.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
+const NICENESS: i32 = 10;
 
 /// Where tasks go, and where they come back.
 pub(super) struct Pool<S> {
@@ -28,7 +32,8 @@ impl<S: 'static> Pool<S> {
     pub(super) fn start(wake: impl Fn() -> bool + Clone + Send + 'static) -> std::io::Result<Self> {
         let (tasks, work) = threads::channel();
         let (work, done) = (Arc::new(Mutex::new(work)), Arc::new(Mutex::new(Vec::new())));
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let count = cores.div_ceil(CORES_PER_THREAD).min(THREADS_MAX);
         for _ in 0..count {
             let (work, done, wake) = (Arc::clone(&work), Arc::clone(&done), wake.clone());
             std::thread::Builder::new().name("relay-login".to_owned()).spawn(move || labour(&work, &done, wake))?;

@@ -4,6 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -70,6 +71,78 @@ async fn metrics_and_health_are_off_unless_asked_for_and_then_tell_numbers_witho
         assert!(!page.contains(name), "{name} in {page}");
     }
     assert!(get(address, "/secrets").starts_with("HTTP/1.1 404"));
+}
+
+/// The value of a figure.
+fn figure(page: &str, name: &str) -> u64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap();
+    line.parse().unwrap()
+}
+
+/// Sends until the connection ends or it is told to stop; how many were accepted.
+async fn send_on(mut client: Client, to: Arc<Person>, stop: Arc<AtomicBool>) -> u64 {
+    let mut accepted = 0;
+    while !stop.load(Ordering::Relaxed) {
+        match client.send(accepted + 1, &to, &[7; 512]).await {
+            Ok(ServerMessage::Accepted { .. }) => accepted += 1,
+            _ => return accepted,
+        }
+    }
+    accepted
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operators_tools_and_figures_are_true_while_messages_flow_and_stop_none_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let (address, data) = (free(), dir.path().join("data"));
+    let relay = start(dir.path(), &format!("metrics = \"{address}\"\n"));
+    let ((_, a), (bob, mut b)) = two(relay.place).await;
+    let carol = Person::new("carol", bob.relay);
+    let c = Client::register(relay.place, &carol).await;
+    let (bob, stop) = (Arc::new(bob), Arc::new(AtomicBool::new(false)));
+    let alice = tokio::spawn(send_on(a, Arc::clone(&bob), Arc::clone(&stop)));
+    let carol = tokio::spawn(send_on(c, Arc::clone(&bob), Arc::clone(&stop)));
+    let reading = tokio::spawn(async move {
+        let mut got = 0;
+        while let Ok(Some(frame)) = b.read().await {
+            let ServerMessage::Deliver { seq, .. } = frame.message else { continue };
+            got += 1;
+            if b.write(0, ClientMessage::Ack { seq }, Bytes::new()).await.is_err() {
+                break;
+            }
+        }
+        got
+    });
+    let mut before = 0;
+    for round in 0..4 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let page = get(address, "/metrics");
+        let accepted = figure(&page, "chat_relay_messages_accepted_total");
+        assert!(accepted > before, "messages go on: {before}, {accepted}");
+        before = accepted;
+        assert!(get(address, "/readyz").starts_with("HTTP/1.1 200 OK"));
+        assert!(admin(&data, &["stats"]).unwrap().contains("accounts\t3"));
+        assert_eq!(admin(&data, &["users"]).unwrap().lines().count(), 3);
+        let backup = dir.path().join(format!("backup{round}.db"));
+        admin(&data, &["backup", backup.to_str().unwrap()]).unwrap();
+        if round == 1 {
+            admin(&data, &["disable", "carol"]).unwrap();
+        }
+    }
+    let of_carol = tokio::time::timeout(Duration::from_secs(2), carol).await.expect("cut off while it sent").unwrap();
+    stop.store(true, Ordering::Relaxed);
+    let all = alice.await.unwrap() + of_carol;
+    assert!(of_carol > 0 && all > before, "{of_carol} of {all}, {before} before");
+    until("every figure", || {
+        let page = get(address, "/metrics");
+        let (accepted, delivered) = ("chat_relay_messages_accepted_total", "chat_relay_messages_delivered_total");
+        // What carol sent last may have been accepted without her hearing of it.
+        (all..=all + 1).contains(&figure(&page, accepted)) && figure(&page, delivered) >= all
+    })
+    .await;
+    drop(relay);
+    assert!(reading.await.unwrap() >= all, "every accepted message came");
+    assert!(admin(&data, &["check"]).is_ok());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,22 +65,21 @@ pub(super) fn send<S: Storage>(
     }
     login.step = login.step.max(send.step);
     let receipt = Receipt { connection: here.connection, request: send.request, accepted_ms, step: login.step };
-    hand_over(core, here, Sent::new(receipt, (from, send.key, send.step), placed.clone()), placed);
+    let readers = hand_over(core, &placed);
+    core.sends.push(Sent::new(receipt, (from, send.key, send.step), placed), readers, here.now.uptime_ms);
     Ok(Reply::Later)
 }
 
-/// Keeps a send for the next group, and its entries at hand for readers that are connected.
-fn hand_over<S>(core: &mut Core<S>, here: Here, sent: Sent, placed: Vec<(DeviceAddress, Entry)>) {
+/// Has entries at hand for readers that are connected; whether all of them are.
+fn hand_over<S>(core: &mut Core<S>, placed: &[(DeviceAddress, Entry)]) -> Readers {
     let mut readers = Readers::Connected;
     for (to, entry) in placed {
-        if let Some(connection) = core.logins.get(&to) {
-            core.round.to_pump.insert(*connection);
-            core.round.fresh.entry(to).or_default().push(entry);
-        } else {
-            readers = Readers::Away;
+        match core.logins.get(to) {
+            Some(connection) => core.round.fresh.push((*connection, entry.clone())),
+            None => readers = Readers::Away,
         }
     }
-    core.sends.push(sent, readers, here.now.uptime_ms);
+    readers
 }
 
 /// Cuts a body into its packets; none when lengths and body do not agree (SPEC 7.4.3).
@@ -205,7 +204,9 @@ pub(super) fn acknowledge<S: Storage>(core: &mut Core<S>, here: Here, connection
         let (up_to, released) = login.window.acknowledge(seq);
         if released.entries > 0 {
             core.mailboxes.acknowledge(login.device, up_to, released);
-            core.round.to_pump.insert(here.connection);
+            if !login.window.is_caught_up() {
+                core.round.to_pump.insert(here.connection);
+            }
             let receipts = core.sends.acknowledge(&login.device, up_to);
             core.accept(receipts);
         }
@@ -213,23 +214,24 @@ pub(super) fn acknowledge<S: Storage>(core: &mut Core<S>, here: Here, connection
     Reply::Silence
 }
 
-/// Fills a connection's window: with what was just appended when it had everything before, else from
-/// the log. What a power cut could still take back is not acknowledged to its sender before the device
-/// has it (SPEC 1.3).
+/// Sends what was just appended to a reader that had everything before; another reads it from the log. What a
+/// power cut could still take back is not acknowledged to its sender before the device has it (SPEC 1.3).
+pub(crate) fn hand<S>(core: &mut Core<S>, (connection, login): (ConnectionId, &mut Login), entry: Entry) {
+    if login.announced && login.window.is_caught_up() && login.window.portion().is_some() {
+        core.round.stage_now(deliver(connection, login, entry));
+    } else {
+        login.window.set_caught_up(false);
+        core.round.to_pump.insert(connection);
+    }
+}
+
+/// Fills a connection's window from the log.
 pub(crate) fn pump<S: Storage>(
     core: &mut Core<S>,
     (connection, login): (ConnectionId, &mut Login),
-    fresh: Option<Vec<Entry>>,
 ) -> Result<(), StorageError> {
     if !login.announced {
         return Ok(());
-    }
-    for entry in fresh.into_iter().flatten() {
-        if !login.window.is_caught_up() || login.window.portion().is_none() {
-            login.window.set_caught_up(false);
-            break;
-        }
-        core.round.stage_now(deliver(connection, login, entry));
     }
     while !login.window.is_caught_up() {
         let Some(portion) = login.window.portion() else { break };

@@ -30,7 +30,7 @@ use crate::round::Rests;
 use crate::storage::Storage;
 
 pub(crate) use log::{end_closed, follow};
-pub(crate) use mail::pump;
+pub(crate) use mail::{hand, pump};
 pub(crate) use table::{Kind, is_due};
 
 /// What a message's answer rests on.

@@ -259,8 +259,7 @@ fn append_with_welcomes<S: Storage>(
         if result.is_err() {
             core.mailboxes.forget(&to);
         } else if let Some(connection) = core.logins.get(&to) {
-            core.round.to_pump.insert(*connection);
-            core.round.fresh.entry(to).or_default().push(entry);
+            core.round.fresh.push((*connection, entry));
         }
     }
     result
