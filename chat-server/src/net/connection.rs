@@ -1,4 +1,4 @@
-//! One connection: a reader and a writer in one task, frames in between, nothing understood here.
+//! One connection in one task: a reader, and a writer for what could not be written at once; nothing is understood here.
 
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;

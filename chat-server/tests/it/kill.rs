@@ -15,7 +15,8 @@ use crate::program::Running;
 
 const SENDERS: usize = 3;
 const KILLS: usize = 6;
-/// Sends that are accepted before a kill, at least.
+/// Sends that are accepted before a kill, at least; `CHAT_SERVER_ACKNOWLEDGED` asks for more, `CHAT_SERVER_KILLS` for
+/// more kills.
 const ACCEPTED_BEFORE_KILL: u64 = 200;
 /// Sends under way at once from one sender.
 const UNDER_WAY: u64 = 16;
@@ -102,7 +103,9 @@ fn numbers_of(name: &str, got: &[(u64, Bytes, usize)], accepted: &[u64]) -> Vec<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_and_nothing_comes_twice_whenever_the_relay_is_killed() {
-    let kills = std::env::var("CHAT_SERVER_KILLS").ok().map_or(KILLS, |n| n.parse().unwrap());
+    let asked = |name| std::env::var(name).ok().map(|n| n.parse::<u64>().unwrap());
+    let kills = asked("CHAT_SERVER_KILLS").map_or(KILLS, |n| usize::try_from(n).unwrap());
+    let acknowledged_before = asked("CHAT_SERVER_ACKNOWLEDGED").unwrap_or(ACCEPTED_BEFORE_KILL);
     let dir = tempfile::tempdir().unwrap();
     let mut relay = Running::start(dir.path());
     let id = Client::relay_id(relay.place).await;
@@ -127,7 +130,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_comes_twice_whenever_the_relay
             let progress = (*accepted.last().unwrap(), Arc::clone(&count));
             senders.push(tokio::spawn(send_until_killed(client, sender, Arc::clone(&bob), progress)));
         }
-        while count.load(Ordering::Relaxed) < ACCEPTED_BEFORE_KILL + 37 * (run as u64 % 7) {
+        while count.load(Ordering::Relaxed) < acknowledged_before + 37 * (run as u64 % 7) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         relay.child.kill().unwrap();

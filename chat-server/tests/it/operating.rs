@@ -95,7 +95,8 @@ async fn send_on(mut client: Client, to: Arc<Person>, stop: Arc<AtomicBool>) -> 
 async fn the_operators_tools_and_figures_are_true_while_messages_flow_and_stop_none_of_them() {
     let dir = tempfile::tempdir().unwrap();
     let (address, data) = (free(), dir.path().join("data"));
-    let relay = start(dir.path(), &format!("metrics = \"{address}\"\n"));
+    let sends = "[limits]\nsends = { burst = 1000000, per_minute = 60000 }\n";
+    let relay = start(dir.path(), &format!("metrics = \"{address}\"\n{sends}"));
     let ((_, a), (bob, mut b)) = two(relay.place).await;
     let carol = Person::new("carol", bob.relay);
     let c = Client::register(relay.place, &carol).await;
