@@ -124,14 +124,17 @@ pub async fn people(server: &Server, count: u32) -> Vec<Name> {
     for some in numbers.chunks(AT_ONCE) {
         let mut tasks = JoinSet::new();
         for number in some {
-            let (kind, place, name) = (server.kind, server.place, format!("person{number}"));
+            let (kind, place, number) = (server.kind, server.place, *number);
             tasks.spawn(async move {
-                let person = Arc::new(Person::new(&name, relay));
+                let person = Arc::new(Person::new(&format!("person{number}"), relay));
                 User::register(kind, place, &person).await;
-                person
+                (number, person)
             });
         }
-        people.extend(tasks.join_all().await.into_iter().map(Name::Person));
+        // Each in its place: who floods takes some of them by their numbers.
+        let mut registered = tasks.join_all().await;
+        registered.sort_unstable_by_key(|(number, _)| *number);
+        people.extend(registered.into_iter().map(|(_, person)| Name::Person(person)));
     }
     people
 }
