@@ -10,6 +10,15 @@ const GROUP: usize = 4;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Two groups of four digits, the same for everybody who knows the device's address and key.
+///
+/// ```
+/// # use chat_fixtures::person::Person;
+/// use chat_core::identity::entry_code;
+/// let (own, foreign) = (Person::new(1).device, Person::new(2).device);
+/// let code = entry_code(&own.address(), &own.sig_key());
+/// assert_eq!(code.len(), 9); // `K7QF-2M4X`
+/// assert_ne!(code, entry_code(&foreign.address(), &foreign.sig_key()));
+/// ```
 #[must_use]
 pub fn entry_code(device: &DeviceAddress, key: &VerifyKey) -> String {
     let hash = labelled_hash(ASK_IN, &[&device.account.0, &device.device.0.to_be_bytes(), &key.0]);
