@@ -233,6 +233,32 @@ fn a_hit_is_opened_where_it_stands_and_the_way_back_is_loaded() {
 }
 
 #[test]
+fn a_hit_tells_who_wrote_it_and_to_whom_also_in_a_room_and_beside_a_long_text() {
+    let mut desk = Desk::new(80, 24);
+    let long = "report after report after report after report after report after report after report";
+    desk.past("bob", true, long, 9);
+    desk.past("bob", false, "your report", 8);
+    desk.past("alice", true, "write the report", 7);
+    for (author, text) in [("carol", "report from carol"), ("alice", "report from me")] {
+        desk.past("#lobby", author == "alice", text, 6);
+        desk.history.get_mut(&Name::new("#lobby")).unwrap().last_mut().unwrap().author = Name::new(author);
+    }
+    desk = desk.with_alice();
+    for (columns, rows) in [(80, 24), (40, 12)] {
+        desk.resize(columns, rows);
+        desk.keys("<ctrl-f>report");
+        let picture = desk.picture();
+        let line = |text: &str| picture.lines().find(|l| l.contains(text)).unwrap_or_default().to_owned();
+        assert!(line("report after").contains("…  you → bob"), "{picture}");
+        assert!(line("your report").contains("  bob "), "{picture}");
+        assert!(line("write the").contains("notes to"), "{picture}");
+        assert!(line("report from c").contains("carol → #"), "{picture}");
+        assert!(line("report from m").contains("you → #"), "{picture}");
+        desk.keys("<esc>");
+    }
+}
+
+#[test]
 fn a_reply_says_what_it_answers() {
     let mut desk = with_bob();
     desk.keys("<esc><up><up>r");

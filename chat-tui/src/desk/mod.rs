@@ -3,6 +3,7 @@
 
 mod acts;
 mod deeds;
+mod door;
 mod habits;
 mod pictures;
 mod pictures_inline;

@@ -101,19 +101,33 @@ fn signing_in_and_registering() {
 
 #[test]
 fn signing_in_on_a_known_profile_with_a_wrong_password() {
-    let mut desk = Desk::new(80, 24);
-    let started = Started { enrolled: Some(Name::new("alice")), ..Started::default() };
-    desk.tell(Msg::Started(Box::new(started)));
-    desk.keys("y");
-    desk.tell(Msg::SignedIn(Box::new(Err(crate::model::Problem::BadCredentials))));
-    insta::assert_snapshot!("sign_in_80x24", desk.picture());
+    for (columns, rows) in SIZES {
+        let mut desk = Desk::new(columns, rows);
+        let started = Started { enrolled: Some(Name::new("alice")), ..Started::default() };
+        desk.tell(Msg::Started(Box::new(started)));
+        desk.keys("y");
+        desk.tell(Msg::SignedIn(Box::new(Err(crate::model::Problem::BadCredentials))));
+        insta::assert_snapshot!(format!("sign_in_{columns}x{rows}"), desk.picture());
+        assert!(desk.picture().contains("F3"), "who forgot the password finds the way: {}", desk.picture());
+    }
+}
+
+#[test]
+fn signing_in_for_the_first_time_here() {
+    for (columns, rows) in SIZES {
+        let mut desk = Desk::new(columns, rows);
+        desk.tell(Msg::Started(Box::default()));
+        desk.keys("yalice<enter>Correct7Ho");
+        insta::assert_snapshot!(format!("sign_in_new_{columns}x{rows}"), desk.picture());
+    }
 }
 
 #[test]
 fn an_empty_list_says_how_to_begin() {
-    for (columns, rows) in SIZES {
+    for (columns, rows) in [(40, 12), (60, 16), (80, 24), (120, 36)] {
         let mut desk = Desk::signed_in(columns, rows);
         desk.model.suggested = vec![Name::new("echo")];
+        assert!(!desk.picture().contains("…"), "nothing is cut: {}", desk.picture());
         desk.keys("<esc><esc>");
         insta::assert_snapshot!(format!("welcome_{columns}x{rows}"), desk.picture());
     }

@@ -4,6 +4,9 @@ use super::input::{Input, Secret};
 use super::{Name, Problem};
 use crate::text::SafeText;
 
+/// Characters of a password, at least.
+const PASSWORD_CHARS_MIN: usize = 8;
+
 /// What is wanted at the door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -102,10 +105,12 @@ pub struct Door {
     pub relay: RelayCheck,
     /// The address that was asked last, so that a change of the field asks again.
     pub asked: String,
-    /// What the password lacks, as the last answered check tells it.
+    /// What the password lacks, once a check of this very password is answered.
     pub gaps: Option<Gaps>,
-    /// Number of the last check, while it is not answered.
+    /// Number of the check under way: there is one at a time.
     pub checking: Option<u64>,
+    /// The password changed since the check under way was asked for.
+    pub outdated: bool,
     /// Somebody's profile: the name can't be changed.
     pub enrolled: Option<Name>,
     /// Registering or signing in is under way.
@@ -139,6 +144,7 @@ impl Door {
             asked: server.to_owned(),
             gaps: None,
             checking: None,
+            outdated: false,
             enrolled: None,
             busy: false,
             awaits: None,
@@ -211,6 +217,23 @@ impl Door {
     #[must_use]
     pub fn new_password(&self) -> bool {
         matches!(self.mode, Mode::Register | Mode::Recover)
+    }
+
+    /// What the password lacks that one sees at once: length, a capital, a digit.
+    #[must_use]
+    pub fn plain_gaps(&self) -> [bool; 3] {
+        let text = self.password.expose();
+        [
+            self.password.chars() < PASSWORD_CHARS_MIN,
+            !text.chars().any(char::is_uppercase),
+            !text.chars().any(char::is_numeric),
+        ]
+    }
+
+    /// Whether the password is known to be refused.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.plain_gaps().contains(&true) || self.gaps.is_some_and(Gaps::refused)
     }
 
     /// Whether a secret may be typed: the relay is the one that it says.
@@ -290,6 +313,23 @@ mod tests {
         assert!(!words.matches());
         words.typed = Input::with("");
         assert!(!words.matches());
+    }
+
+    #[test]
+    fn length_capital_and_digit_are_seen_at_once_in_every_script() {
+        let mut door = Door::new(Mode::Register, "relay", "pc");
+        let lacks = [
+            ("Sh0rt", [true, false, false]),
+            ("all lowercase 7", [false, true, false]),
+            ("ALL UPPERCASE", [false, false, true]),
+            ("Äffchen tanzt ٣", [false, false, false]),
+            ("", [true, true, true]),
+        ];
+        for (text, gaps) in lacks {
+            door.password.clear();
+            door.password.paste(text);
+            assert_eq!(door.plain_gaps(), gaps, "{text}");
+        }
     }
 
     #[test]

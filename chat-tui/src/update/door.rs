@@ -122,26 +122,38 @@ fn relay_first(model: &mut Model, out: &mut Effects) {
 
 /// A field changed: old complaints are gone, the password is measured anew.
 fn edited(model: &mut Model, out: &mut Effects) {
-    let number = model.next_number();
     let Screen::Door(door) = &mut model.screen else { return };
     door.problem = None;
-    let measured = matches!(door.field, Field::Password | Field::Name) && door.new_password();
-    if measured && door.password.chars() > 0 {
-        door.checking = Some(number);
+    if matches!(door.field, Field::Password | Field::Name) {
+        measure(model, out);
+    }
+}
+
+/// Lets the password be measured, one check at a time: what is typed meanwhile waits, and only the newest
+/// of it is measured next.
+fn measure(model: &mut Model, out: &mut Effects) {
+    let number = model.next_number();
+    let Screen::Door(door) = &mut model.screen else { return };
+    door.gaps = None;
+    if door.checking.is_some() {
+        door.outdated = true;
+    } else if door.new_password() && door.password.chars() > 0 {
+        (door.checking, door.outdated) = (Some(number), false);
         let (password, name) = (door.password.copy(), Name::new(door.name.text()));
         ask(out, Request::CheckPassword { password, name, number });
-    } else if door.password.chars() == 0 {
-        (door.gaps, door.checking) = (None, None);
     }
 }
 
 /// What a password lacks.
-pub(super) fn gaps(model: &mut Model, number: u64, gaps: Gaps) {
-    if let Screen::Door(door) = &mut model.screen
-        && door.checking.take_if(|n| *n == number).is_some()
-    {
-        door.gaps = Some(gaps);
+pub(super) fn gaps(model: &mut Model, out: &mut Effects, number: u64, gaps: Gaps) {
+    let Screen::Door(door) = &mut model.screen else { return };
+    if door.checking.take_if(|n| *n == number).is_none() {
+        return;
     }
+    if door.outdated {
+        return measure(model, out);
+    }
+    door.gaps = Some(gaps);
 }
 
 fn step(model: &mut Model, out: &mut Effects, steps: isize) {
@@ -173,22 +185,21 @@ fn switch_mode(model: &mut Model, out: &mut Effects, other: Mode) {
     if door.enrolled.is_some() && other == Mode::Register {
         return;
     }
+    let before = door.mode;
     door.mode =
         if door.mode == Mode::SignIn || other == Mode::Recover && door.mode != other { other } else { Mode::SignIn };
     door.problem = None;
     door.code.clear();
-    door.password.clear();
+    // What was typed comes along; but a password that was forgotten is not the new one.
+    if before == Mode::Recover || door.mode == Mode::Recover {
+        door.password.clear();
+    }
     let fields = door.fields();
     if !fields.contains(&door.field) || door.field == Field::SwitchMode {
         let first = fields.iter().find(|f| **f != Field::Server);
         door.field = first.copied().unwrap_or_default();
     }
-    door.gaps = None;
-    let field = std::mem::replace(&mut door.field, Field::Password);
-    edited(model, out);
-    if let Screen::Door(door) = &mut model.screen {
-        door.field = field;
-    }
+    measure(model, out);
 }
 
 fn check_relay(model: &mut Model, out: &mut Effects) {
@@ -256,7 +267,7 @@ fn submit(model: &mut Model, out: &mut Effects) {
         return;
     }
     // A check that is not answered yet is not waited for: the client checks again.
-    if door.new_password() && door.checking.is_none() && door.gaps.is_some_and(Gaps::refused) {
+    if door.new_password() && door.refused() {
         (door.problem, door.field) = (Some(Problem::WeakPassword), Field::Password);
         return;
     }
@@ -295,7 +306,10 @@ pub(super) fn signed_in(model: &mut Model, out: &mut Effects, result: Result<Sig
                 None => Screen::Main,
             };
             model.list_shown = !model.narrow();
-            toast(model, out, &format!("Signed in as {name}."));
+            // Beside a code that is shown only once nothing else is told.
+            if matches!(model.screen, Screen::Main) {
+                toast(model, out, &format!("Signed in as {name}."));
+            }
             ask(out, Request::Start);
         }
         Err(problem) => {

@@ -261,24 +261,33 @@ pub(super) fn found(model: &mut Model, out: &mut Effects, number: u64, people: R
 
 /// The store's answer to a search for messages.
 pub(super) fn hits(model: &mut Model, number: u64, hits: Result<Vec<SearchHit>, Problem>) {
-    let now = model.now;
-    let Some(Overlay::Menu(menu)) = model.overlays.last_mut() else { return };
+    let Some(Overlay::Menu(menu)) = model.overlays.last() else { return };
     if menu.number != number || !matches!(menu.kind, MenuKind::Search { .. }) {
         return;
     }
+    let words = menu.query.text().to_owned();
+    let items = hits.map(|hits| hits.into_iter().take(ITEMS_MAX).map(|h| hit_item(model, h, &words)).collect());
+    let Some(Overlay::Menu(menu)) = model.overlays.last_mut() else { return };
     (menu.waiting, menu.cursor) = (false, 0);
-    match hits {
-        Ok(hits) => {
-            menu.note = hits.is_empty().then(|| SafeText::line("No message has these words."));
-            menu.items = hits.into_iter().take(ITEMS_MAX).map(|hit| hit_item(hit, now, menu.query.text())).collect();
+    match items {
+        Ok(items) => {
+            menu.items = items;
+            menu.note = menu.items.is_empty().then(|| SafeText::line("No message has these words."));
         }
         Err(problem) => menu.note = Some(SafeText::line(&problem.sentence())),
     }
 }
 
-fn hit_item(hit: SearchHit, now: crate::model::When, words: &str) -> Item {
-    let (label, matched) = around_match(hit.text.one_line().as_str(), words);
-    let who = if hit.author == hit.chat { hit.author.to_string() } else { format!("you → {}", hit.chat) };
+fn hit_item(model: &Model, hit: SearchHit, words: &str) -> Item {
+    let now = model.now;
+    let before = if model.narrow() { BEFORE_MATCH_CHARS / 4 } else { BEFORE_MATCH_CHARS };
+    let (label, matched) = around_match(hit.text.one_line().as_str(), words, before);
+    let who = match (model.is_me(&hit.author), model.is_me(&hit.chat)) {
+        (true, true) => "notes to self".to_owned(),
+        (true, false) => format!("you → {}", hit.chat),
+        (false, _) if hit.author == hit.chat => hit.author.to_string(),
+        (false, _) => format!("{} → {}", hit.author, hit.chat),
+    };
     Item {
         sign: ("", Role::Dim),
         kind: ItemKind::Jump(hit.chat, hit.id),
@@ -295,11 +304,11 @@ fn hit_item(hit: SearchHit, now: crate::model::When, words: &str) -> Item {
     }
 }
 
-/// Characters shown before the first match, so that it is in sight.
+/// Characters shown before the first match, so that it is in sight; a narrow screen has room for a few.
 const BEFORE_MATCH_CHARS: usize = 16;
 
 /// A text from a little before its first match on, and which of its graphemes match.
-fn around_match(text: &str, words: &str) -> (SafeText, Vec<u32>) {
+fn around_match(text: &str, words: &str, before: usize) -> (SafeText, Vec<u32>) {
     let lower: Vec<char> =
         text.graphemes(true).filter_map(|g| g.chars().next()).map(|c| c.to_lowercase().next().unwrap_or(c)).collect();
     let mut spans = Vec::new();
@@ -308,7 +317,7 @@ fn around_match(text: &str, words: &str) -> (SafeText, Vec<u32>) {
         spans.extend(found.map(|at| at..at + word.len()));
     }
     let first = spans.iter().map(|s| s.start).min().unwrap_or(0);
-    let skip = if first > BEFORE_MATCH_CHARS * 2 { first - BEFORE_MATCH_CHARS } else { 0 };
+    let skip = if first > before * 2 { first - before } else { 0 };
     let (cut, lead) = if skip > 0 { ("…", 1) } else { ("", 0) };
     let label = format!("{cut}{}", text.graphemes(true).skip(skip).collect::<String>());
     let matched = spans.into_iter().flatten().filter_map(|i| u32::try_from(i.checked_sub(skip)? + lead).ok()).collect();
@@ -540,7 +549,7 @@ mod tests {
     #[test]
     fn a_late_match_is_brought_into_sight() {
         let text = format!("{}needle in the hay", "x ".repeat(40));
-        let (label, matched) = around_match(&text, "NEEDLE");
+        let (label, matched) = around_match(&text, "NEEDLE", BEFORE_MATCH_CHARS);
         assert!(label.as_str().starts_with('…'));
         let marked: String = matched.iter().filter_map(|i| label.as_str().chars().nth(*i as usize)).collect();
         assert_eq!(marked, "needle");

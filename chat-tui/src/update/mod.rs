@@ -115,7 +115,7 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::Found { number, people } => menu::found(model, out, number, people),
         Msg::LookedUp { name, exists } => client::looked_up(model, &name, exists),
         Msg::Hits { number, hits } => menu::hits(model, number, hits),
-        Msg::Gaps { number, gaps } => door::gaps(model, number, gaps),
+        Msg::Gaps { number, gaps } => door::gaps(model, out, number, gaps),
         Msg::Relay { server, check } => door::relay(model, &server, check),
         Msg::SignedIn(result) => door::signed_in(model, out, *result),
         Msg::Done { what, result: Err(problem) } => people::undone(model, out, &what, problem),

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::canvas::{Canvas, Piece, cells, centered, from, lines, until};
 use super::overlay::{self, paragraph};
-use crate::model::{CodeStage, CodeWords, Door, Field, Gaps, Hit, Input, Mode, Model, RelayCheck, Secret};
+use crate::model::{CodeStage, CodeWords, Door, Field, Hit, Input, Mode, Model, RelayCheck, Secret};
 use crate::text::SafeText;
 use crate::theme::Role;
 
@@ -41,7 +41,7 @@ pub(super) fn form(canvas: &mut Canvas<'_>, model: &Model, door: &Door, area: Re
     };
     let all = form_lines(door, area.height);
     let height = u16::try_from(all.len()).unwrap_or(u16::MAX) + 2;
-    let place = centered(area, FORM.min(area.width), height.min(area.height));
+    let place = centered(area, FORM.min(area.width.saturating_sub(2)), height.min(area.height));
     let tight = area.height < height + 1;
     let inner = if tight { from(lines(area, 0, area.height), 1) } else { lines(place, 2, place.height) };
     if !tight {
@@ -143,8 +143,11 @@ fn waits(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
 
 /// The way in for who forgot the password.
 fn forgotten(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
-    let used = canvas.text(area, 0, "Password forgotten? Use the recovery code", Role::Text);
     let key = model.keymap.key_of(crate::keymap::Action::Recover).map(|k| format!("  {k}")).unwrap_or_default();
+    // Without its key nobody finds the way.
+    let whole = "Password forgotten? Use the recovery code";
+    let fits = cells(whole) + cells(&key) <= area.width;
+    let used = canvas.text(area, 0, if fits { whole } else { "Forgotten? Recovery code" }, Role::Text);
     canvas.text(from(area, used), 0, &key, Role::Key);
 }
 
@@ -231,30 +234,28 @@ fn relay(canvas: &mut Canvas<'_>, door: &Door, area: Rect) {
 /// The policy, met or not, while one types.
 fn policy(canvas: &mut Canvas<'_>, door: &Door, area: Rect) {
     let typed = door.password.chars() > 0;
-    let gaps = door.gaps.unwrap_or(Gaps { length: true, capital: true, digit: true, common: true, advised: false });
+    let [length, capital, digit] = door.plain_gaps().map(Some);
+    // How hard it is to guess takes a moment to find out.
+    let common = door.gaps.map(|gaps| gaps.common);
     let narrow = area.width < 46;
     let words = if narrow {
-        [(gaps.length, "8+"), (gaps.capital, "A-Z"), (gaps.digit, "0-9"), (gaps.common, "strong")]
+        [(length, "8+"), (capital, "A-Z"), (digit, "0-9"), (common, "strong")]
     } else {
-        [
-            (gaps.length, "8 characters"),
-            (gaps.capital, "a capital"),
-            (gaps.digit, "a digit"),
-            (gaps.common, "hard to guess"),
-        ]
+        [(length, "8 characters"), (capital, "a capital"), (digit, "a digit"), (common, "hard to guess")]
     };
     let mut at = 0;
     for (missing, word) in words {
-        let (sign, role) = match (typed, missing) {
-            (false, _) => ("·", Role::Dim),
-            (true, true) => ("✗", Role::Warning),
-            (true, false) => ("✓", Role::Good),
+        let (sign, role) = match missing.filter(|_| typed) {
+            None if typed => ("…", Role::Dim),
+            None => ("·", Role::Dim),
+            Some(true) => ("✗", Role::Warning),
+            Some(false) => ("✓", Role::Good),
         };
         let text = format!("{sign} {word}");
         canvas.text(from(area, at), 0, &text, role);
         at += cells(&text) + 2;
     }
-    if typed && !gaps.refused() && gaps.advised {
+    if typed && !door.refused() && door.gaps.is_some_and(|gaps| gaps.advised) {
         canvas.text(from(area, at), 0, "longer is better", Role::Dim);
     }
 }

@@ -49,8 +49,8 @@ pub fn view(model: &Model, cache: &mut LayoutCache, frame: &mut Frame<'_>) -> Sh
         canvas.cursor = None;
         // A box may lie on them.
         shown.pictures.iter_mut().for_each(|placed| placed.area = None);
-        if model.narrow() {
-            // Beside a box there is no room for anything that makes sense.
+        if model.narrow() || !matches!(model.screen, Screen::Main) {
+            // Beside a box there is no room for anything that makes sense, and of a form only its labels.
             canvas.clear(body);
         }
         match top {
@@ -118,8 +118,14 @@ fn chat(canvas: &mut Canvas<'_>, cache: &mut LayoutCache, model: &Model, area: R
     if rule.x > 0 {
         canvas.text(Rect { x: rule.x - 1, width: 1, ..rule }, 0, "├", Role::Rule);
     }
+    if members::wanted(model).is_some() {
+        canvas.text(Rect { x: rule.x + rule.width, width: 1, ..rule }, 0, "┤", Role::Rule);
+    }
     composer::completions(canvas, model, messages);
 }
+
+/// Columns of the keys on the page before any chat, where there is room.
+const WELCOME_KEYS: u16 = 14;
 
 /// What one sees before any chat is open.
 fn welcome(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
@@ -130,16 +136,19 @@ fn welcome(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let middle = (area.height / 2).saturating_sub(3);
     canvas.middle(area, middle, "Who do you want to talk to?", Role::Title);
     let rows = [
-        (go, "go to a chat, or find a person".to_owned()),
-        (format!("/dm {suggested}"), "start a chat by name".to_owned()),
-        (help, "all keys and commands".to_owned()),
+        (go, "go to a chat, or find a person", "chats and people"),
+        (format!("/dm {suggested}"), "start a chat by name", "start a chat"),
+        (help, "all keys and commands", "keys, commands"),
     ];
-    let width = 46.min(area.width);
-    let place = canvas::centered(area, width.min(area.width.saturating_sub(2)), area.height);
-    for (row, (key, what)) in (0..).zip(rows) {
+    let place = canvas::centered(area, 46.min(area.width.saturating_sub(2)), area.height);
+    let widest = rows.iter().map(|(key, ..)| canvas::cells(key)).max().unwrap_or(0) + 2;
+    let words = rows.iter().map(|(_, what, _)| canvas::cells(what)).max().unwrap_or(0);
+    let roomy = place.width >= widest.max(WELCOME_KEYS) + words;
+    let column = if roomy { widest.max(WELCOME_KEYS) } else { widest };
+    for (row, (key, what, briefly)) in (0..).zip(rows) {
         let at = lines(place, middle + 2 + row, 1);
         canvas.text(at, 0, &key, Role::Key);
-        canvas.text(from(at, 14), 0, &what, Role::Text);
+        canvas.text(from(at, column), 0, if roomy { what } else { briefly }, Role::Text);
     }
 }
 

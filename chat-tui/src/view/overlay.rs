@@ -59,17 +59,21 @@ pub(super) fn menu(canvas: &mut Canvas<'_>, model: &Model, menu: &Menu, shown: &
     // What stands behind the labels of a fixed list stands in a column, where there is room.
     let widest = menu.items.iter().map(|i| cells(i.label.as_str())).max().unwrap_or(0);
     let column = if fixed && list.width >= 60 { widest } else { 0 };
+    // Who wrote a message, and to whom, tells as much as its words do.
+    let told = matches!(menu.kind, MenuKind::Search { .. } | MenuKind::Pins);
     let height = usize::from(list.height);
     let first = menu.cursor.saturating_sub(height / 2).min(menu.items.len().saturating_sub(height));
     for (row, (index, item)) in (0..list.height).zip(menu.items.iter().enumerate().skip(first)) {
         let at = lines(list, row, 1);
         canvas.hit(at, Hit::MenuRow(index));
-        draw_item(canvas, at, item, (index == menu.cursor, column));
+        draw_item(canvas, at, item, (index == menu.cursor, column, told));
     }
 }
 
-fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, how: (bool, u16)) {
-    let (marked, column) = how;
+/// Draws a row: whether it is marked, the column of what stands behind its label, and whether a long label
+/// leaves room for that.
+fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, how: (bool, u16, bool)) {
+    let (marked, column, told) = how;
     if marked {
         canvas.text(area, 0, "▌", Role::Marked);
     }
@@ -78,9 +82,10 @@ fn draw_item(canvas: &mut Canvas<'_>, area: Rect, item: &Item, how: (bool, u16))
     let right = canvas.right(inner, 0, &item.right, Role::Dim);
     let inner = until(inner, if right > 0 { right + 2 } else { 0 });
     let (plain, strong) = (canvas.theme.style(Role::Text), canvas.theme.style(Role::Marked));
-    let used = canvas.marked(inner, 0, item.label.as_str(), (&item.matched, plain, strong));
+    let kept = if told { cells(item.detail.as_str()).min(inner.width * 2 / 5) + 2 } else { 0 };
+    let used = canvas.marked(until(inner, kept), 0, item.label.as_str(), (&item.matched, plain, strong));
     let rest = from(inner, used.max(column) + 2);
-    if rest.width >= 6 {
+    if rest.width >= 6 || told {
         canvas.text(rest, 0, &elide(item.detail.as_str(), usize::from(rest.width)), Role::Dim);
     }
     if marked {
