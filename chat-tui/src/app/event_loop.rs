@@ -2,10 +2,12 @@
 //! Frames are at most 60 a second, and none is drawn when nothing changed; when nothing happens,
 //! nothing wakes.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use chat_client::Events;
+use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::{Instant, sleep_until};
 
@@ -39,9 +41,9 @@ pub(super) struct EventLoop {
     stage: Stage,
     cache: LayoutCache,
     drawn: Option<Instant>,
-    /// The configuration comes from the person's file, which was last written then.
+    /// The configuration comes from the person's file, which was last written then; held while it is looked at.
     reads_file: bool,
-    written: Option<SystemTime>,
+    written: Arc<Mutex<Option<SystemTime>>>,
     /// The ground that the terminal answered.
     tone: Option<Tone>,
     /// Columns that it answered behind the samples.
@@ -84,7 +86,7 @@ impl EventLoop {
             cache,
             drawn: None,
             reads_file: true,
-            written: host::written(),
+            written: Arc::new(Mutex::new(host::written())),
             tone: None,
             columns: Vec::new(),
             able: host::Able::default(),
@@ -253,18 +255,24 @@ impl EventLoop {
         let _ = self.terminal.notify(note);
     }
 
-    /// Reads the configuration again when it was written since, or when that is asked for.
-    fn reload(&mut self, asked: bool) {
-        let written = host::written();
-        if self.reads_file && (asked || written != self.written) {
-            self.written = written;
-            let (hands, tone) = (self.hands.clone(), self.tone);
-            drop(tokio::task::spawn_blocking(move || {
-                let host::Settings { config, keymap, look, complaints } = host::settings(None);
-                let theme = Theme::new(host::tone(&config, tone).unwrap_or(look.tone), look.depth);
-                hands.tell(Msg::Configured(Box::new(Configured { config, keymap, theme, complaints })));
-            }));
+    /// Reads the configuration again when it was written since, or when that is asked for. A home directory
+    /// that does not answer holds up no key, and is asked once at a time.
+    fn reload(&self, asked: bool) {
+        if !self.reads_file {
+            return;
         }
+        let Ok(mut before) = Arc::clone(&self.written).try_lock_owned() else { return };
+        let (hands, tone) = (self.hands.clone(), self.tone);
+        drop(tokio::task::spawn_blocking(move || {
+            let written = host::written();
+            if !asked && written == *before {
+                return;
+            }
+            *before = written;
+            let host::Settings { config, keymap, look, complaints } = host::settings(None);
+            let theme = Theme::new(host::tone(&config, tone).unwrap_or(look.tone), look.depth);
+            hands.tell(Msg::Configured(Box::new(Configured { config, keymap, theme, complaints })));
+        }));
     }
 
     fn later(&self, ms: u64, timer: Timer) {

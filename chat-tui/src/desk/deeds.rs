@@ -362,9 +362,58 @@ fn a_name_that_nobody_has_is_told_and_nothing_is_sent_to_it() {
     let mut desk = with_bob();
     desk.keys("/dm nobody<enter>");
     assert!(desk.picture().contains("Nobody on this relay is called nobody"), "{}", desk.picture());
+    assert!(desk.picture().contains("Esc back; /dm NAME looks for another"), "{}", desk.picture());
     desk.keys("hi<enter>");
     assert_eq!(sent(&desk), [""; 0]);
     assert_eq!(desk.model.composer().text(), "hi");
+    desk.keys("<ctrl-k>carol<enter>");
+    assert!(desk.model.roster.row(&Name::new("nobody")).is_none(), "who is nobody does not stay in the list");
+    assert_eq!((desk.model.open_name().unwrap().as_str(), desk.model.composer().text().as_str()), ("carol", "hi"));
+    desk.keys("<ctrl-c>/dm nobody<enter><esc>");
+    assert!(desk.model.open_name().is_none() && !desk.picture().contains("nobody"), "{}", desk.picture());
+}
+
+#[test]
+fn one_enter_opens_the_chat_with_the_one_of_this_name_and_what_is_typed_meanwhile_stands_in_it() {
+    let mut desk = with_bob();
+    desk.mute = true;
+    desk.keys("<ctrl-k>echo<enter>hello?");
+    let number = desk.asked.iter().find_map(|r| match r {
+        Request::Find { number, .. } => Some(*number),
+        _ => None,
+    });
+    let person = |name: &str| crate::model::Person { name: Name::new(name), online: true };
+    desk.tell(Msg::Found { number: number.unwrap(), people: Ok(vec![person("echo")]) });
+    assert_eq!(desk.model.open_name().map(Name::as_str), Some("echo"));
+    assert_eq!((desk.model.overlays.len(), desk.model.composer().text().as_str()), (0, "hello?"));
+}
+
+#[test]
+fn a_name_that_several_begin_with_is_chosen_from_the_list() {
+    let mut desk = with_bob();
+    desk.mute = true;
+    desk.keys("<ctrl-k>anna<enter>");
+    let number = desk.asked.iter().find_map(|r| match r {
+        Request::Find { number, .. } => Some(*number),
+        _ => None,
+    });
+    let person = |name: &str| crate::model::Person { name: Name::new(name), online: true };
+    desk.tell(Msg::Found { number: number.unwrap(), people: Ok(vec![person("anna"), person("annabel")]) });
+    assert!(desk.picture().contains("annabel"), "{}", desk.picture());
+    desk.keys("<enter>");
+    assert_eq!(desk.model.open_name().map(Name::as_str), Some("anna"));
+}
+
+#[test]
+fn a_question_mark_opens_help_and_twice_it_begins_a_message() {
+    let mut desk = with_bob();
+    desk.keys("?");
+    assert!(matches!(desk.model.overlays.last(), Some(Overlay::Help(_))));
+    assert!(desk.picture().contains("? again writes it"), "{}", desk.picture());
+    desk.keys("?? what?<enter>");
+    assert_eq!(sent(&desk), ["?? what?"]);
+    desk.keys("<f1>?");
+    assert!(desk.model.composer().is_empty(), "opened by another key, the page searches for it");
 }
 
 #[test]

@@ -255,6 +255,29 @@ impl Desk {
         out
     }
 
+    /// The screen, and under each line a letter for the style of each cell; below all what the letters mean.
+    pub(super) fn painted(&self) -> String {
+        let (buffer, mut known, mut out) = (&self.seen, Vec::<String>::new(), String::new());
+        for row in 0..buffer.area.height {
+            let (mut text, mut letters) = (String::new(), String::new());
+            for column in 0..buffer.area.width {
+                let cell = &buffer[(column, row)];
+                text.push_str(cell.symbol());
+                let style = format!("{:?} on {:?} {:?}", cell.fg, cell.bg, cell.modifier);
+                let at = known.iter().position(|k| *k == style).unwrap_or_else(|| {
+                    known.push(style);
+                    known.len() - 1
+                });
+                letters.push(char::from(b'a' + u8::try_from(at).unwrap()));
+            }
+            out.push_str(&format!("{}\n{letters}\n", text.trim_end()));
+        }
+        for (letter, style) in ('a'..).zip(known) {
+            out.push_str(&format!("{letter} {style}\n"));
+        }
+        out
+    }
+
     /// Cells that set a colour.
     pub(super) fn coloured_cells(&self) -> usize {
         let plain = ratatui::style::Color::Reset;

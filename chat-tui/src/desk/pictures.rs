@@ -67,6 +67,16 @@ fn without_colour_every_state_is_told_by_a_sign_or_a_weight() {
 }
 
 #[test]
+fn on_a_light_ground_the_colours_are_those_of_the_light_theme() {
+    let mut desk = finished(day(80, 24, Depth::True));
+    let dark = desk.painted();
+    desk.model.theme = Theme::new(Tone::Light, Depth::True);
+    desk.keys("<esc><up>");
+    assert_ne!(dark, desk.painted());
+    insta::assert_snapshot!("light_80x24", desk.painted());
+}
+
+#[test]
 fn other_scripts_keep_the_columns() {
     for (columns, rows) in [(40, 12), (80, 24)] {
         let mut desk = Desk::new(columns, rows);

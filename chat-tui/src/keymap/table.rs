@@ -362,7 +362,7 @@ pub const TABLE: &[Spec] = &[
     row(A::KillToStart, S::Composer, "kill-to-start", &["alt-k"]).tells("", "delete to the start of the line"),
     row(A::KillToEnd, S::Composer, "kill-to-end", &["alt-end"]).tells("", "delete to the end of the line"),
     row(A::Undo, S::Composer, "undo", &["alt-z"]).tells("", "undo"),
-    row(A::HelpIfEmpty, S::Composer, "help-if-empty", &["?"]).tells("", "all keys, while nothing is written"),
+    row(A::HelpIfEmpty, S::Composer, "help-if-empty", &["?"]).tells("", "all keys, while nothing is written; twice it is written"),
 
     row(A::Up, S::Messages, "up", &["up", "k"]).tells("", "older message"),
     row(A::Down, S::Messages, "down", &["down", "j"]).tells("", "newer message"),

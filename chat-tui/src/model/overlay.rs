@@ -5,7 +5,7 @@ use super::input::Input;
 use super::sheet::Sheet;
 use super::verify::Verify;
 use super::{MsgId, Name, When};
-use crate::keymap::Action;
+use crate::keymap::{Action, Key};
 use crate::text::SafeText;
 use crate::theme::Role;
 
@@ -50,6 +50,8 @@ pub struct Help {
     pub query: Input,
     /// First line shown.
     pub scroll: usize,
+    /// The key that opened it instead of being written: pressed again, it is.
+    pub by: Option<Key>,
 }
 
 /// Which list.
@@ -142,6 +144,10 @@ pub struct Menu {
     pub number: u64,
     /// An answer is awaited.
     pub waiting: bool,
+    /// The name that the relay is asked for: when just this one exists, its chat opens.
+    pub sought: Option<String>,
+    /// Keys pressed since: they are meant for what the answer opens.
+    pub held: Vec<Key>,
     /// People that the relay found for this query.
     pub found: Vec<(Name, bool)>,
     /// What to say when there are no rows.
@@ -159,6 +165,8 @@ impl Menu {
             cursor: 0,
             number: 0,
             waiting: false,
+            sought: None,
+            held: Vec::new(),
             found: Vec::new(),
             note: None,
         }

@@ -162,14 +162,40 @@ pub(super) fn hide_list_if_narrow(model: &mut Model) {
 /// Leaves the open chat: its draft goes to disk, its "new" line has done its work.
 pub(super) fn leave(model: &mut Model, out: &mut Effects) {
     let Some(name) = model.open_name().cloned() else { return };
-    save_draft(model, out, &name);
     stop_typing(model, out);
+    if is_nobody(model, &name) {
+        return forget_nobody(model, out, &name);
+    }
+    save_draft(model, out, &name);
     if let Some(chat) = model.chats.get_mut(&name) {
         chat.timeline.divider = None;
         chat.timeline.selected = None;
         chat.timeline.chosen.clear();
     }
     model.dwell = None;
+}
+
+/// Whether a chat was begun by name, and the relay knows nobody of this name.
+pub(super) fn is_nobody(model: &Model, name: &Name) -> bool {
+    let written = |chat: &Chat| chat.timeline.entries().iter().any(|e| e.notice.is_none());
+    model.chats.get(name).is_some_and(|chat| chat.lookup == Lookup::Nobody && !written(chat))
+}
+
+/// A chat with nobody does not stay in the list; what was written to it waits for somebody.
+pub(super) fn forget_nobody(model: &mut Model, out: &mut Effects, name: &Name) {
+    if let Some(chat) = model.chats.remove(name) {
+        let text = chat.composer.text();
+        if !chat.composer.saved.is_empty() {
+            ask(out, Request::SaveDraft { chat: name.clone(), text: String::new() });
+        }
+        if model.scratch.is_empty() && !text.trim().is_empty() {
+            model.scratch.set(&text);
+        }
+    }
+    model.roster.remove(name);
+    if model.open_name() == Some(name) {
+        (model.open, model.focus, model.dwell) = (Open::Nothing, Focus::Composer, None);
+    }
 }
 
 /// A chat is over: it leaves the list and the screen.

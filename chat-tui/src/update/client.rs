@@ -319,7 +319,7 @@ pub(super) fn asked(model: &mut Model, out: &mut Effects, stranger: Stranger) {
 }
 
 /// Whether somebody of this name exists.
-pub(super) fn looked_up(model: &mut Model, name: &Name, exists: Result<bool, Problem>) {
+pub(super) fn looked_up(model: &mut Model, out: &mut Effects, name: &Name, exists: Result<bool, Problem>) {
     if let Some(chat) = model.chats.get_mut(name)
         && chat.lookup == Lookup::Asked
     {
@@ -328,6 +328,9 @@ pub(super) fn looked_up(model: &mut Model, name: &Name, exists: Result<bool, Pro
             Ok(false) => Lookup::Nobody,
             Err(_) => Lookup::Later,
         };
+    }
+    if model.open_name() != Some(name) && chats::is_nobody(model, name) {
+        chats::forget_nobody(model, out, name);
     }
 }
 

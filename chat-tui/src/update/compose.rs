@@ -50,7 +50,7 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
         }
         Action::EditLast | Action::Earlier | Action::Later => history(model, action),
         Action::Complete => complete(model, out),
-        Action::ToMessages => to_messages(model),
+        Action::ToMessages => to_messages(model, out),
         _ => match model.composer_mut().act(action) {
             Some(true) => changed(model, out),
             Some(false) => {}
@@ -60,9 +60,12 @@ pub(super) fn act(model: &mut Model, out: &mut Effects, action: Action) -> bool 
     true
 }
 
-fn to_messages(model: &mut Model) {
+fn to_messages(model: &mut Model, out: &mut Effects) {
     if model.composer_mut().stop_editing().is_some() || model.composer_mut().reply.take().is_some() {
         return;
+    }
+    if let Some(name) = model.open_name().cloned().filter(|name| chats::is_nobody(model, name)) {
+        return chats::gone(model, out, &name);
     }
     if let Some(chat) = model.open_chat_mut() {
         if chat.timeline.selected.is_none() {

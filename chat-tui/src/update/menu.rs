@@ -27,9 +27,19 @@ pub(super) fn open(model: &mut Model, out: &mut Effects, kind: MenuKind, query: 
     refresh(model, out);
 }
 
-/// Opens the help page.
-pub(super) fn open_help(model: &mut Model) {
-    model.overlays.push(Overlay::Help(Help::default()));
+/// Opens the help page; a key that also writes is remembered.
+pub(super) fn open_help(model: &mut Model, by: Option<Key>) {
+    model.overlays.push(Overlay::Help(Help { by, ..Help::default() }));
+}
+
+/// Closes the help page that this very key opened; tells whether it did.
+pub(super) fn closes_help(model: &mut Model, key: Key) -> bool {
+    let twice =
+        matches!(model.overlays.last(), Some(Overlay::Help(help)) if help.by == Some(key) && help.query.is_empty());
+    if twice {
+        model.overlays.pop();
+    }
+    twice
 }
 
 /// Does an action in the menu or help page on top; tells what the chosen row still wants done.
@@ -75,7 +85,7 @@ pub(super) fn act_on_facts(model: &mut Model, action: Action) {
 fn clear(model: &mut Model, out: &mut Effects) {
     match model.overlays.last_mut() {
         Some(Overlay::Menu(menu)) => menu.query = crate::model::Input::default(),
-        Some(Overlay::Help(help)) => *help = Help::default(),
+        Some(Overlay::Help(help)) => *help = Help { by: help.by, ..Help::default() },
         _ => {}
     }
     refresh(model, out);
@@ -124,7 +134,7 @@ fn choose(model: &mut Model, out: &mut Effects) -> Option<Action> {
         _ => None,
     };
     if let ItemKind::Find(query) = kind {
-        (menu.number, menu.waiting) = (menu.number + 1, true);
+        (menu.number, menu.waiting, menu.sought) = (menu.number + 1, true, Some(query.clone()));
         ask(out, Request::Find { query, number: menu.number });
         refresh(model, out);
         return None;
@@ -242,14 +252,45 @@ fn search(model: &mut Model, out: &mut Effects, words: &str, within: Option<Name
     ask(out, Request::Search { words: words.trim().to_owned(), within, number: menu.number });
 }
 
-/// The relay's answer to a search for people.
-pub(super) fn found(model: &mut Model, out: &mut Effects, number: u64, people: Result<Vec<Person>, Problem>) {
-    let Some(Overlay::Menu(menu)) = model.overlays.last_mut() else { return };
-    if menu.number != number || menu.kind != MenuKind::Switcher {
-        return;
+/// Keys that wait for the relay's answer; more are typed by nobody.
+const HELD_MAX: usize = 1_024;
+
+/// Keeps a key while the relay is asked for a name; tells whether it did.
+pub(super) fn hold(model: &mut Model, key: Key) -> bool {
+    match model.overlays.last_mut() {
+        Some(Overlay::Menu(menu)) if menu.sought.is_some() && menu.held.len() < HELD_MAX => menu.held.push(key),
+        _ => return false,
     }
+    true
+}
+
+/// The relay's answer to a search for people. The one whose whole name was typed is not asked for twice: the
+/// chat opens. Tells the keys that were pressed meanwhile.
+pub(super) fn found(
+    model: &mut Model,
+    out: &mut Effects,
+    number: u64,
+    people: Result<Vec<Person>, Problem>,
+) -> Vec<Key> {
+    let on_top = model.overlays.len().saturating_sub(1);
+    let asked = model.overlays.iter_mut().enumerate().find_map(|(at, overlay)| match overlay {
+        Overlay::Menu(menu) if menu.number == number && menu.kind == MenuKind::Switcher => Some((at, menu)),
+        _ => None,
+    });
+    let Some((at, menu)) = asked else { return Vec::new() };
     menu.waiting = false;
+    let (sought, mut held) = (menu.sought.take(), std::mem::take(&mut menu.held));
+    if at != on_top {
+        // They were not meant for what lies above it now.
+        held.clear();
+    }
+    let unchanged = sought.filter(|name| at == on_top && *name == menu.query.text().trim().to_lowercase());
     match people {
+        Ok(people) if matches!(people.as_slice(), [one] if Some(one.name.as_str()) == unchanged.as_deref()) => {
+            model.overlays.pop();
+            people.iter().for_each(|one| chats::open(model, out, &one.name));
+            return held;
+        }
         Ok(people) if people.is_empty() => {
             menu.note = Some(SafeText::line("Nobody on this relay has a name like this."))
         }
@@ -257,6 +298,7 @@ pub(super) fn found(model: &mut Model, out: &mut Effects, number: u64, people: R
         Err(problem) => menu.note = Some(SafeText::line(&problem.sentence())),
     }
     refresh(model, out);
+    held
 }
 
 /// The store's answer to a search for messages.

@@ -112,8 +112,12 @@ fn from_client(model: &mut Model, out: &mut Effects, msg: Msg) {
         Msg::Asked(stranger) => client::asked(model, out, stranger),
         Msg::IdentityChanged { name, change } => client::identity_changed(model, out, &name, change),
         Msg::LoggedOut { reason } => client::logged_out(model, out, &reason),
-        Msg::Found { number, people } => menu::found(model, out, number, people),
-        Msg::LookedUp { name, exists } => client::looked_up(model, &name, exists),
+        Msg::Found { number, people } => {
+            for key in menu::found(model, out, number, people) {
+                keys(model, out, key);
+            }
+        }
+        Msg::LookedUp { name, exists } => client::looked_up(model, out, &name, exists),
         Msg::Hits { number, hits } => menu::hits(model, number, hits),
         Msg::Gaps { number, gaps } => door::gaps(model, out, number, gaps),
         Msg::Relay { server, check } => door::relay(model, &server, check),
@@ -138,8 +142,15 @@ fn keys(model: &mut Model, out: &mut Effects, key: Key) {
     if action != Some(Action::Interrupt) {
         model.interrupted = false;
     }
+    let leaves = matches!(action, Some(Action::Back | Action::Interrupt | Action::Quit | Action::Suspend));
+    if !leaves && menu::hold(model, key) {
+        return;
+    }
     match action {
         Some(Action::HelpIfEmpty) if !model.composer().is_empty() => write(model, out, scope, key),
+        Some(Action::HelpIfEmpty) => menu::open_help(model, Some(key)),
+        // Twice it was meant for the message.
+        None if menu::closes_help(model, key) => compose::key(model, out, key),
         Some(Action::ChatNumber) if matches!(model.screen, Screen::Main) => list::number(model, out, key),
         Some(action) => act(model, out, scope, action),
         None => write(model, out, scope, key),
@@ -167,7 +178,7 @@ fn act(model: &mut Model, out: &mut Effects, scope: Scope, action: Action) {
         (_, Action::Reload) => out.push(Effect::Reload { asked: true }),
         (_, Action::Suspend) => out.push(Effect::Suspend),
         (Scope::Help, Action::Help) => drop(model.overlays.pop()),
-        (_, Action::Help | Action::HelpIfEmpty) => menu::open_help(model),
+        (_, Action::Help | Action::HelpIfEmpty) => menu::open_help(model, None),
         (Scope::Door, _) => door::act(model, out, action),
         (Scope::Code, _) => door::code_act(model, out, action),
         (Scope::Certificate, _) => door::decide_certificate(model, out, action == Action::Yes),

@@ -7,7 +7,7 @@ use ratatui_textarea::CursorMove;
 
 use super::canvas::{Canvas, cells, from, lines, until};
 use crate::keymap;
-use crate::model::{Focus, Hit, Model};
+use crate::model::{Focus, Hit, Lookup, Model};
 use crate::theme::Role;
 
 /// Cells of the prompt.
@@ -89,7 +89,11 @@ fn stopped(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
 }
 
 fn placeholder(model: &Model) -> &'static str {
-    if model.open_chat().is_some() { "Write a message" } else { "/dm NAME starts a chat" }
+    match model.open_chat() {
+        Some(chat) if chat.lookup == Lookup::Nobody => "Esc back; /dm NAME looks for another",
+        Some(_) => "Write a message",
+        None => "/dm NAME starts a chat",
+    }
 }
 
 /// Commands that what is written may become, above the composer.

@@ -26,7 +26,8 @@ pub(super) fn draw(canvas: &mut Canvas<'_>, model: &Model, help: &Help, shown: &
     let inner = canvas.frame(place, "Help");
     overlay::search_line(canvas, inner, help.query.text(), help.query.cursor());
     if help.query.is_empty() {
-        canvas.text(from(inner, 2), 0, "type to search", Role::Dim);
+        let told = help.by.map_or("type to search".to_owned(), |key| format!("search here; {key} again writes it"));
+        canvas.text(from(inner, 2), 0, &told, Role::Dim);
     }
     canvas.rule(inner, 1);
     let list = lines(inner, 2, inner.height.saturating_sub(3));

@@ -146,6 +146,25 @@ impl Drop for Pty {
     }
 }
 
+/// Starts a program, waits until it writes a text, and takes the terminal away.
+pub fn hung_up_after(mut command: CommandBuilder, text: &str) -> Box<dyn Child + Send + Sync> {
+    command.env("TERM", "xterm-256color");
+    let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+    let pair = NativePtySystem::default().openpty(size).unwrap();
+    let child = pair.slave.spawn_command(command).unwrap();
+    drop(pair.slave);
+    let mut reader = pair.master.try_clone_reader().unwrap();
+    let mut parser = vt100::Parser::new(cells(24), cells(80), 0);
+    let mut chunk = [0; 16 * 1024];
+    while !parser.screen().contents().contains(text) {
+        let read = reader.read(&mut chunk).unwrap();
+        assert!(read > 0, "it ended before {text:?}: {}", parser.screen().contents());
+        parser.process(&chunk[..read]);
+    }
+    // The reader and the terminal's other end are dropped here: that is the hang-up.
+    child
+}
+
 fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).unwrap()
 }

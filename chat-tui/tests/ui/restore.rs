@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use portable_pty::CommandBuilder;
+use portable_pty::{Child as _, CommandBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::pty::Pty;
+use crate::journey;
+use crate::pty::{self, Pty};
 use crate::world::World;
 
 /// A shell with job control that runs the program and writes down the terminal's modes.
@@ -84,6 +85,50 @@ fn every_signal_that_ends_it_leaves_the_terminal_as_found_and_ends_well() {
         shell.pty.wait_for("code=0.");
         shell.as_found(&format!("after-{}", signal.as_raw()));
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_signal_inside_an_open_chat_leaves_the_terminal_as_found_and_keeps_what_was_written() {
+    let shell = Shell::new();
+    shell.start_program();
+    shell.pty.keys("y");
+    shell.pty.wait_for("the relay you trust");
+    shell.pty.keys("\x1bOQ");
+    shell.pty.wait_for("have an account?");
+    journey::fill_in(&shell.pty, "alice");
+    shell.pty.wait_for("/dm NAME");
+    shell.pty.keys("/dm alice\r");
+    shell.pty.wait_for("Notes to yourself");
+    shell.pty.keys("half a thought");
+    shell.pty.wait_for("half a thought");
+    shell.signal(Signal::TERM);
+    shell.pty.wait_for("code=0.");
+    assert!(!shell.pty.screen().contains("thought"), "nothing of it stays: {}", shell.pty.screen());
+    shell.as_found("after-chat");
+    let address = shell.world.address();
+    shell.line(&format!("{} --relay {address} --data profile", env!("CARGO_BIN_EXE_chat-tui")));
+    shell.pty.wait_for("/dm NAME");
+    shell.pty.keys("/dm alice\r");
+    shell.pty.wait_for("› half a thought");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_hangs_up_ends_it_and_nothing_stays_behind() {
+    let world = World::new();
+    let mut child = pty::hung_up_after(world.program("profile"), "trust it");
+    let until = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < until, "without a terminal it goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert!(status.success(), "{status:?}");
+    let again = Pty::start(world.program("profile"), 80, 24);
+    again.wait_for("trust it");
 }
 
 #[test]
