@@ -160,7 +160,7 @@ impl EventLoop {
 
     async fn next(&mut self) -> Happened {
         let due = self.frame_due();
-        let panicked = std::sync::Arc::clone(&self.terminal.panicked);
+        let panicked = Arc::clone(&self.terminal.panicked);
         let events = &mut self.events;
         tokio::select! {
             biased;

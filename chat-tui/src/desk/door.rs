@@ -56,7 +56,7 @@ fn what_a_password_lacks_is_told_rule_by_rule_and_refused_without_waiting() {
 #[test]
 fn name_and_password_come_along_from_registering_to_signing_in() {
     let mut desk = registering();
-    desk.keys("Correct7Horse<backtab><backtab><backtab>");
+    desk.keys("Correct7Horse<tab><tab><tab>");
     let at = |desk: &Desk| match &desk.model.screen {
         Screen::Door(door) => (door.mode, door.field, door.name.text().to_owned(), door.password.expose().to_owned()),
         _ => panic!("the door is closed"),
