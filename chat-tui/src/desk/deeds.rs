@@ -251,7 +251,7 @@ fn a_hit_tells_who_wrote_it_and_to_whom_also_in_a_room_and_beside_a_long_text() 
         let line = |text: &str| picture.lines().find(|l| l.contains(text)).unwrap_or_default().to_owned();
         assert!(line("report after").contains("…  you → bob"), "{picture}");
         assert!(line("your report").contains("  bob "), "{picture}");
-        assert!(line("the report").contains("notes to"), "{picture}");
+        assert!(line("write the").contains("notes to"), "{picture}");
         assert!(line("report from c").contains("carol → #"), "{picture}");
         assert!(line("report from m").contains("you → #"), "{picture}");
         desk.keys("<esc>");

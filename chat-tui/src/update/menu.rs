@@ -322,7 +322,7 @@ pub(super) fn hits(model: &mut Model, number: u64, hits: Result<Vec<SearchHit>, 
 
 fn hit_item(model: &Model, hit: SearchHit, words: &str) -> Item {
     let now = model.now;
-    let before = if model.narrow() { BEFORE_MATCH_CHARS / 4 } else { BEFORE_MATCH_CHARS };
+    let before = if model.narrow() { BEFORE_MATCH_CHARS / 2 } else { BEFORE_MATCH_CHARS };
     let (label, matched) = around_match(hit.text.one_line().as_str(), words, before);
     let who = match (model.is_me(&hit.author), model.is_me(&hit.chat)) {
         (true, true) => "notes to self".to_owned(),

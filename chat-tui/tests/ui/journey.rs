@@ -89,6 +89,7 @@ pub fn register(pty: &Pty, world: &World, size: (u16, u16), name: &str) {
     pty.keys(ENTER);
     pty.keys("short");
     pty.wait_for("•••••");
+    pty.wait_until("the estimate", |screen| screen.contains("✗ strong") || screen.contains("✗ hard to guess"));
     pty.settle();
     station("register", size, &pty.screen());
     pty.keys("\x15");
