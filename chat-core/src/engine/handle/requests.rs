@@ -41,7 +41,7 @@ pub(in crate::engine) fn decline(
     match lookup(state, name) {
         Err(kind) => work.fail(command, kind),
         Ok(account) if state.people.get(&account).is_some_and(|person| person.request.is_some()) => {
-            state.take_held(work, &account)?;
+            state.drop_held(work, &account)?;
             state.people.change(work, account, |person| {
                 person.standing = Standing::Declined;
                 person.request = None;
@@ -75,7 +75,7 @@ pub(in crate::engine) fn block_account(
     command: CommandId,
     account: AccountId,
 ) -> Result<(), EngineError> {
-    state.take_held(work, &account)?;
+    state.drop_held(work, &account)?;
     let was_contact = state.people.get(&account).is_some_and(|person| person.standing == Standing::Accepted);
     if state.online.remove(&account).is_some() {
         state.announce_presence(work, account, None);

@@ -9,6 +9,7 @@ use super::changes::Target;
 pub(in crate::engine) use super::changes::{Seen, seen_key};
 use super::people::{Person, RequestCard, Standing};
 use super::sayings::{Entered, Saying};
+use super::streams::PeerStream;
 use crate::engine::content::{Content, File};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
@@ -150,6 +151,19 @@ impl State {
             work.delete(Table::Held, &key);
         }
         Ok(held)
+    }
+
+    /// What was held back of somebody is not wanted: it counts as missing from now on, so that no receipt
+    /// ever claims it.
+    pub(in crate::engine) fn drop_held(&mut self, work: &mut Work<'_>, account: &AccountId) -> Result<(), EngineError> {
+        for Arrival { conversation, author, id, counter, .. } in self.take_held(work, account)? {
+            let mut stream = PeerStream::load(work, &conversation, &author)?;
+            stream.lose(counter);
+            stream.save(work, &conversation, &author)?;
+            // If it comes once more when its author is wanted, it is shown as new.
+            work.delete(Table::Seen, &seen_key(&conversation, &author.account, &id));
+        }
+        Ok(())
     }
 
     /// Tells somebody that the request was accepted.

@@ -288,7 +288,10 @@ impl State {
         let accepted = shared.standing.value == Standing::Accepted;
         let newly = accepted && self.people.get(&account).is_some_and(|person| person.standing != Standing::Accepted);
         let gone = shared.blocked.value || shared.standing.value == Standing::Declined;
-        let held = if newly || gone { self.take_held(work, &account)? } else { Vec::new() };
+        if gone {
+            self.drop_held(work, &account)?;
+        }
+        let held = if newly { self.take_held(work, &account)? } else { Vec::new() };
         let known_key = self.list_of(work, &account)?.map(|known| known.list.body().account_key);
         let told = self.profile.version;
         self.people.change(work, account, |person| {

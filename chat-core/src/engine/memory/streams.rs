@@ -235,6 +235,20 @@ impl PeerStream {
         self.last = ByteArray::new(hash);
     }
 
+    /// A content that was taken is dropped after all: it counts as missing.
+    pub(in crate::engine) fn lose(&mut self, counter: u64) {
+        if counter == 0 || counter > self.counter || contains(&self.gaps, counter) {
+            return;
+        }
+        self.gaps.push((counter, counter));
+        join(&mut self.gaps);
+        self.trim();
+        if counter >= self.asked.0 {
+            // Nobody asks for what was not wanted.
+            self.asked = (counter, GAP_ASKS_MAX);
+        }
+    }
+
     /// Whether a receipt would say something new.
     pub(in crate::engine) fn is_due(&self) -> bool {
         self.told != self.counter || self.told_read != self.read
@@ -418,6 +432,19 @@ fn merge_oldest(gaps: &mut Ranges) {
     }
 }
 
+/// Puts ranges in order; those that touch become one.
+fn join(ranges: &mut Ranges) {
+    ranges.sort_unstable();
+    let mut joined = Ranges::with_capacity(ranges.len());
+    for (from, to) in ranges.drain(..) {
+        match joined.last_mut() {
+            Some(last) if from <= last.1.saturating_add(1) => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    *ranges = joined;
+}
+
 fn remove(ranges: &mut Ranges, value: u64) {
     let split = |(from, to): (u64, u64)| {
         let below = (from < value).then(|| (from, to.min(value.saturating_sub(1))));
@@ -470,6 +497,18 @@ mod tests {
         let mut own = OwnStream { counter: 4, ..OwnStream::default() };
         own.note(&mark(stream.counter, 0, &stream.gaps));
         assert_eq!((1..=4).filter(|c| own.is_delivered(*c)).collect::<Vec<_>>(), vec![1, 4]);
+    }
+
+    #[test]
+    fn what_was_held_and_then_dropped_counts_as_missing() {
+        let mut stream = PeerStream::default();
+        (1..=3).for_each(|counter| _ = stream.take(counter, [0; 16]));
+        stream.take(6, [0; 16]);
+        [2, 3, 1, 2, 9].into_iter().for_each(|counter| stream.lose(counter));
+        assert_eq!(stream.gaps, vec![(1, 5)]);
+        stream.lose(6);
+        assert_eq!((stream.gaps.clone(), stream.wants()), (vec![(1, 6)], false));
+        assert_eq!(stream.take(2, [0; 16]), Place::Late, "wanted again, it may come");
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn a_declined_stranger_is_dropped_in_silence_until_written_to() {
     let mut world = World::with(33, &["alice", "bob"]);
     let id = world.say("alice", "bob", "buy this");
     world.ok("bob", Command::DeclineRequest(name("alice")));
-    world.say("alice", "bob", "buy that");
+    let second = world.say("alice", "bob", "buy that");
     world.pass(5_000);
     assert!(world.requests("bob").is_empty() && world.heard("bob").is_empty());
     assert_eq!(world.status_of("alice", id), MessageStatus::Sent);
@@ -59,7 +59,27 @@ fn a_declined_stranger_is_dropped_in_silence_until_written_to() {
     world.pass(5_000);
     assert_eq!(world.heard("bob"), ["good"]);
     assert_eq!(world.status_of("alice", third), MessageStatus::Delivered);
-    assert_ne!(world.status_of("alice", id), MessageStatus::Read);
+    for lost in [id, second] {
+        assert_eq!(world.status_of("alice", lost), MessageStatus::Sent, "nobody has it");
+    }
+    world.ok("bob", Command::MarkRead { with: "alice".into(), id: third });
+    world.pass(5_000);
+    assert_eq!(world.status_of("alice", third), MessageStatus::Read);
+    assert!([id, second].iter().all(|lost| world.status_of("alice", *lost) == MessageStatus::Sent));
+}
+
+#[test]
+fn what_waited_when_its_author_was_blocked_is_never_told_as_delivered() {
+    let mut world = World::with(38, &["alice", "bob"]);
+    let lost = world.say("alice", "bob", "buy this");
+    world.ok("bob", Command::Block(name("alice")));
+    world.ok("bob", Command::Unblock(name("alice")));
+    world.say("bob", "alice", "who is this?");
+    let heard = world.say("alice", "bob", "me");
+    world.pass(5_000);
+    assert_eq!(world.heard("bob"), ["me"]);
+    assert_eq!(world.status_of("alice", heard), MessageStatus::Delivered);
+    assert_eq!(world.status_of("alice", lost), MessageStatus::Sent);
 }
 
 #[test]
