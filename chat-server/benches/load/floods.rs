@@ -194,8 +194,9 @@ pub async fn floods(server: &Server, size: Size) {
     // Each once to fill caches and what the allocator keeps: from then on nothing may grow.
     for kind in Flood::ALL {
         let flooding = start(kind, server, relay);
-        talk(server, &people, size.honest, first).await;
-        first += size.honest;
+        let few = size.honest / 4;
+        talk(server, &people, few, first).await;
+        first += few;
         end(flooding);
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
