@@ -44,7 +44,7 @@ pub fn sentence(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::InvalidParams => "A name has 3 to 32 letters, digits, '_', '-' or '.', and every field its type.",
         FailureKind::NotLoggedIn => "Log in first.",
-        FailureKind::BadCredentials => "The name or the password is wrong.",
+        FailureKind::BadCredentials => "The name, the password or the passphrase is wrong.",
         FailureKind::NotLetIn => "Another device of the account was asked and did not let this one in.",
         FailureKind::WeakPassword => {
             "The password is too weak: 8 characters, a capital, a digit, and nothing that is easily guessed."

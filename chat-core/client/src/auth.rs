@@ -114,7 +114,13 @@ pub(crate) async fn login(mailbox: Mailbox, mut door: Door, credentials: Credent
         // Another account has its own profile.
         return Err(Failure::of(FailureKind::Forbidden));
     }
-    let (ready, proof) = proven(&mut door, &username, &password).await?;
+    let enrolled = status.account.filter(|_| status.enrolled && !status.logged_in);
+    let (ready, proof) = match (proven(&mut door, &username, &password).await, enrolled) {
+        (Err(failure), Some(account)) if failure.kind == FailureKind::RateLimited => {
+            return come_back(&mailbox, &mut door, (account, &username, &password), failure).await;
+        }
+        (proof, _) => proof?,
+    };
     if status.logged_in && status.account == Some(proof.account) {
         // The device had let itself in already: the password was all there was to check.
         let device = status.device.ok_or_else(|| Failure::of(FailureKind::Internal))?;
@@ -139,6 +145,27 @@ pub(crate) async fn login(mailbox: Mailbox, mut door: Door, credentials: Credent
         }
     }
     result
+}
+
+/// Others have used up the guesses of the account: a device of it shows its key first, and its password is then counted
+/// apart from theirs (SPEC 9.5.3). A wrong one logs it out again.
+async fn come_back(
+    mailbox: &Mailbox,
+    door: &mut Door,
+    (account, username, password): (AccountId, &UserName, &Zeroizing<String>),
+    limited: Failure,
+) -> Result<LoggedIn, Failure> {
+    let ready = door.ready().await?;
+    let (export_key, none) = (Zeroizing::new([0; 64]), Bytes::new());
+    let proof = Proven { export_key, kp: Profile::DEFAULT.number(), account, list: none.clone(), vault: none };
+    let Ok(back) = resume(mailbox, resumption(&ready, username, None, proof)).await else { return Err(limited) };
+    match prove_password(&ready, username, password).await {
+        Ok(proof) if proof.account == account => Ok(back),
+        checked => {
+            mailbox.ask(|answer| Task::Command(Command::Logout { forget: false }, answer)).await?;
+            Err(checked.err().unwrap_or(limited))
+        }
+    }
 }
 
 /// Whether this device waits to be let in by another one.

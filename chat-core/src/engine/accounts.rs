@@ -9,7 +9,7 @@ use super::context::Work;
 use super::error::EngineError;
 use super::handle::account::{change, entrance, handover, own, trust, undertake};
 use super::handle::{amend, connect, enroll, inbox, prekeys, receipts};
-use super::io::{AccountCommand, CommandId, FailureKind, Reply, Resumption, Trouble};
+use super::io::{AccountCommand, CommandId, FailureKind, NoticeKind, Reply, Resumption, Trouble};
 use super::memory::asks::Ask;
 use super::memory::names::TrustQuestion;
 use super::memory::sightings::Sightings;
@@ -173,6 +173,7 @@ impl Engine {
     /// The account is no more: nothing of it stays here.
     fn deleted(&mut self, work: &mut Work<'_>, command: Option<CommandId>) -> Result<(), EngineError> {
         self.state.forget(work);
+        work.notice(NoticeKind::LoggedOut { reason: "deleted".to_owned() })?;
         if let Some(command) = command {
             work.reply(command, Reply::Done);
         }

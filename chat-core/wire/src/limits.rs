@@ -51,8 +51,9 @@ pub const DELIVERIES_UNDER_WAY_MAX: usize = 256;
 /// Bytes of a vault.
 pub const VAULT_BYTES_MAX: usize = 4 * 1024;
 
-/// Bytes of an account record (contacts, blocks, settings; Padmé, at least 4 KiB).
-pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of an account record (contacts, blocks, settings; Padmé, at least 4 KiB): [`CONTACTS_MAX`] people at about
+/// 300 bytes each, all verified and with names of the usual length, in one frame.
+pub const RECORD_BYTES_MAX: usize = 3_584 * 1024;
 
 /// Features that a `Hello` may name, and bytes of each name.
 pub const FEATURES_MAX: usize = 32;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    AccountAsk, AccountNews, AskKind, Change, DeviceRow, FileAsk, FileCard, FileNews, FormDone, Member, Overlay,
+    AccountAsk, AccountNews, AskKind, Change, DeviceRow, FileAsk, FileCard, FileNews, FormDone, Member, Overlay, Own,
     Problem, Progress, Qr, Reaction, Role, RoomAsk, RoomNews, RoomPage, RoomRow, SafetyNumber, Screen, SheetKind,
     Transfer,
 };
@@ -151,6 +151,50 @@ fn devices_are_listed_named_and_removed_after_a_question() {
             "removing this device is leaving for good"
         );
     }
+}
+
+#[test]
+fn a_device_that_waits_is_asked_about_with_its_code_and_the_answer_is_sent_or_no_longer_due() {
+    let waits = |id| Msg::Account(AccountNews::DeviceWaits { id, code: SafeText::line("K7QF-2M9D") });
+    let answer = |device, allow| Request::Account(AccountAsk::AnswerEntry { device, allow });
+    let mut desk = with_bob(80, 24);
+    desk.tell(waits(7));
+    insta::assert_snapshot!("let_in_80x24", desk.picture());
+    desk.keys("n");
+    assert!(desk.asked.contains(&answer(7, false)));
+    desk.tell(waits(8));
+    desk.tell(waits(8));
+    desk.keys("y");
+    assert!(desk.asked.contains(&answer(8, true)));
+    desk.tell(waits(9));
+    desk.tell(Msg::Account(AccountNews::EntrySettled(9)));
+    assert!(desk.model.overlays.is_empty(), "another device has decided");
+    // On the page of the devices it stands first, and nothing can be done with it but to decide.
+    desk.keys("/devices<enter>");
+    let waiting = DeviceRow { waits: Some(SafeText::line("K7QF-2M9D")), ..device(9, "new device", Some(0)) };
+    desk.tell(Msg::Account(AccountNews::Devices(Ok([vec![waiting], devices()].concat()))));
+    desk.tell(Msg::Account(AccountNews::Own(Own { approval: true, untold: true })));
+    desk.pass(6_000);
+    insta::assert_snapshot!("devices_waiting_80x24", desk.picture());
+    desk.keys("<enter>y");
+    assert!(desk.asked.contains(&answer(9, true)));
+}
+
+#[test]
+fn a_device_that_waits_shows_its_code_and_the_other_way_in() {
+    let mut desk = Desk::new(80, 24);
+    desk.tell(Msg::Started(Box::default()));
+    desk.keys("yalice<enter>Correct7Horse<enter>");
+    let Screen::Door(door) = &mut desk.model.screen else { panic!() };
+    (door.busy, door.mode) = (true, crate::model::Mode::SignIn);
+    desk.tell(Msg::Account(AccountNews::Awaits(SafeText::line("K7QF-2M9D"))));
+    insta::assert_snapshot!("awaits_80x24", desk.picture());
+    desk.keys("<f3>");
+    let Screen::Door(door) = &desk.model.screen else { panic!() };
+    assert!(!door.busy && door.mode == crate::model::Mode::Recover);
+    desk.tell(Msg::SignedIn(Box::new(Err(Problem::Cancelled))));
+    let Screen::Door(door) = &desk.model.screen else { panic!() };
+    assert_eq!(door.problem, None, "that its own wish was given up is no news");
 }
 
 #[test]

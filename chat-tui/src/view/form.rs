@@ -74,7 +74,7 @@ fn words(form: &Form) -> &'static str {
         FormKind::RenameDevice(_) => "Only your own devices see it.",
         FormKind::SendFile(_) => "Tab completes the path. Name and contents are sealed; the relay sees only the size.",
         FormKind::Approval => {
-            "With the recovery code too, a guessed password opens nothing. Keep the code: without it a new device waits until this is taken back here."
+            "With a yes as well, a guessed password opens nothing: a new device waits until one of yours lets it in, or comes with the recovery code."
         }
         FormKind::Export => {
             "All messages, without those that vanish. Whoever has the file and the passphrase can read them; without the passphrase nobody can, you included."

@@ -60,6 +60,34 @@ fn a_second_device_comes_with_the_password_alone_and_is_named_and_removed_by_the
 }
 
 #[test]
+fn where_a_password_is_not_enough_the_new_device_waits_and_the_first_one_lets_it_in() {
+    let world = World::new();
+    let mut first = Pty::start(world.program("alice"), 80, 24);
+    journey::register(&first, &world, (80, 24), "alice");
+    first.keys("/approval\r");
+    first.wait_for("What a new device needs");
+    first.keys(&format!(" \r{PASSWORD}\r"));
+    first.wait_for("New devices need a yes");
+    let mut second = Pty::start(world.program("alice-2"), 80, 24);
+    sign_in(&second, "alice", PASSWORD);
+    second.wait_for("Say yes on another device of yours");
+    first.wait_for("Let the device in that shows");
+    let code_on = |pty: &Pty, before: &str| {
+        let shown = pty.screen();
+        let after = shown.split(before).nth(1).expect("it stands there").trim_start();
+        after.chars().take(9).collect::<String>()
+    };
+    assert_eq!(code_on(&first, "that shows"), code_on(&second, "This device shows"));
+    first.keys("y");
+    second.wait_for("● online  alice");
+    first.wait_for("may come in");
+    for pty in [&mut first, &mut second] {
+        pty.keys("\x11");
+        assert_eq!(pty.ended(), 0);
+    }
+}
+
+#[test]
 fn two_people_compare_their_number_and_see_that_nobody_is_in_between() {
     let world = World::new();
     let mut bob = world.person("bob");

@@ -353,7 +353,7 @@ pub(in crate::engine) fn refused(
     let now = work.now;
     match refusal.kind {
         // It can't be delivered, now or later.
-        RefusalKind::UnknownUser | RefusalKind::TooLarge | RefusalKind::Forbidden => {
+        RefusalKind::UnknownUser | RefusalKind::AccountDeleted | RefusalKind::TooLarge | RefusalKind::Forbidden => {
             let flight = state.queue.land(work, flight)?;
             state.queue.lane(flight.conversation).succeeded();
             finish(state, work, &flight, MessageStatus::Failed)

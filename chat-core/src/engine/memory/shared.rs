@@ -251,6 +251,30 @@ mod tests {
     }
 
     #[test]
+    fn as_many_contacts_as_an_account_has_fit_into_one_record() {
+        use chat_wire::limits::{CONTACTS_MAX, RECORD_BYTES_MAX};
+        let mut shared = Shared::default();
+        for n in 0..CONTACTS_MAX {
+            let mut person = Person::new(UserName::parse(&format!("somebody-with-a-long-name-{n:05}")).unwrap());
+            (person.standing, person.accepts_us) = (Standing::Accepted, true);
+            person.display_name = Some("Somebody with a name of its own".to_owned());
+            person.verified = Some(VerifiedMark {
+                account_key: chat_wire::keys::VerifyKey([7; 32]),
+                method: super::super::people::VerifyMethod::Digits,
+                device: chat_wire::ids::DeviceId(u32::MAX),
+                at_ms: 1_800_000_000_000,
+            });
+            let id = AccountId(chat_wire::domain::plain_hash(&[&n.to_be_bytes()]));
+            shared.note_person(&id, &person, Stamp { at_ms: 1_800_000_000_000, device: u32::MAX });
+        }
+        let bytes = minicbor_serde::to_vec(&shared).unwrap();
+        println!("{CONTACTS_MAX} contacts: {} bytes", bytes.len());
+        // Padding adds at most a thirty-second part, the seal around it less than two kilobytes.
+        assert!(bytes.len() + bytes.len() / 32 + 2_048 < RECORD_BYTES_MAX, "{}", bytes.len());
+        assert_eq!(Shared::read(&bytes), Some(shared));
+    }
+
+    #[test]
     fn a_stranger_nobody_decided_about_is_not_shared() {
         let mut shared = Shared::default();
         let stranger = Person::new(UserName::parse("stranger").unwrap());

@@ -8,6 +8,7 @@ mod files;
 mod handover;
 mod heal;
 mod hostile;
+mod lost_answers;
 mod messages;
 mod own;
 mod presence;

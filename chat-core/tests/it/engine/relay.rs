@@ -90,6 +90,8 @@ pub(crate) struct Hostile {
     pub(crate) from: Option<DeviceAddress>,
     /// Shows this account record.
     pub(crate) record: Option<(u64, Bytes)>,
+    /// Hands the same one-time pair out to everybody.
+    pub(crate) same_pair: bool,
     /// Answers nothing any more.
     pub(crate) mute: bool,
 }
@@ -442,7 +444,8 @@ impl FakeRelay {
             }
             let device = self.devices.get_mut(&owner).unwrap();
             let Some(signed) = device.signed.clone() else { continue };
-            let one_time = device.pairs.pop_front();
+            let one_time =
+                if self.hostile.same_pair { device.pairs.front().cloned() } else { device.pairs.pop_front() };
             self.handed_out += usize::from(one_time.is_some());
             let last_resort = if one_time.is_some() { None } else { device.last_resort.clone() };
             let mut bundle = PreKeyBundle { owner, signed, one_time, last_resort };

@@ -16,6 +16,7 @@ use crate::core::Core;
 use crate::peer::{Connection, Peer};
 use crate::refuse::Refuse;
 use crate::reply::{Here, Reply};
+use crate::round::{Output, Rests};
 use crate::service::accounts::{self, Proven, ProvenBy};
 use crate::service::devices::{self, Next, NextList, Standing};
 use crate::service::records::{self, NextRecord};
@@ -147,7 +148,7 @@ fn recover2<S: Storage>(
     let (relay, binding) = (core.secrets.identity.id(), connection.binding);
     core.later(
         move |_| accounts::finish_recovery(*recovery, (&relay, &binding), &signature),
-        move |proven, core, _, connection| {
+        move |proven, core, here, connection| {
             let proven = proven?;
             // The password may have been changed since Recover1.
             proven.check(&mut core.store)?;
@@ -155,6 +156,8 @@ fn recover2<S: Storage>(
             let account = proven.account;
             let (list, vault) = account_data(core, &account)?;
             connection.peer = Peer::PasswordProven(proven);
+            // The new password brings the whole account record along.
+            core.round.stage(Rests::OnStorage, Output::Trusted(here.connection));
             Ok(Reply::Answer(ServerMessage::Account(AccountAnswer::RecoveryOk { account, list, vault })))
         },
     )

@@ -89,7 +89,7 @@ fn notice_message(kind: NoticeKind) -> Option<Msg> {
         NoticeKind::LoggedOut { reason } => {
             let words = match reason.as_str() {
                 "removed" => "This device was removed from the account.".to_owned(),
-                "deleted" => "The account was deleted.".to_owned(),
+                "deleted" => "Your account is deleted.".to_owned(),
                 "" | "logout" => "Logged out.".to_owned(),
                 other => format!("Logged out: {other}."),
             };
