@@ -334,6 +334,18 @@ impl Client {
         self.transfers.cancel(id)
     }
 
+    /// What a passphrase lacks for a file that leaves this device: `length`, `common`; nothing when it is good. For who
+    /// asks a person: a program's own choice is taken as it is.
+    ///
+    /// # Errors
+    /// `NotLoggedIn` on a profile without an account.
+    pub fn assess_passphrase(
+        &self,
+        passphrase: Passphrase,
+    ) -> impl Future<Output = Result<Vec<&'static str>, Failure>> + Send + use<> {
+        archive::assess(self.mailbox.clone(), passphrase)
+    }
+
     /// Writes the history to a new file under a passphrase; messages that are to expire stay out of it. Tells how many
     /// messages it holds.
     ///

@@ -177,6 +177,24 @@ fn a_wish_to_be_let_in_outlives_a_restart_of_the_relay_and_of_the_device_that_wa
 }
 
 #[test]
+fn guesses_of_others_keep_no_enrolled_device_from_its_account() {
+    let world = World::new();
+    let mut alice = world.registered("alice");
+    let mut thief = world.profile("thief").start();
+    let login = |password: &str| json!({ "username": "alice", "password": password });
+    let mut tries = 0;
+    while thief.refused("login", login("Wr0ng-but-long-enough")) == "BadCredentials" {
+        tries += 1;
+        assert!(tries < 40, "guesses are limited");
+    }
+    alice.ok("logout", json!({}));
+    assert_eq!(alice.refused("login", login("Wr0ng-but-long-enough")), "BadCredentials");
+    assert_eq!(alice.ok("status", json!({}))["loggedIn"], false);
+    assert_eq!(alice.ok("login", login(PASSWORD))["newDevice"], false);
+    assert_eq!(thief.refused("login", login(PASSWORD)), "RateLimited");
+}
+
+#[test]
 fn names_of_devices_reach_own_devices_only_and_a_removed_device_erases_itself_if_it_was_told_to() {
     let world = World::new();
     let (mut alice, mut bob) = world.friends("alice", "bob");

@@ -30,12 +30,9 @@ const PAGE_MESSAGES: u32 = 500;
 /// Writes the history to a new file; tells how many messages it holds.
 pub(crate) async fn export(mailbox: Mailbox, path: PathBuf, passphrase: Passphrase) -> Result<u64, Failure> {
     let owner = owner(&mailbox).await?;
-    let own = owner.name.to_string();
-    let passphrase = blocking(move || {
-        let unmet = assess_passphrase(&passphrase.normalised(), &[&own]);
-        if unmet.is_empty() { Ok(passphrase) } else { Err(Failure { unmet, ..Failure::of(FailureKind::WeakPassword) }) }
-    })
-    .await?;
+    if passphrase.normalised().is_empty() {
+        return Err(Failure { unmet: vec!["length"], ..Failure::of(FailureKind::WeakPassword) });
+    }
     let mut writing = blocking(move || Writing::begin(&path, &owner, &passphrase)).await?;
     // What comes while this goes on is not part of it, so that it ends.
     let ends = mailbox.work(|store| store.ends()).await?;
@@ -47,6 +44,12 @@ pub(crate) async fn export(mailbox: Mailbox, path: PathBuf, passphrase: Passphra
         writing = blocking(move || writing.write(&stretch.messages)).await?;
     }
     blocking(move || writing.finish()).await
+}
+
+/// What a passphrase lacks for a file that leaves this device.
+pub(crate) async fn assess(mailbox: Mailbox, passphrase: Passphrase) -> Result<Vec<&'static str>, Failure> {
+    let own = owner(&mailbox).await?.name.to_string();
+    blocking(move || Ok(assess_passphrase(&passphrase.normalised(), &[&own]))).await
 }
 
 /// Takes the history of a file over; tells how many messages were new.

@@ -71,7 +71,15 @@ impl Hands {
     fn export(&self, typed: &str, passphrase: &Secret) {
         let path = files::expanded(typed, files::home().as_deref());
         let (says, text) = (path.display().to_string(), Zeroizing::new(passphrase.expose().to_owned()));
-        self.then(self.client.export_history(path, Passphrase::from(text)), move |result| match result {
+        let client = self.client.clone();
+        let work = async move {
+            let unmet = client.assess_passphrase(Passphrase::from(Zeroizing::clone(&text))).await?;
+            if !unmet.is_empty() {
+                return Err(Failure { unmet, ..Failure::of(FailureKind::WeakPassword) });
+            }
+            client.export_history(path, Passphrase::from(text)).await
+        };
+        self.then(work, move |result| match result {
             Ok(1) => form(Ok(()), &format!("1 message is in {says}.")),
             Ok(count) => form(Ok(()), &format!("{count} messages are in {says}.")),
             Err(failure) => form(Err(of_file(&failure)), ""),
