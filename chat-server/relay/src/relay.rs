@@ -536,12 +536,9 @@ impl<S: Storage> Relay<S> {
                     silent.push(login.device);
                 }
                 Peer::LoggedIn(_) => {}
-                _ if connection.seeks => {
-                    let kept_ms = now.since(connection.opened_ms);
-                    if unheard_ms >= limits.silent_connection_ms_max || kept_ms >= SEEKING_CONNECTION_MS_MAX {
-                        overdue.push(*id);
-                    }
-                }
+                _ if connection.seeks
+                    && unheard_ms < limits.silent_connection_ms_max
+                    && now.since(connection.opened_ms) < SEEKING_CONNECTION_MS_MAX => {}
                 _ if now.since(connection.opened_ms) >= limits.login_ms_max => overdue.push(*id),
                 _ => {}
             }

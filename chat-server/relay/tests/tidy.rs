@@ -24,6 +24,7 @@ fn the_package_keeps_its_floors_and_sizes() {
                 "blobs",
                 "devices",
                 "directory",
+                "entrance",
                 "mailboxes",
                 "packages",
                 "prekeys",
@@ -37,7 +38,7 @@ fn the_package_keeps_its_floors_and_sizes() {
             "dispatch",
             &[
                 &["table"],
-                &["log"],
+                &["entrance", "log"],
                 &["steps"],
                 &["account", "blob", "login", "mail", "packages", "people", "reading", "renewal", "writing"],
                 &["rooms"],
