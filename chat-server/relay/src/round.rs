@@ -31,10 +31,8 @@ pub enum Output {
     Send(ConnectionId, ServerFrame),
     /// Send this frame to each of these.
     Spread(Vec<ConnectionId>, ServerFrame),
-    /// The connection is a device's now: lift its frame limit. Comes before the answer that says so.
+    /// The connection is a device's now, or proved a recovery code: lift its frame limit. Comes before the answer.
     LoggedIn(ConnectionId),
-    /// The connection proved a recovery code: lift its frame limit, as for a device. Comes before the answer.
-    Trusted(ConnectionId),
     /// Send what is queued, then close.
     Close(ConnectionId),
     /// The storage failed; for the operator.
@@ -54,10 +52,9 @@ impl Output {
 
     fn connections(&self) -> &[ConnectionId] {
         match self {
-            Self::Send(connection, _)
-            | Self::LoggedIn(connection)
-            | Self::Trusted(connection)
-            | Self::Close(connection) => std::slice::from_ref(connection),
+            Self::Send(connection, _) | Self::LoggedIn(connection) | Self::Close(connection) => {
+                std::slice::from_ref(connection)
+            }
             Self::Spread(connections, _) => connections,
             Self::Trouble(_) => &[],
         }

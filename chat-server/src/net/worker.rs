@@ -335,7 +335,7 @@ impl<S: Storage + 'static> Worker<S> {
             match output {
                 Output::Send(to, frame) => self.send(to, frame),
                 Output::Spread(to, frame) => self.spread(&to, &frame),
-                Output::LoggedIn(connection) | Output::Trusted(connection) => {
+                Output::LoggedIn(connection) => {
                     self.seats.get(&connection).into_iter().for_each(|seat| seat.outlet.logged_in());
                 }
                 Output::Close(connection) => self.put(connection, Parcel::Close),

@@ -452,7 +452,7 @@ pub const TABLE: &[Spec] = &[
     row(A::PageDown, S::Transfers, "transfers-page-down", &["pagedown"]).tells("", "one page down"),
     row(A::Back, S::Transfers, "transfers-close", &["esc", "ctrl-c"]).tells("close", "close"),
 
-    row(A::LetIn, S::Devices, "device-let-in", &["enter", "l"]).tells("let in", "let the marked device in that waits, or not"),
+    row(A::LetIn, S::Devices, "device-let-in", &["enter", "l"]).tells("", "let the marked device in that waits, or not"),
     row(A::RenameDevice, S::Devices, "device-rename", &["n"]).tells("rename", "give the marked device another name"),
     row(A::RemoveDevice, S::Devices, "device-remove", &["x"]).tells("remove", "take the marked device off the account"),
     row(A::Up, S::Devices, "devices-up", &["up", "k"]).tells("", "row above"),

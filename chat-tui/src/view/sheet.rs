@@ -116,7 +116,7 @@ fn device(canvas: &mut Canvas<'_>, now: When, row: &DeviceRow, area: Rect) {
         let asked = row.last_seen.map(|at| format!("asked {}", at.brief(now))).unwrap_or_default();
         let right = canvas.right(area, 0, &asked, Role::Dim);
         let area = until(area, if right > 0 { right + 2 } else { 0 });
-        canvas.text(area, 0, &format!("! waits to be let in  {code}"), Role::Warning);
+        canvas.text(area, 0, &format!("! waits to be let in  {code}  Enter answers"), Role::Warning);
         return;
     }
     let (seen, role) = match (row.current, row.last_seen) {

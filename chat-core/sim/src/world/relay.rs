@@ -48,7 +48,7 @@ impl World<'_> {
                     self.network.at(at, Happening::LostAtDevice(number));
                 }
                 Output::Trouble(error) => self.violation("relay", format!("{error}")),
-                Output::LoggedIn(_) | Output::Trusted(_) | Output::Spread(..) => {}
+                Output::LoggedIn(_) | Output::Spread(..) => {}
             }
         }
     }
@@ -110,7 +110,7 @@ fn account_of(output: &Output) -> Option<AccountId> {
 
 fn connection_of(output: &Output) -> u64 {
     match output {
-        Output::Send(id, _) | Output::LoggedIn(id) | Output::Trusted(id) | Output::Close(id) => id.0,
+        Output::Send(id, _) | Output::LoggedIn(id) | Output::Close(id) => id.0,
         Output::Spread(..) | Output::Trouble(_) => 0,
     }
 }

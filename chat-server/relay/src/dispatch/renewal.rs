@@ -156,8 +156,8 @@ fn recover2<S: Storage>(
             let account = proven.account;
             let (list, vault) = account_data(core, &account)?;
             connection.peer = Peer::PasswordProven(proven);
-            // The new password brings the whole account record along.
-            core.round.stage(Rests::OnStorage, Output::Trusted(here.connection));
+            // Lifts the frame limit: the new password brings the whole account record along.
+            core.round.stage(Rests::OnStorage, Output::LoggedIn(here.connection));
             Ok(Reply::Answer(ServerMessage::Account(AccountAnswer::RecoveryOk { account, list, vault })))
         },
     )
