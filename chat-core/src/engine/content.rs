@@ -4,6 +4,8 @@
 
 mod amend;
 pub(in crate::engine) mod file;
+#[cfg(test)]
+mod grammar;
 mod handover;
 mod heal;
 

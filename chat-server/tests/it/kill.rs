@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chat_wire::error::RefusalKind;
+use chat_wire::ids::PreKeyId;
 use chat_wire::message::{ClientMessage, ServerMessage};
 
 use crate::client::Client;
@@ -20,6 +21,8 @@ const KILLS: usize = 6;
 const ACCEPTED_BEFORE_KILL: u64 = 200;
 /// Sends under way at once from one sender.
 const UNDER_WAY: u64 = 16;
+/// One-time pairs that are there to be claimed, in two uploads: fewer than a relay keeps of a device.
+const CLAIMED_PAIRS: u32 = 90;
 
 /// Sends numbered texts until the connection breaks, from `first` on; returns the first number that
 /// was not acknowledged. What was in flight is sent again later under the same keys.
@@ -160,4 +163,67 @@ async fn nothing_acknowledged_is_lost_and_nothing_comes_twice_whenever_the_relay
         total += acknowledged;
     }
     println!("{kills} kills: {total} acknowledged, {total} recovered, 0 lost, 0 stored twice");
+}
+
+/// Claims until the connection breaks: the pairs that came.
+async fn claim_until_killed(mut client: Client, bob: Arc<Person>, count: Arc<AtomicU64>) -> Vec<PreKeyId> {
+    let mut pairs = Vec::new();
+    for request in 1.. {
+        let claim = ClientMessage::Claim { account: Some(bob.account), name: None, devices: vec![] };
+        if client.write(request, claim, Bytes::new()).await.is_err() {
+            break;
+        }
+        let answer = loop {
+            match client.read().await {
+                Ok(Some(frame)) if frame.request == request => break Some(frame.message),
+                Ok(Some(_)) => {}
+                _ => break None,
+            }
+        };
+        let Some(ServerMessage::Claimed { bundles, .. }) = answer else { break };
+        pairs.extend(bundles[0].one_time.as_ref().map(|pair| pair.dh_id()));
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    pairs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_time_pair_is_given_once_at_most_whenever_the_relay_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut relay = Running::start(dir.path());
+    let id = Client::relay_id(relay.place).await;
+    let bob = Arc::new(Person::new("bobby", id));
+    let mut publisher = Client::register(relay.place, &bob).await;
+    for first in [10, 60] {
+        publisher.ask(bob.prekeys(1, first, CLAIMED_PAIRS / 2)).await;
+    }
+    drop(publisher);
+    let claimants: Vec<_> = (0..SENDERS).map(|n| Person::new(&format!("claimant{n}"), id)).collect();
+    for claimant in &claimants {
+        drop(Client::register(relay.place, claimant).await);
+    }
+    let mut pairs = Vec::new();
+    for run in 0..KILLS {
+        let count = Arc::new(AtomicU64::new(0));
+        let mut tasks = Vec::new();
+        for claimant in &claimants {
+            let client = Client::login(relay.place, claimant).await;
+            tasks.push(tokio::spawn(claim_until_killed(client, Arc::clone(&bob), Arc::clone(&count))));
+        }
+        while count.load(Ordering::Relaxed) < 3 + run as u64 && !tasks.iter().all(tokio::task::JoinHandle::is_finished)
+        {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+        relay.child.kill().unwrap();
+        relay.child.wait().unwrap();
+        for task in tasks {
+            pairs.extend(task.await.unwrap());
+        }
+        relay = Running::start(dir.path());
+    }
+    let given = pairs.len();
+    assert!(given >= KILLS, "hardly any pair was given: {given}");
+    pairs.sort_unstable();
+    pairs.dedup();
+    assert_eq!(pairs.len(), given, "a pair was given twice");
 }
