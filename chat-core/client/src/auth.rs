@@ -37,6 +37,26 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// a password is being stretched.
 const ATTEMPTS_MAX: u32 = 3;
 
+/// How long a registration or login waits until the device is in its rooms: some exchanges with the relay. With a
+/// slow one it says that it is done, and the rooms follow.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at that.
+const SETTLE_LOOK: Duration = Duration::from_millis(10);
+
+/// What came of a registration, login or recovery, once the device is in the rooms that it can enter by itself: who
+/// writes to the lobby next finds it.
+pub(crate) async fn settled<T>(
+    mailbox: Mailbox,
+    entering: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let entered = entering.await?;
+    let until = Instant::now() + SETTLE_TIME_MAX;
+    while Instant::now() < until && status(&mailbox).await.is_ok_and(|status| status.logged_in && !status.settled) {
+        sleep(SETTLE_LOOK).await;
+    }
+    Ok(entered)
+}
+
 pub(crate) async fn register(
     mailbox: Mailbox,
     mut door: Door,

@@ -82,7 +82,8 @@ impl Client {
         &self,
         registration: Registration,
     ) -> impl Future<Output = Result<Registered, Failure>> + Send + use<> {
-        auth::register(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), registration)
+        let entered = auth::register(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), registration);
+        auth::settled(self.mailbox.clone(), entered)
     }
 
     /// Logs in by password.
@@ -92,7 +93,7 @@ impl Client {
     /// `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account; `NotLetIn` when another
     /// device was asked and said no, `Cancelled` when another login or recovery took its place meanwhile.
     pub fn login(&self, credentials: Credentials) -> impl Future<Output = Result<LoggedIn, Failure>> + Send + use<> {
-        auth::login(self.mailbox.clone(), self.door.clone(), credentials)
+        auth::settled(self.mailbox.clone(), auth::login(self.mailbox.clone(), self.door.clone(), credentials))
     }
 
     /// Replaces a forgotten password by the recovery code; on a fresh profile it enrols this device as
@@ -102,7 +103,8 @@ impl Client {
     /// `BadCredentials` for a wrong code and for an unknown name, `WeakPassword`, `CertificateChanged`,
     /// `Offline`, `Timeout`, `RateLimited`; `Forbidden` when the profile belongs to another account.
     pub fn recover(&self, request: RecoveryRequest) -> impl Future<Output = Result<Recovered, Failure>> + Send + use<> {
-        auth::recover(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), request)
+        let entered = auth::recover(self.mailbox.clone(), self.door.clone(), self.estimator.clone(), request);
+        auth::settled(self.mailbox.clone(), entered)
     }
 
     /// Replaces the password. The answer is the next recovery code; the old password and the old code

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::driver::Rpc;
+use crate::driver::{PASSWORD, Rpc};
 use crate::world::World;
 
 fn event(client: &mut Rpc, kind: &str, is: impl Fn(&Value) -> bool) -> Value {
@@ -17,6 +17,25 @@ fn role_of(client: &mut Rpc, room: &str, username: &str) -> Value {
     let info = client.ok("roomInfo", json!({ "name": room }));
     let members = info["members"].as_array().unwrap().clone();
     members.iter().find(|member| member["username"] == username).map_or(Value::Null, |member| member["role"].clone())
+}
+
+#[test]
+fn who_has_just_registered_or_logged_in_is_in_the_lobby_and_can_write_there_at_once() {
+    let world = World::new();
+    let in_lobby = |client: &mut Rpc| names(&client.ok("rooms", json!({ "joined": true }))) == ["#lobby"];
+    for name in ["alice", "bobby", "carol"] {
+        let mut client = world.registered(name);
+        assert!(in_lobby(&mut client), "{name}");
+        let sent = client.ok("send", json!({ "to": "#lobby", "text": "hello everybody" }));
+        client.expect("receipt", |receipt| receipt["id"] == sent["id"] && receipt["status"] == "sent");
+        client.quit();
+    }
+    // On a fresh profile, while no other device of anybody is there to help.
+    let mut again = world.profile("again").start();
+    let done = again.ok("login", json!({ "username": "alice", "password": PASSWORD }));
+    assert_eq!(done["newDevice"], true);
+    assert!(in_lobby(&mut again));
+    again.send("#lobby", "me again");
 }
 
 #[test]

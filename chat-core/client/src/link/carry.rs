@@ -59,12 +59,12 @@ pub(super) fn wire(established: Established, route: Route, events: mpsc::Sender<
 }
 
 impl Carrier {
-    /// Carries until either side ends.
-    pub(super) async fn run(self) {
+    /// Carries until either side ends; counts the frames of the relay.
+    pub(super) async fn run(self, carried: &mut u64) {
         let Self { route, reader, writer, events, frames, asking, requests, held } = self;
         let questions = Questions { asking, waiting: BTreeMap::new(), next: REQUESTS_FROM };
         tokio::select! {
-            () = read(reader, route, &events, (requests, questions)) => {}
+            () = read(reader, (route, carried), &events, (requests, questions)) => {}
             () = write(writer, frames) => {}
             () = let_go(held) => {}
         }
@@ -114,7 +114,7 @@ impl Questions {
 
 async fn read(
     mut reader: FrameReader<impl AsyncRead + Unpin>,
-    route: Route,
+    (route, carried): (Route, &mut u64),
     events: &mpsc::Sender<LinkEvent>,
     (mut requests, mut questions): (mpsc::Receiver<Request>, Questions),
 ) {
@@ -122,6 +122,7 @@ async fn read(
         tokio::select! {
             frame = reader.next() => match frame {
                 Ok(Some(frame)) => {
+                    *carried = carried.saturating_add(1);
                     if let Some(frame) = questions.answer(frame)
                         && events.send(LinkEvent::Frame(route, frame)).await.is_err()
                     {

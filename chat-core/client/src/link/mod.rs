@@ -35,6 +35,10 @@ const DIAL_TIME_MAX: Duration = Duration::from_secs(10);
 /// A connection that stood this long was good: the next attempt comes quickly.
 const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 
+/// A connection that brought so many frames was good too, however short: the relay greeted, let the device in and
+/// answered it. A relay that breaks while it lets in brings fewer.
+const GOOD_FRAMES: u64 = 4;
+
 /// Time between two attempts that somebody's commands ask for.
 const KNOCK_PAUSE: Duration = Duration::from_millis(250);
 
@@ -192,13 +196,14 @@ impl Runner {
         let since = Instant::now();
         let (wires, carrier) = carry::wire(established, route, self.events.clone());
         self.tell(LinkEvent::Up(route, wires)).await?;
+        let mut carried = 0;
         tokio::select! {
-            () = carrier.run() => {}
+            () = carrier.run(&mut carried) => {}
             moved = moved_away(&mut self.targets, target) => moved?,
         }
         self.tell(LinkEvent::Down(route)).await?;
         let good = since.elapsed() >= GOOD_CONNECTION;
-        if good {
+        if good || carried >= GOOD_FRAMES {
             self.backoff = Backoff::new();
         }
         let now = self.targets.borrow().clone();

@@ -46,6 +46,7 @@ fn status(state: &State, records: &dyn Records) -> Status {
             .and_then(|me| lists::newest_of(records, &me.account()))
             .is_some_and(|list| list.body().flags & FLAG_APPROVAL != 0),
         awaiting: state.awaiting.clone(),
+        settled: state.is_online() && state.rooms.are_settled(),
         outbox: u64::try_from(state.queue.waiting()).unwrap_or(u64::MAX),
     }
 }

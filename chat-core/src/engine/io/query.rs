@@ -82,6 +82,8 @@ pub struct Status {
     pub approval: bool,
     /// This device waits for such a yes; the code that the other devices show for it.
     pub awaiting: Option<String>,
+    /// Online, and in every room of the account that this device can enter by itself, the lobby included.
+    pub settled: bool,
     /// Messages not yet accepted by the relay.
     pub outbox: u64,
 }

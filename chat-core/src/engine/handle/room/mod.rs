@@ -132,7 +132,10 @@ pub(in crate::engine) fn answered(
         (RoomTask::List(command, joined), RoomAnswer::Rooms { rooms }) => {
             view::listed(state, work, (command, joined), rooms)
         }
-        (RoomTask::Restore, RoomAnswer::Rooms { rooms }) => enter::restore(state, work, &rooms),
+        (RoomTask::Restore, RoomAnswer::Rooms { rooms }) => {
+            state.rooms.told = true;
+            enter::restore(state, work, &rooms)
+        }
         // Whatever else an answer holds, nobody waits for it.
         (task, _) => give_up(state, work, task, &Failure::of(FailureKind::Internal)),
     }
@@ -188,6 +191,10 @@ pub(in crate::engine) fn give_up(
         }
         RoomTask::Claim(room) => {
             change::no_packages(state, work, room, failure);
+            Ok(())
+        }
+        RoomTask::Restore => {
+            state.rooms.told = true;
             Ok(())
         }
         _ => Ok(()),

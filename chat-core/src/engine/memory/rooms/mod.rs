@@ -264,6 +264,8 @@ pub(in crate::engine) struct Rooms {
     pub(in crate::engine) own_list_seq: u64,
     /// What is due on a new connection was begun.
     pub(in crate::engine) started: bool,
+    /// The relay has told which rooms the account is in, or will not tell on this connection.
+    pub(in crate::engine) told: bool,
 }
 
 impl Rooms {
@@ -410,8 +412,13 @@ impl Rooms {
             *live = Live { certified, ..Live::default() };
         }
         waiting.extend(std::mem::take(&mut self.entering).into_values().flat_map(Entering::into_commands));
-        self.started = false;
+        (self.started, self.told) = (false, false);
         waiting
+    }
+
+    /// Whether this device is in every room that it can enter without anybody's help.
+    pub(in crate::engine) fn are_settled(&self) -> bool {
+        self.started && self.told && self.entering.is_empty()
     }
 
     /// What was due before and did not happen waits for something else than time: no timer wakes it.
