@@ -184,7 +184,7 @@ fn a_device_that_waits_is_asked_about_with_its_code_and_the_answer_is_sent_or_no
 fn a_device_that_waits_shows_its_code_and_the_other_way_in() {
     let mut desk = Desk::new(80, 24);
     desk.tell(Msg::Started(Box::default()));
-    desk.keys("yalice<enter>Correct7Horse<enter>");
+    desk.keys("yalice<enter>Correct7Horse");
     let Screen::Door(door) = &mut desk.model.screen else { panic!() };
     (door.busy, door.mode) = (true, crate::model::Mode::SignIn);
     desk.tell(Msg::Account(AccountNews::Awaits(SafeText::line("K7QF-2M9D"))));
