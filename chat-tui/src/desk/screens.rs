@@ -188,7 +188,9 @@ fn a_device_that_waits_shows_its_code_and_the_other_way_in() {
     let Screen::Door(door) = &mut desk.model.screen else { panic!() };
     (door.busy, door.mode) = (true, crate::model::Mode::SignIn);
     desk.tell(Msg::Account(AccountNews::Awaits(SafeText::line("K7QF-2M9D"))));
-    insta::assert_snapshot!("awaits_80x24", desk.picture());
+    for words in ["This device shows  K7QF-2M9D", "Say yes on another device of yours", "No other device at hand?"] {
+        assert!(desk.picture().contains(words), "{}", desk.picture());
+    }
     desk.keys("<f3>");
     let Screen::Door(door) = &desk.model.screen else { panic!() };
     assert!(!door.busy && door.mode == crate::model::Mode::Recover);
