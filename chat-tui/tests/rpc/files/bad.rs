@@ -160,6 +160,10 @@ fn a_file_that_was_changed_secretly_while_its_sender_was_down_is_not_sent_on() {
     let transfers = alice.ok("transfers", json!({}));
     assert_eq!(transfers["transfers"][0]["reason"], "Integrity");
     wait_until("nothing of it is left at the relay", || blobs(&world).is_empty());
+    // Not when somebody insists either: what was sealed under its key is still known.
+    alice.ok("resumeTransfer", json!({ "id": id }));
+    wait_until("it fails again", || state(&mut alice, &id) == "failed");
+    wait_until("nothing of it is left at the relay", || blobs(&world).is_empty());
     alice.send("bob", "never mind");
     bob.expect_text("never mind");
     assert!(bob.so_far("message").iter().all(|message| !message["file"].is_object()));

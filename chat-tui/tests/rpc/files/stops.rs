@@ -103,6 +103,29 @@ fn a_cancelled_download_leaves_nothing_and_may_be_begun_again() {
 }
 
 #[test]
+fn a_device_that_forgets_keeps_neither_transfers_nor_what_half_came() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let (from, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let path = file(&from, "large.bin", &bytes(30 << 20));
+    let sent = alice.ok("sendFile", json!({ "to": "bob", "path": text(&path) }));
+    assert!(world.files("alice/uploads").is_empty(), "what is over needs no hashes");
+    expect_file(&mut bob);
+    bob.post("download", json!({ "id": sent["id"], "path": text(to.path()) }));
+    bob.expect("fileProgress", |progress| progress["direction"] == "download");
+    bob.ok("pauseTransfer", json!({ "id": sent["id"] }));
+    bob.ok("logout", json!({ "forget": true }));
+    wait_until("nothing half-written is left", || names_in(to.path()).iter().all(|name| name == "large.bin"));
+    assert_eq!(bob.ok("transfers", json!({})), json!({ "transfers": [] }));
+    alice.post("sendFile", json!({ "to": "alice", "path": text(&path) }));
+    let id = alice.expect("fileProgress", |progress| progress["id"] != sent["id"])["id"].clone();
+    alice.ok("pauseTransfer", json!({ "id": id }));
+    alice.ok("logout", json!({ "forget": true }));
+    wait_until("no hash is left", || world.files("alice/uploads").is_empty());
+    assert_eq!(alice.ok("transfers", json!({})), json!({ "transfers": [] }));
+}
+
+#[test]
 fn several_files_go_at_once_and_a_text_does_not_wait_for_them() {
     let world = World::new();
     let (mut alice, mut bob) = (world.registered("alice"), world.registered("bob"));
