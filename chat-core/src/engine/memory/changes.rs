@@ -224,6 +224,7 @@ impl State {
                 if let Conversation::Direct(with) = &conversation {
                     kept::forget(work, with, &id)?;
                 }
+                self.forget_file(work, (&conversation, &id))?;
                 HistoryChange::Delete { conversation, id }
             }
             What::React(sign) => {

@@ -35,6 +35,19 @@ impl State {
         work.save(Table::Files, &id.0, kept)
     }
 
+    /// A message is gone: what leads to its file goes with it.
+    pub(in crate::engine) fn forget_file(
+        &self,
+        work: &mut Work<'_>,
+        (conversation, id): (&Conversation, &MessageId),
+    ) -> Result<(), EngineError> {
+        let kept: Option<KeptFile> = work.load(Table::Files, &id.0)?;
+        if kept.is_some_and(|kept| kept.conversation == *conversation) {
+            work.delete(Table::Files, &id.0);
+        }
+        Ok(())
+    }
+
     /// A file of the history by its message.
     pub(in crate::engine) fn shared_file(&self, records: &dyn Records, id: &MessageId) -> Option<SharedFile> {
         let kept: KeptFile = decode(Table::Files, &records.get(Table::Files, &id.0)?).ok()?;

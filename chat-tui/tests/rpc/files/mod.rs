@@ -114,6 +114,27 @@ fn a_large_file_arrives_although_everybody_is_killed_on_the_way() {
 }
 
 #[test]
+fn a_file_whose_message_was_taken_back_is_not_to_be_had_any_more() {
+    let world = World::new();
+    let (mut alice, mut bob) = world.friends("alice", "bob");
+    let (from, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let path = file(&from, "regret.txt", b"x");
+    let sent = alice.ok("sendFile", json!({ "to": "bob", "path": text(&path) }));
+    let kept = alice.ok("sendFile", json!({ "to": "bob", "path": text(&path) }));
+    for _ in 0..2 {
+        expect_file(&mut bob);
+    }
+    alice.ok("delete", json!({ "id": sent["id"], "forEveryone": true }));
+    bob.expect("messageUpdated", |message| message["id"] == sent["id"] && message["deleted"] == true);
+    let fetch = |id: &Value| json!({ "id": id, "path": text(to.path()) });
+    for client in [&mut alice, &mut bob] {
+        assert_eq!(client.refused("download", fetch(&sent["id"])), "UnknownMessage");
+        client.ok("download", fetch(&kept["id"]));
+    }
+    assert_eq!(names_in(to.path()), ["regret (1).txt", "regret.txt"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_said_by_its_kind() {
     let world = World::new();
     let (mut alice, _bob) = world.friends("alice", "bob");
