@@ -1,6 +1,5 @@
 //! Files between two people: one in the interface, one a program.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use chat_client::{ClientEvent, FileToFetch, FileToSend, NoticeKind};
@@ -99,12 +98,8 @@ fn at_home(world: &World) -> CommandBuilder {
 
 /// Alice in the interface and bob, a program, who may write to each other.
 fn friends(world: &World) -> (Pty, Person) {
-    friends_by(world, at_home(world))
-}
-
-fn friends_by(world: &World, program: CommandBuilder) -> (Pty, Person) {
     let mut bob = world.person("bob");
-    let pty = Pty::start(program, 80, 24);
+    let pty = Pty::start(at_home(world), 80, 24);
     journey::register(&pty, world, (0, 0), "alice");
     pty.keys("/dm bob\rhi\r");
     world.is_asked(&mut bob);
@@ -131,47 +126,6 @@ fn a_picture_of_a_contact_is_drawn_in_the_conversation_by_half_blocks() {
     // Narrower, and it still is inside of its column.
     pty.resize(60, 24);
     pty.wait_until("it shrinks with the column", |s| drawn(s) == [19; 5]);
-    pty.keys("\x11");
-    assert_eq!(pty.ended(), 0);
-}
-
-#[test]
-fn a_file_that_came_is_opened_by_the_desktop_s_program_where_it_was_saved_and_so_is_its_folder() {
-    let world = World::new();
-    // The desktop's program, which writes down what it is to open.
-    let (desktop, opened) = (world.folder.path().join("desktop"), world.folder.path().join("opened"));
-    std::fs::create_dir(&desktop).unwrap();
-    for name in ["xdg-open", "open"] {
-        let program = desktop.join(name);
-        std::fs::write(&program, format!("#!/bin/sh\nprintf '%s\\n' \"$1\" >> '{}'\n", opened.display())).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let mut program = at_home(&world);
-    program.env("PATH", format!("{}:{}", desktop.display(), std::env::var("PATH").unwrap_or_default()));
-    let (mut pty, bob) = friends_by(&world, program);
-    let note = world.folder.path().join("note.txt");
-    std::fs::write(&note, "small").unwrap();
-    let send = FileToSend { to: "alice".into(), path: note, caption: None, idempotency_key: None };
-    world.runtime.block_on(bob.client.send_file(send)).unwrap();
-    pty.wait_for("▣ note.txt");
-    let place = world.folder.path().join("Downloads/note.txt");
-    let until = Instant::now() + Duration::from_secs(60);
-    while std::fs::read(&place).ok().as_deref() != Some(b"small") {
-        assert!(Instant::now() < until, "it does not come by itself:\n{}", pty.screen());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    pty.keys("\x1bOS");
-    pty.wait_until("the page tells where it lies", |s| s.contains("note.txt") && s.contains("saved"));
-    for (key, expected) in [("o", &place), ("f", &world.folder.path().join("Downloads"))] {
-        pty.keys(key);
-        let told = || std::fs::read_to_string(&opened).unwrap_or_default();
-        while told().lines().last() != expected.to_str() {
-            assert!(Instant::now() < until, "{expected:?} is not opened: {}\n{}", told(), pty.screen());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-    pty.keys("\x1b");
-    pty.wait_for("Enter send");
     pty.keys("\x11");
     assert_eq!(pty.ended(), 0);
 }
