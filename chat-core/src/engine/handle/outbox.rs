@@ -18,7 +18,6 @@ use crate::engine::memory::kept;
 use crate::engine::memory::lists::Offer;
 use crate::engine::memory::names::{Draft, Want};
 use crate::engine::memory::queue::{Flight, Hold, Outgoing};
-use crate::engine::memory::results::Queued;
 use crate::engine::memory::streams::{OwnStream, sent_key};
 use crate::store::Table;
 
@@ -86,9 +85,8 @@ pub(in crate::engine) fn write(
     account: AccountId,
     draft: Draft,
 ) -> Result<(), EngineError> {
-    let key = draft.idempotency_key.clone();
-    if let Some(Queued { id, timestamp_ms }) = key.as_ref().map_or(Ok(None), |key| Queued::load(work, key))? {
-        work.reply(command, Reply::Queued { id, timestamp_ms });
+    let repeatable = draft.repeatable(&account.0);
+    if repeatable.as_ref().map_or(Ok(false), |repeatable| repeatable.answers(work, command))? {
         return Ok(());
     }
     if let Some(kind) = state.keeps_from_writing(&account) {
@@ -106,8 +104,8 @@ pub(in crate::engine) fn write(
         message.id
     };
     let timestamp_ms = work.now.as_ms();
-    if let Some(key) = key {
-        Queued { id, timestamp_ms }.save(work, &key)?;
+    if let Some(repeatable) = repeatable {
+        repeatable.save(work, id)?;
     }
     work.reply(command, Reply::Queued { id, timestamp_ms });
     Ok(())

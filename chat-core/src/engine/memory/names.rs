@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chat_wire::ids::{AccountId, BlobId, MessageId, RoomName, UserName};
 
+use super::results::Repeatable;
 use crate::engine::content::{Content, File, Text};
 use crate::engine::io::{CommandId, FailureKind, SafetyProof};
 use crate::engine::limits::{EXPIRY_MS_MAX, TEXT_BYTES_MAX, WAITING_COMMANDS_MAX};
@@ -58,6 +59,15 @@ impl Draft {
         }
         let lives = self.expires_in_ms.is_none_or(|ms| (1..=EXPIRY_MS_MAX).contains(&ms));
         (!lives).then_some(FailureKind::InvalidParams)
+    }
+
+    /// Its key and what it asks for; none without a key.
+    pub(in crate::engine) fn repeatable(&self, conversation: &[u8]) -> Option<Repeatable> {
+        let kind: &[u8] = if self.file.is_some() { b"file" } else { b"text" };
+        let reply_to = self.reply_to.as_ref().map_or(&[][..], |id| &id.0);
+        let expiry = self.expires_in_ms.map_or([0; 8], u64::to_be_bytes);
+        let asked: [&[u8]; 5] = [kind, conversation, self.text.as_bytes(), reply_to, &expiry];
+        self.idempotency_key.as_deref().map(|key| Repeatable::new(key, &asked))
     }
 
     /// What is sealed.

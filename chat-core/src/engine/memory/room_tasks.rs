@@ -50,7 +50,6 @@ pub(in crate::engine) struct Entering {
     pub(in crate::engine) lost: u32,
     /// Nobody asked: the device enters by itself, and makes the lobby when there is none.
     pub(in crate::engine) lobby: bool,
-    pub(in crate::engine) idempotency_key: Option<String>,
     /// The room was entered afresh at these times, lately.
     pub(in crate::engine) resynced_ms: Vec<u64>,
 }

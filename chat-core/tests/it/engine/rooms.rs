@@ -97,6 +97,59 @@ fn a_public_room_is_joined_by_whoever_likes_and_read_from_then_on() {
 }
 
 #[test]
+fn a_room_that_was_being_made_when_the_program_was_killed_answers_its_key() {
+    let mut world = people(71, &["alice", "bob"]);
+    let keyed = |text: &str, key: &str| {
+        let idempotency_key = Some(key.to_owned());
+        Command::Room(RoomCommand::Create { name: room(text), public: true, topic: None, idempotency_key })
+    };
+    for (number, frames) in (0..6).enumerate() {
+        let (text, key) = (format!("tea-{number}"), format!("key-{number}"));
+        world.start("alice", keyed(&text, &key));
+        world.run_some(frames);
+        world.kill("alice");
+        world.open("alice");
+        if let Err(refused) = world.command("alice", keyed(&text, &key)) {
+            assert_eq!(refused.kind, FailureKind::Offline, "not known yet, after {frames} frames");
+        }
+        world.connect("alice");
+        let repeated = world.ok("alice", keyed(&text, &key));
+        assert!(matches!(repeated, Reply::Room(RoomReply::Created(name)) if name == room(&text)), "{frames} frames");
+        assert_eq!(members(&mut world, "alice", &text), ["alice"]);
+    }
+    // A key whose room was refused makes another one.
+    world.ok("bob", create("taken", true));
+    assert_eq!(world.refused("alice", keyed("taken", "late")), FailureKind::RoomExists);
+    world.ok("alice", keyed("free", "late"));
+}
+
+#[test]
+fn a_key_that_was_used_for_something_else_is_refused() {
+    let mut world = people(72, &["alice", "bob"]);
+    let made = |text: &str| {
+        let idempotency_key = Some("key".to_owned());
+        Command::Room(RoomCommand::Create { name: room(text), public: true, topic: None, idempotency_key })
+    };
+    let said = |to: &str, text: &str, key: &str| {
+        let (to, text, idempotency_key) = (to.to_owned(), text.to_owned(), Some(key.to_owned()));
+        Command::Send { to, text, reply_to: None, idempotency_key, expires_in_ms: None }
+    };
+    world.start("alice", made("tea"));
+    world.ok("alice", made("tea"));
+    world.ok("alice", made("tea"));
+    for command in [made("milk"), said("bob", "x", "key"), said("#tea", "x", "key")] {
+        assert_eq!(world.refused("alice", command), FailureKind::InvalidParams);
+    }
+    world.ok("alice", said("bob", "x", "other"));
+    world.ok("alice", said("bob", "x", "other"));
+    for command in [said("bob", "y", "other"), said("#tea", "x", "other"), said("alice", "x", "other")] {
+        assert_eq!(world.refused("alice", command), FailureKind::InvalidParams);
+    }
+    world.ok("bob", Command::AcceptRequest(name("alice")));
+    assert_eq!(world.heard("bob"), ["x"], "once, and nothing else");
+}
+
+#[test]
 fn four_who_join_at_once_end_in_one_epoch() {
     let names = ["alice", "bob", "carol", "dave", "erin"];
     let mut world = people(3, &names);

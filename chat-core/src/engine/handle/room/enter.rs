@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use chat_wire::domain::plain_hash;
-use chat_wire::ids::{MessageId, RequestKey, RoomId, RoomName};
+use chat_wire::ids::{RequestKey, RoomId, RoomName};
 use chat_wire::limits::TOPIC_BYTES_MAX;
 use chat_wire::message::{RoomAsk, RoomCard};
 use serde_bytes::ByteBuf;
@@ -12,7 +12,7 @@ use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Conversation, Failure, FailureKind, Reply, RoomEventKind, RoomReply};
 use crate::engine::memory::State;
-use crate::engine::memory::results::Queued;
+use crate::engine::memory::results::{self, Before, Repeatable};
 use crate::engine::memory::room_tasks::{Entering, RoomTask};
 use crate::engine::memory::rooms::{CommitFlight, Phase, RoomRecord, RoomShelf, seed};
 use crate::group::{Actor, DoorKey, Group, GroupError, OwnLeaf, Policy};
@@ -33,6 +33,16 @@ pub(super) struct Wanted {
     pub(super) idempotency_key: Option<String>,
 }
 
+impl Wanted {
+    /// Its key and what it asks for; none without a key.
+    fn repeatable(&self) -> Option<Repeatable> {
+        let topic = self.topic.as_deref().unwrap_or_default();
+        let public = [u8::from(self.public)];
+        let asked: [&[u8]; 4] = [b"room", self.name.as_str().as_bytes(), &public, topic.as_bytes()];
+        self.idempotency_key.as_deref().map(|key| Repeatable::new(key, &asked))
+    }
+}
+
 /// A command makes a room.
 pub(super) fn create(
     state: &mut State,
@@ -40,11 +50,17 @@ pub(super) fn create(
     command: CommandId,
     wanted: Wanted,
 ) -> Result<(), EngineError> {
-    if let Some(key) = &wanted.idempotency_key
-        && Queued::load(work, key)?.is_some()
-    {
-        work.reply(command, Reply::Room(RoomReply::Created(wanted.name)));
-        return Ok(());
+    let repeatable = wanted.repeatable();
+    match repeatable.as_ref().map_or(Ok(Before::Unused), |repeatable| repeatable.before(work))? {
+        Before::Unused => {}
+        Before::Same(queued) => {
+            repeat(state, work, command, (RoomId(queued.id.0), wanted.name));
+            return Ok(());
+        }
+        Before::Other => {
+            work.fail(command, FailureKind::InvalidParams);
+            return Ok(());
+        }
     }
     let long = wanted.topic.as_ref().is_some_and(|topic| topic.len() > TOPIC_BYTES_MAX);
     let refused = if long {
@@ -62,16 +78,30 @@ pub(super) fn create(
         work.fail(command, kind);
         return Ok(());
     }
-    let idempotency_key = wanted.idempotency_key.clone();
-    let entering = Entering { commands: vec![command], idempotency_key, ..Entering::default() };
+    let entering = Entering { commands: vec![command], ..Entering::default() };
     state.rooms.entering.insert(wanted.name.clone(), entering);
     make(state, work, wanted, true)
+}
+
+/// A command comes once more: it is answered when the room stands, which may be long since.
+fn repeat(state: &mut State, work: &mut Work<'_>, command: CommandId, (room, name): (RoomId, RoomName)) {
+    let under_way = state.rooms.get(&room).is_some_and(|room| matches!(room.record.phase, Phase::Creating));
+    if !under_way {
+        work.reply(command, Reply::Room(RoomReply::Created(name)));
+    } else if state.is_online() {
+        state.rooms.entering.entry(name).or_default().commands.push(command);
+    } else {
+        work.fail(command, FailureKind::Offline);
+    }
 }
 
 /// Makes the group and asks the relay for the name.
 fn make(state: &mut State, work: &mut Work<'_>, wanted: Wanted, owned: bool) -> Result<(), EngineError> {
     let room = RoomId(work.random());
     let (key, credential) = state.new_leaf(work)?;
+    if let Some(repeatable) = wanted.repeatable() {
+        repeatable.save_making(work, &room)?;
+    }
     let Wanted { name, public, topic, .. } = wanted;
     let topic = topic.filter(|topic| !topic.is_empty());
     let door = (!public).then(|| DoorKey::generate(work.rng));
@@ -116,14 +146,12 @@ pub(super) fn send_creation(state: &mut State, work: &mut Work<'_>, room: RoomId
 /// The room stands.
 pub(super) fn created(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
     CommitFlight::land(work, &room);
+    results::made(work, &room);
     epoch::begin(state, work, room, (0, &[0; 32]))?;
     let Some(name) = settle(state, work, room, 0)? else { return Ok(()) };
     let own = state.own_address()?.account;
     tell(state, work, &name, RoomEventKind::Created, (Some(own), None))?;
     let Some(entering) = state.rooms.entering.remove(&name) else { return Ok(()) };
-    if let Some(key) = &entering.idempotency_key {
-        Queued { id: MessageId(room.0), timestamp_ms: work.now.as_ms() }.save(work, key)?;
-    }
     if entering.lobby {
         work.put(Table::Meta, LOBBY_KEY, vec![1]);
     }
@@ -140,6 +168,7 @@ pub(super) fn not_created(
     room: RoomId,
     failure: &Failure,
 ) -> Result<(), EngineError> {
+    results::not_made(work, &room);
     let Some((record, _)) = state.rooms.remove(work, &room)? else { return Ok(()) };
     let lobby = state.rooms.entering.get(&record.name).is_some_and(|entering| entering.lobby);
     if lobby && failure.kind == FailureKind::RoomExists {

@@ -15,7 +15,6 @@ use crate::engine::limits::{CLOCK_SKEW_MS_MAX, ROOM_POSTS_UNDER_WAY_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::changes::{Doer, Target};
 use crate::engine::memory::names::Draft;
-use crate::engine::memory::results::Queued;
 use crate::engine::memory::room_tasks::RoomTask;
 use crate::engine::memory::rooms::{LeafStream, Order, Post, RoomShelf, seed};
 use crate::engine::memory::sayings::{Entered, Saying};
@@ -56,17 +55,16 @@ pub(in crate::engine) fn send(
         work.fail(command, kind);
         return Ok(());
     }
-    let key = draft.idempotency_key.clone();
-    if let Some(Queued { id, timestamp_ms }) = key.as_ref().map_or(Ok(None), |key| Queued::load(work, key))? {
-        work.reply(command, Reply::Queued { id, timestamp_ms });
+    let repeatable = draft.repeatable(&room.0);
+    if repeatable.as_ref().map_or(Ok(false), |repeatable| repeatable.answers(work, command))? {
         return Ok(());
     }
     let content = draft.into_content();
     let id = state.queue_in_room(work, room, (&content, true))?;
     state.enter_own(work, (Conversation::Room(room), name.to_string()), (id, content), MessageStatus::Queued)?;
     let timestamp_ms = work.now.as_ms();
-    if let Some(key) = key {
-        Queued { id, timestamp_ms }.save(work, &key)?;
+    if let Some(repeatable) = repeatable {
+        repeatable.save(work, id)?;
     }
     work.reply(command, Reply::Queued { id, timestamp_ms });
     Ok(())
