@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chat_core::engine::{Answer, Change, Command, Failure, FailureKind, Message, Query, Reply};
+use chat_core::engine::{Answer, Change, Command, Failure, FailureKind, Message, Query, Reply, Status};
 use chat_core::identity::password::Assessment;
 use chat_wire::ids::{MessageId, RoomName, UserName};
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use crate::event::Connection;
 use crate::events::Events;
 use crate::request::{
     ConversationSummary, Credentials, HistoryPage, LoggedIn, MessagePage, MessageSearch, Password, Recovered,
-    RecoveryRequest, Registered, Registration, RelayIdentity,
+    RecoveryRequest, Registered, Registration, RelayIdentity, mentions,
 };
 use crate::store::{self, Store, StoreError};
 use crate::transfer::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, Transfers};
@@ -193,8 +193,19 @@ impl Client {
     ///
     /// # Errors
     /// `Io` or `Integrity` when the store can't be read.
-    pub fn conversations(&self) -> Asked<Vec<ConversationSummary>> {
-        self.mailbox.work(|store| store.conversations())
+    pub fn conversations(&self) -> impl Future<Output = Result<Vec<ConversationSummary>, Failure>> + Send + use<> {
+        let status = self.query(Query::Status);
+        let found = self.mailbox.work(|store| Ok((store.conversations()?, store.calls()?)));
+        async move {
+            let (mut found, calls) = found.await?;
+            let Answer::Status(Status { username: Some(me), .. }) = status.await? else { return Ok(found) };
+            for (name, _) in calls.iter().filter(|(_, text)| mentions(text, me.as_str())) {
+                if let Some(row) = found.iter_mut().find(|row| row.name == *name) {
+                    row.mentions = row.mentions.saturating_add(1);
+                }
+            }
+            Ok(found)
+        }
     }
 
     /// The unsent text of a conversation.

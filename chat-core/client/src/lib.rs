@@ -92,7 +92,7 @@ pub use events::Events;
 pub use handle::Client;
 pub use request::{
     ConversationSummary, Credentials, HISTORY_PAGE_MAX, HistoryPage, HistoryPart, LoggedIn, MessagePage, MessageSearch,
-    Password, Recovered, RecoveryRequest, Registered, Registration, RelayIdentity, RelayTrust,
+    Password, Recovered, RecoveryRequest, Registered, Registration, RelayIdentity, RelayTrust, mentions,
 };
 pub use transfer::{FileToFetch, FileToSend, SavedFile, SentFile, Transfer, TransferState};
 pub use transport::{Loopback, LoopbackEnd};

@@ -161,6 +161,16 @@ pub struct MessageSearch {
     pub limit: u32,
 }
 
+/// Whether a text names somebody: `@name`, with punctuation around it or none.
+#[must_use]
+pub fn mentions(text: &str, username: &str) -> bool {
+    let bare = |word: &str| {
+        word.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '_' | '-')).to_ascii_lowercase()
+    };
+    let username = username.to_ascii_lowercase();
+    text.split_whitespace().any(|word| bare(word).strip_prefix('@').is_some_and(|name| name == username))
+}
+
 /// One conversation of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConversationSummary {
@@ -172,6 +182,8 @@ pub struct ConversationSummary {
     pub unread: u64,
     /// The oldest of them.
     pub first_unread: Option<MessageId>,
+    /// Those of them that name this person; of rooms only.
+    pub mentions: u64,
     /// The newest message.
     pub last_message: Option<Message>,
     /// Unsent text.
@@ -201,4 +213,20 @@ pub enum RelayTrust {
     FirstUse,
     /// Nobody vouches for it; [`crate::Client::trust_certificate`] may.
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_names_whom_it_calls_whatever_stands_around_it_and_nobody_else() {
+        for text in ["@bob", "ask @Bob, he knows", "(@bob)", "really?! @BOB!", "@bob:", "so, @bob"] {
+            assert!(mentions(text, "bob"), "{text}");
+        }
+        for text in ["bob", "@bobby", "mail bob@example.org", "@ bob", "", "@@bob", "@bo"] {
+            assert!(!mentions(text, "bob"), "{text}");
+        }
+        assert!(mentions("@b.ob- hm, @al_ice-2.", "al_ice-2"));
+    }
 }

@@ -259,6 +259,8 @@ pub(crate) struct ConversationShape {
     name: String,
     kind: &'static str,
     unread: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    mentions: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_message: Option<MessageShape>,
 }
@@ -266,8 +268,13 @@ pub(crate) struct ConversationShape {
 impl From<ConversationSummary> for ConversationShape {
     fn from(row: ConversationSummary) -> Self {
         let kind = if row.name.starts_with('#') { "room" } else { "direct" };
-        Self { name: row.name, kind, unread: row.unread, last_message: row.last_message.map(MessageShape::from) }
+        let last_message = row.last_message.map(MessageShape::from);
+        Self { name: row.name, kind, unread: row.unread, mentions: row.mentions, last_message }
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, PartialEq, Serialize)]

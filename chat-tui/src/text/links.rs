@@ -20,6 +20,12 @@ pub struct Span {
     pub kind: SpanKind,
 }
 
+/// Whether a text names somebody, as unread counts have it.
+#[must_use]
+pub fn names(text: &str, who: &str) -> bool {
+    chat_client::mentions(text, who)
+}
+
 /// Where a text has links, and names the person signed in.
 #[must_use]
 pub fn spans(text: &str, me: Option<&str>) -> Vec<Span> {

@@ -9,7 +9,7 @@ mod width;
 mod wrap;
 
 pub use emoji::{name as sign_name, sign, signs};
-pub use links::{Span, SpanKind, spans};
+pub use links::{Span, SpanKind, names, spans};
 pub use lookalike::alike;
 pub use nearest::nearest;
 pub use sanitize::SafeText;

@@ -7,7 +7,7 @@ use crate::model::{
     Arrival, Availability, Change, Divider, Effects, Entry, Focus, Habits, Link, Lookup, Model, Mood, MsgId, Name,
     Open, Page, Place, Preview, Problem, Receipt, Row, Screen, Started, Stranger, Timer,
 };
-use crate::text::SafeText;
+use crate::text::{SafeText, names};
 
 /// Receipts kept for messages whose id is not known yet: a burst of sends.
 const EARLY_MAX: usize = 256;
@@ -73,7 +73,7 @@ fn keep_what_only_the_screen_knows(model: &mut Model, rows: Vec<Row>) {
     for row in &mut all {
         if let Some(old) = model.roster.row(&row.name) {
             (row.changed, row.stopped) = (row.changed || old.changed, row.stopped || old.stopped);
-            row.mentions = if row.unread > 0 { old.mentions } else { 0 };
+            row.mentions = if row.unread > 0 { row.mentions.max(old.mentions) } else { 0 };
             row.topic = row.topic.take().or_else(|| old.topic.clone());
         }
         if row.known
@@ -163,7 +163,7 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
     let Arrival { chat: name, mut entry } = arrival;
     entry.serial = model.next_number();
     let looking = model.focused && model.open_name() == Some(&name);
-    let named = name.is_room() && model.me.as_ref().is_some_and(|me| names(entry.text.as_str(), &me.name));
+    let named = name.is_room() && model.me.as_ref().is_some_and(|me| names(entry.text.as_str(), me.name.as_str()));
     let muted = model.roster.habits.muted(&name, model.now.ms);
     // A room rings for whom it names only, and what is muted for nobody.
     if !entry.own && !muted && (named || !name.is_room()) {
@@ -204,14 +204,6 @@ pub(super) fn arrived(model: &mut Model, out: &mut Effects, arrival: Arrival) {
         Some(divider) => divider.count += 1,
         None => chat.timeline.divider = Some(Divider { before: serial, count: 1 }),
     }
-}
-
-/// Whether a text names somebody: `@name`, with punctuation around it or none.
-fn names(text: &str, who: &Name) -> bool {
-    let bare = |word: &str| {
-        word.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '@' | '_' | '-')).to_lowercase()
-    };
-    text.split_whitespace().any(|word| bare(word).strip_prefix('@').is_some_and(|name| name == who.as_str()))
 }
 
 /// Least time between two notes of the terminal: a burst rings once.

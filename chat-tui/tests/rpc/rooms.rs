@@ -118,3 +118,57 @@ fn what_can_not_be_done_with_a_room_is_told_by_its_kind() {
     let key = json!({ "name": "#once", "public": true, "idempotencyKey": "k" });
     assert_eq!(alice.ok("createRoom", key.clone()), alice.ok("createRoom", key));
 }
+
+fn row(client: &mut Rpc, room: &str) -> Value {
+    let shown = client.ok("conversations", json!({}));
+    shown["conversations"].as_array().unwrap().iter().find(|row| row["name"] == room).unwrap().clone()
+}
+
+#[test]
+fn who_is_named_in_a_room_sees_how_often_also_after_a_restart_and_until_it_was_read() {
+    let world = World::new();
+    let (mut alice, mut bob) = (world.registered("alice"), world.registered("bob"));
+    alice.ok("createRoom", json!({ "name": "#tea", "public": true }));
+    bob.ok("joinRoom", json!({ "name": "#tea" }));
+    for text in ["hello all", "ask @Bob, he knows", "mail bob@example.org", "(@bob)"] {
+        alice.send("#tea", text);
+        bob.expect_text(text);
+    }
+    let seen = row(&mut bob, "#tea");
+    assert_eq!((&seen["unread"], &seen["mentions"]), (&json!(4), &json!(2)), "{seen}");
+    assert_eq!(bob.quit().status.code(), Some(0));
+    let mut bob = world.back("bob");
+    let seen = row(&mut bob, "#tea");
+    assert_eq!((&seen["unread"], &seen["mentions"]), (&json!(4), &json!(2)), "{seen}");
+    bob.ok("markRead", json!({ "with": "#tea", "id": seen["lastMessage"]["id"] }));
+    let seen = row(&mut bob, "#tea");
+    assert_eq!((&seen["unread"], &seen["mentions"]), (&json!(0), &Value::Null), "{seen}");
+}
+
+#[test]
+fn who_writes_in_a_room_shows_there_and_a_deleted_account_is_gone_from_it() {
+    let world = World::new();
+    let (mut alice, mut bob) = (world.registered("alice"), world.registered("bob"));
+    let mut carol = world.registered("carol");
+    alice.ok("createRoom", json!({ "name": "#tea", "public": true }));
+    bob.ok("joinRoom", json!({ "name": "#tea" }));
+    alice.expect("roomEvent", |event| {
+        event["kind"] == "joined" && event["username"] == "bob" && event["room"] == "#tea"
+    });
+    alice.ok("typing", json!({ "to": "#tea", "active": true }));
+    bob.expect("typing", |told| told["from"] == "alice" && told["to"] == "#tea" && told["active"] == true);
+    alice.ok("typing", json!({ "to": "#tea", "active": false }));
+    bob.expect("typing", |told| told["to"] == "#tea" && told["active"] == false);
+    assert_eq!(carol.refused("typing", json!({ "to": "#tea", "active": true })), "UnknownRoom");
+    assert!(carol.so_far("typing").is_empty());
+
+    alice.ok("deleteAccount", json!({ "password": PASSWORD }));
+    let left = bob.expect("roomEvent", |event| event["kind"] == "left" && event["room"] == "#tea");
+    assert_eq!((&left["username"], &left["by"]), (&json!("alice"), &Value::Null));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while role_of(&mut bob, "#tea", "bob") != "owner" {
+        assert!(std::time::Instant::now() < deadline, "the room has no owner");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(role_of(&mut bob, "#tea", "alice"), Value::Null);
+}

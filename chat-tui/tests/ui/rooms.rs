@@ -114,3 +114,57 @@ fn what_is_said_in_a_room_is_changed_reacted_to_and_taken_back_and_the_room_is_e
     pty.keys("\x11");
     assert_eq!(pty.ended(), 0);
 }
+
+/// Two people at two terminals: over an absence, over epochs, over a stop of the relay, to the end of the room.
+#[test]
+fn a_room_of_two_terminals_goes_on_over_an_absence_and_a_stop_of_the_relay_until_it_is_ended() {
+    let mut world = World::new();
+    let mut alice = Pty::start(world.program("alice"), 100, 30);
+    journey::register(&alice, &world, (0, 0), "alice");
+    let mut bob = Pty::start(world.program("bob"), 100, 30);
+    journey::register(&bob, &world, (0, 0), "bob");
+    alice.keys("/create #ops\r");
+    alice.wait_for("Make a room");
+    alice.keys("\r\r\r");
+    alice.wait_for("the room was made by alice");
+    bob.keys("/join #ops\r");
+    alice.wait_for("bob joined");
+    alice.keys("are you there?\r");
+    bob.wait_for("are you there?");
+
+    // Who writes is seen while it writes; whom a text names sees that it is meant.
+    bob.keys("@alice here I am");
+    alice.wait_until("bob writes", |s| s.contains("types …"));
+    bob.keys("\r");
+    alice.wait_for("here I am");
+
+    // Bob is away over several epochs, and reads everything when he comes back.
+    bob.keys("\x11");
+    assert_eq!(bob.ended(), 0);
+    let carol = world.person("carol");
+    world.runtime.block_on(carol.client.run(Command::Room(RoomCommand::Join(ops())))).unwrap();
+    alice.wait_for("carol joined");
+    alice.keys("/topic release day\r");
+    alice.wait_for("The topic is changed.");
+    alice.keys("while bob was away\r");
+    let mut bob = Pty::start(world.program("bob"), 100, 30);
+    bob.wait_for("#ops");
+    bob.keys("/join #ops\r");
+    bob.wait_for("while bob was away");
+
+    // What is said while the relay is gone reaches everybody once it is back.
+    world.restart_relay(|| {
+        alice.keys("into the void\r");
+        alice.wait_for("into the void");
+    });
+    bob.wait_for("into the void");
+    alice.keys("/deleteroom\r");
+    alice.wait_for("End #ops for everybody?");
+    alice.keys("y");
+    alice.wait_for("#ops is ended for everybody.");
+    bob.wait_until("bob reads that it is over", |s| s.contains("ended"));
+    for pty in [&mut alice, &mut bob] {
+        pty.keys("\x11");
+        assert_eq!(pty.ended(), 0);
+    }
+}

@@ -42,6 +42,19 @@ impl World {
         self.relay.as_ref().unwrap()
     }
 
+    /// Stops the relay and starts it again, on its data and at its address.
+    pub fn restart_relay(&mut self, meanwhile: impl FnOnce()) {
+        let relay = self.relay.take().unwrap();
+        let config = EmbedConfig {
+            data_dir: Some(self.folder.path().join("relay")),
+            listen: Some(relay.addr),
+            ..EmbedConfig::default()
+        };
+        self.runtime.block_on(relay.shutdown());
+        meanwhile();
+        self.relay = Some(self.runtime.block_on(async { chat_server::embed(config).unwrap() }));
+    }
+
     pub fn address(&self) -> String {
         self.relay().addr.to_string()
     }

@@ -11,6 +11,9 @@ use super::sqlite::Db;
 use super::{StoreError, file};
 use crate::request::{ConversationSummary, HISTORY_PAGE_MAX, HistoryPart, MessagePage};
 
+/// Unread texts that are looked at for one's name: whoever left more behind reads them anyway.
+const CALLS_MAX: u32 = 2_000;
+
 /// A text that came new into the history.
 pub(super) struct NewText {
     /// Its message's place.
@@ -223,6 +226,7 @@ pub(super) fn conversations(db: &Db) -> Result<Vec<ConversationSummary>, StoreEr
                 conversation: conversation(row, 2)?,
                 unread: row.get(4)?,
                 first_unread: row.get::<_, Option<[u8; 16]>>(5)?.map(MessageId),
+                mentions: 0,
                 last_message: None,
                 draft: None,
             };
@@ -233,6 +237,17 @@ pub(super) fn conversations(db: &Db) -> Result<Vec<ConversationSummary>, StoreEr
         summary.last_message = messages(db, "place = ?1", params![*newest])?.pop();
     }
     Ok(found.into_iter().map(|(summary, _)| summary).collect())
+}
+
+/// Unread texts of rooms in which somebody is called by name, with the rooms' names.
+pub(super) fn calls(db: &Db) -> Result<Vec<(String, String)>, StoreError> {
+    db.rows(
+        "SELECT name, text FROM messages JOIN conversations ON number = conversation
+         WHERE name LIKE '#%' AND outgoing = 0 AND deleted = 0 AND place > read_to AND instr(text, '@') > 0
+         ORDER BY place DESC LIMIT ?1",
+        params![CALLS_MAX],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
 }
 
 /// Up to `limit` messages of all conversations between two places, in their order.

@@ -331,6 +331,11 @@ impl Store {
         Ok(conversations)
     }
 
+    /// Unread texts of rooms in which somebody is called by name, with the rooms' names.
+    pub(crate) fn calls(&self) -> Result<Vec<(String, String)>, StoreError> {
+        history::calls(&self.db)
+    }
+
     /// The unsent text of a conversation.
     pub(crate) fn draft(&self, with: &str) -> Result<Option<String>, StoreError> {
         drafts::read(&self.db, with)

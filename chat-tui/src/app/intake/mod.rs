@@ -258,6 +258,7 @@ fn row(chat: ConversationSummary) -> Row {
     });
     Row {
         unread: chat.unread,
+        mentions: chat.mentions,
         first_unread: chat.first_unread.map(id_of),
         last,
         draft: chat.draft.as_deref().filter(|d| !d.trim().is_empty()).map(SafeText::line),
