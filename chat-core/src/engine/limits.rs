@@ -197,6 +197,8 @@ pub(super) const ALARMS_MAX: usize = 200;
 
 /// Entries of a room's log that wait here; more is asked for again on the next connection.
 pub(super) const ROOM_ENTRIES_MAX: usize = 4_096;
+/// Milliseconds after which a message that came too soon is tried again at the latest.
+pub(super) const ROOM_POST_WAIT_MS_MAX: u64 = 3_600_000;
 /// Messages to one room that are under way at once.
 pub(super) const ROOM_POSTS_UNDER_WAY_MAX: usize = 32;
 /// Milliseconds by which a lost commit waits longer each time, at random below.

@@ -2,7 +2,7 @@
 
 use chat_wire::ids::DeviceAddress;
 use chat_wire::keys::VerifyKey;
-use openmls::prelude::{Extension, Extensions, LeafNode, LeafNodeParameters, UnknownExtension};
+use openmls::prelude::{Extension, Extensions, LeafNode, LeafNodeParameters, Member, UnknownExtension};
 
 use super::credential::LeafCredential;
 use super::keys::capabilities;
@@ -64,6 +64,13 @@ impl Leaf {
         let credential = LeafCredential::of_mls(node.credential()).map_err(|_| GroupError::Malformed)?;
         let seen = node.extensions().unknown(SEEN_TYPE).and_then(|seen| seen.0.as_slice().try_into().ok());
         Ok(Self { index, credential, key: VerifyKey(key), seen_ms: seen.map(u64::from_be_bytes) })
+    }
+
+    /// As far as it is needed to tell whose it is.
+    pub(super) fn of_member(member: &Member) -> Result<Self, GroupError> {
+        let key = member.signature_key.as_slice().try_into().map_err(|_| GroupError::Malformed)?;
+        let credential = LeafCredential::of_mls(&member.credential).map_err(|_| GroupError::Malformed)?;
+        Ok(Self { index: member.index.u32(), credential, key: VerifyKey(key), seen_ms: None })
     }
 
     pub(crate) fn owner(&self) -> DeviceAddress {

@@ -26,6 +26,9 @@ mod shelf;
 mod whisper;
 mod witness;
 
+#[cfg(feature = "measure")]
+pub(crate) use overlay::parts;
+
 pub(crate) use credential::{LeafClaim, LeafCredential};
 pub(crate) use door::DoorKey;
 pub(crate) use keys::{LeafKey, OfferedMember, key_package, offered_member};

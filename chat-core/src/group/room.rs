@@ -123,6 +123,8 @@ pub(crate) struct WelcomeCard {
     pub(crate) epoch: u64,
     pub(crate) inviter: Leaf,
     pub(crate) own_key: VerifyKey,
+    /// Who else is in it.
+    pub(crate) others: Vec<Leaf>,
     pub(crate) policy: Policy,
 }
 
@@ -247,11 +249,14 @@ fn card(staged: &StagedWelcome) -> Result<WelcomeCard, GroupError> {
     let context = staged.group_context();
     let sender = staged.welcome_sender().map_err(|_| GroupError::Malformed)?;
     let own = staged.own_leaf_node().ok_or(GroupError::Malformed)?;
+    let others = staged.members().filter(|member| member.index != staged.own_leaf_index());
+    let others = others.map(|member| Leaf::of_member(&member)).collect::<Result<Vec<_>, _>>()?;
     Ok(WelcomeCard {
         room: room_of(context.group_id())?,
         epoch: context.epoch().as_u64(),
         inviter: Leaf::of_node(staged.welcome_sender_index().u32(), sender)?,
         own_key: Leaf::of_node(staged.own_leaf_index().u32(), own)?.key,
+        others,
         policy: policy_of(context)?,
     })
 }

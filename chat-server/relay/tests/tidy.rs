@@ -40,7 +40,7 @@ fn the_package_keeps_its_floors_and_sizes() {
                 &["table"],
                 &["entrance", "log"],
                 &["steps"],
-                &["account", "blob", "login", "mail", "packages", "people", "reading", "renewal", "writing"],
+                &["account", "blob", "company", "login", "mail", "packages", "people", "reading", "renewal", "writing"],
                 &["rooms"],
             ],
         )

@@ -278,3 +278,37 @@ fn what_a_relay_keeps_back_of_a_room_shows_and_the_rest_is_read() {
     assert_eq!(count(&mut world, "bob", &missing), 1, "what follows follows");
     assert_eq!(count(&mut world, "bob", &Event::Trouble(Trouble::StreamBroken(alice))), 0);
 }
+
+#[test]
+fn a_new_device_is_let_into_the_private_rooms_of_its_account_by_whoever_is_there() {
+    let mut world = people(769, &["alice", "bob", "carol"]);
+    for other in ["bob", "carol"] {
+        world.say("bob", other, "hello");
+    }
+    world.ok("carol", Command::AcceptRequest(name("bob")));
+    world.ok("bob", create("den", false));
+    world.ok("bob", invite("den", "carol"));
+    world.ok("bob", invite("den", "alice"));
+    world.pass(1_000);
+    // Alice knows neither of the others: she took an invitation up.
+    world.ok("alice", join("den"));
+    assert_eq!(members(&mut world, "alice", "den"), ["alice", "bob", "carol"]);
+    // Her device and bob's are off; carol is nobody that she knows.
+    world.cut("alice");
+    world.cut("bob");
+    world.join("laptop", "alice").unwrap();
+    world.pass(10_000);
+    assert_eq!(members(&mut world, "laptop", "den"), ["alice", "bob", "carol"]);
+    world.say("carol", "#den", "to the new one");
+    world.say("laptop", "#den", "and back");
+    assert_eq!(world.heard("laptop"), ["to the new one"]);
+    assert_eq!(world.heard("carol").last().unwrap(), "and back");
+    assert!(events(&mut world, "laptop", "den", RoomEventKind::Invited).is_empty(), "the person is in it already");
+    for who in ["alice", "bob"] {
+        world.connect(who);
+        world.pass(5_000);
+    }
+    same_epoch(&mut world, &["alice", "bob", "carol", "laptop"], "den");
+    world.say("alice", "#den", "all four");
+    assert_eq!(world.heard("laptop").last().unwrap(), "all four");
+}

@@ -50,6 +50,11 @@ pub(crate) struct FakeRooms {
     pub(crate) behind: usize,
     /// Refuses commits as if another one had been faster.
     pub(crate) deaf: bool,
+    /// The operator turned the lobby off.
+    pub(crate) no_lobby: bool,
+    /// Milliseconds between two messages of one device.
+    pub(crate) slow_ms: u64,
+    spoke_ms: HashMap<DeviceAddress, u64>,
     /// What is typed is kept here instead of passed on.
     pub(crate) keeps_typing: bool,
     pub(crate) typing: Vec<(RoomId, Bytes)>,
@@ -86,6 +91,9 @@ impl FakeRelay {
             RoomAsk::Create { key, room, name, public, owned, topic } => {
                 if let Some(answer) = self.rooms.answers.get(&(me, key)) {
                     return say(answer.clone());
+                }
+                if self.rooms.no_lobby && name.as_str() == "lobby" {
+                    return refuse(RefusalKind::Forbidden);
                 }
                 if self.rooms.rooms.values().any(|other| other.name == name) {
                     return refuse(RefusalKind::RoomExists);
@@ -140,12 +148,18 @@ impl FakeRelay {
                     return say(answer.clone());
                 }
                 let Some(known) = self.rooms.rooms.get(&room) else { return refuse(RefusalKind::UnknownRoom) };
+                let next_ms = self.rooms.spoke_ms.get(&me).map_or(0, |at| at + self.rooms.slow_ms);
+                if self.now_ms < next_ms {
+                    let refusal = Refusal { kind: RefusalKind::RateLimited, retry_ms: next_ms - self.now_ms };
+                    return Some((ServerMessage::Refused(refusal), Bytes::new()));
+                }
                 let seq = known.log.len() as u64 + 1;
                 if epoch < known.joined_epoch || epoch > known.epoch || known.epoch - epoch > 5 {
                     return say(RoomAnswer::Behind { epoch: known.epoch, seq: seq - 1 });
                 }
                 let answer = RoomAnswer::Appended { seq, epoch: known.epoch, at_ms: self.now_ms };
                 self.append(room, Entry { from: me, kind: EntryKind::Message, body });
+                self.rooms.spoke_ms.insert(me, self.now_ms);
                 self.rooms.answers.insert((me, key), answer.clone());
                 say(answer)
             }
@@ -183,6 +197,7 @@ impl FakeRelay {
     fn serve_packages(&mut self, me: DeviceAddress, ask: RoomAsk) -> Option<Said> {
         match ask {
             RoomAsk::PutKeyPackages { packages, last_resort } => {
+                self.arrive(me);
                 let stored = self.rooms.packages.entry(me).or_default();
                 stored.extend(packages.into_iter().map(|package| package.package));
                 let left = stored.len() as u32;
@@ -266,6 +281,18 @@ impl FakeRelay {
                 known.readers.get_mut(device).unwrap().1 = seq;
             }
             self.append(id, Entry { from, kind: EntryKind::Departed, body: Bytes::from(why.encode()) });
+        }
+    }
+
+    /// A device can be added: private rooms of its account read so.
+    fn arrive(&mut self, me: DeviceAddress) {
+        let lists = self.lists_after(me.account, 0).into_iter().map(Bytes::from).collect();
+        let body = Bytes::from(Departure { lists, deletion: None }.encode());
+        let is_missing = |room: &FakeRoom| !room.public && is_in(room, me.account) && !room.readers.contains_key(&me);
+        let rooms: Vec<RoomId> =
+            self.rooms.rooms.iter().filter(|(_, room)| is_missing(room)).map(|(id, _)| *id).collect();
+        for room in rooms {
+            self.append(room, Entry { from: me, kind: EntryKind::Departed, body: body.clone() });
         }
     }
 

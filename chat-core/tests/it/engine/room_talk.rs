@@ -1,6 +1,7 @@
 //! What is said in rooms, and what becomes of it: edits, deletions, reactions, expiry, files.
 
 use chat_core::engine::{Amendment, Change, Command, FailureKind, Reply, Role, RoomCommand};
+use chat_core::store::MessageStatus;
 use chat_wire::ids::MessageId;
 
 use super::amend::{amend, message, not_amended, signs, updates};
@@ -128,4 +129,22 @@ fn a_file_lies_in_a_room_under_the_id_that_was_told_before() {
     }
     amend(&mut world, "alice", id, Change::Delete);
     assert!(message(&mut world, "bob", id).deleted);
+}
+
+#[test]
+fn what_is_said_too_soon_in_a_slow_room_goes_out_by_itself_in_order() {
+    let mut world = people(735, &["alice", "bob"]);
+    world.ok("alice", create("tea", true));
+    world.ok("bob", join("tea"));
+    world.relay.rooms.slow_ms = 5_000;
+    let texts = ["one", "two", "three"];
+    let ids = texts.map(|text| world.say("bob", "#tea", text));
+    assert_eq!(world.heard("alice"), ["one"]);
+    assert_eq!(world.status_of("bob", ids[1]), MessageStatus::Queued, "it waits, and is not lost");
+    world.pass(5_500);
+    assert_eq!(world.heard("alice"), ["one", "two"]);
+    world.pass(5_500);
+    assert_eq!(world.heard("alice"), texts);
+    assert_eq!(world.status_of("bob", ids[2]), MessageStatus::Sent);
+    assert!(world.heard("bob").is_empty());
 }

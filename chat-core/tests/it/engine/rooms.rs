@@ -79,6 +79,27 @@ fn the_first_person_makes_the_lobby_and_everybody_is_in_it() {
 }
 
 #[test]
+fn where_the_lobby_is_off_nobody_has_one_and_where_it_is_on_again_everybody_does() {
+    let mut world = World::new(12);
+    world.relay.rooms.on = true;
+    world.relay.rooms.no_lobby = true;
+    for who in ["alice", "bob"] {
+        world.register(who);
+        assert_eq!(world.refused(who, send("#lobby", "hello?")), FailureKind::UnknownRoom);
+    }
+    assert!(world.relay.rooms.rooms.is_empty());
+    world.ok("alice", create("tea", true));
+    world.ok("bob", join("tea"));
+    assert!(events(&mut world, "alice", "lobby", RoomEventKind::Created).is_empty());
+    world.relay.rooms.no_lobby = false;
+    for who in ["alice", "bob"] {
+        world.restart(who);
+    }
+    assert_eq!(members(&mut world, "alice", "lobby"), ["alice", "bob"]);
+    assert_eq!(members(&mut world, "bob", "tea"), ["alice", "bob"]);
+}
+
+#[test]
 fn a_public_room_is_joined_by_whoever_likes_and_read_from_then_on() {
     let mut world = people(2, &["alice", "bob"]);
     world.ok("alice", create("tea", true));

@@ -152,15 +152,15 @@ pub(crate) fn end_closed<S: Storage>(core: &mut Core<S>, wall_ms: u64) -> Result
     Ok(())
 }
 
-/// Why devices leave their rooms without having said so.
-pub(super) struct Gone {
+/// Devices that came to an account or left it, and the rooms that are to know.
+pub(super) struct Changed {
     /// One of them.
     pub(super) device: DeviceAddress,
     pub(super) rooms: BTreeSet<RoomId>,
     pub(super) why: Departure,
 }
 
-impl Gone {
+impl Changed {
     /// What its account signed, as far as its lists are still here.
     pub(super) fn read<S: Storage>(
         core: &mut Core<S>,
@@ -184,11 +184,11 @@ fn newest_lists<S: Storage>(core: &mut Core<S>, account: &AccountId) -> Result<V
     Ok(core.store.lists(account, seq.saturating_sub(DEPARTURE_LISTS_MAX), limit)?)
 }
 
-/// Devices that are no more have left their rooms in the storage: the members read why in the log, in the words
-/// of the account itself (SPEC 12.4.7). Rooms with nobody in them end.
-pub(super) fn devices_left<S: Storage>(core: &mut Core<S>, gone: &Gone, wall_ms: u64) -> Result<(), Refuse> {
-    let body = Bytes::from(gone.why.encode());
-    for room in &gone.rooms {
+/// Members read in the log what became of an account's devices, in the words of the account itself (SPEC 12.4.7).
+/// Those that are no more have left in the storage; rooms with nobody in them end.
+pub(super) fn tell_rooms<S: Storage>(core: &mut Core<S>, changed: &Changed, wall_ms: u64) -> Result<(), Refuse> {
+    let body = Bytes::from(changed.why.encode());
+    for room in &changed.rooms {
         core.rooms.forget(room);
         let Some(live) = core.rooms.live(&mut core.store, room)? else { continue };
         if live.accounts() == 0 {
@@ -196,7 +196,7 @@ pub(super) fn devices_left<S: Storage>(core: &mut Core<S>, gone: &Gone, wall_ms:
             continue;
         }
         let body = body.clone();
-        let draft = Draft { from: gone.device, kind: DEPARTED, key: None, accepted_ms: wall_ms, body };
+        let draft = Draft { from: changed.device, kind: DEPARTED, key: None, accepted_ms: wall_ms, body };
         let turn = live.turn(draft, (&[], &[]));
         append(core, room, turn, Batch::new())?;
     }

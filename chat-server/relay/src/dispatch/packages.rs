@@ -1,11 +1,14 @@
 //! Key packages: publishing and claiming them.
 
+use std::collections::BTreeSet;
+
 use chat_wire::error::RefusalKind;
 use chat_wire::ids::{AccountId, DeviceAddress, DeviceId};
-use chat_wire::limits::{DEVICES_MAX, KEY_PACKAGES_LOW};
+use chat_wire::limits::{DEVICES_MAX, KEY_PACKAGES_LOW, ROOMS_PER_ANSWER_MAX};
 use chat_wire::message::{KeyPackageUpload, RoomAnswer, RoomPush, ServerMessage};
 use serde_bytes::ByteBuf;
 
+use super::log::{Changed, tell_rooms};
 use crate::core::Core;
 use crate::refuse::Refuse;
 use crate::reply::{Here, Reply};
@@ -24,7 +27,25 @@ pub(super) fn put<S: Storage>(
     let batch = packages::publish(device, left, upload, here.now.wall_ms)?;
     core.apply(&batch)?;
     let left = core.store.key_packages_left(&device)?;
+    arrived(core, here, device)?;
     Ok(Reply::Answer(ServerMessage::Room(RoomAnswer::KeyPackagesStored { left })))
+}
+
+/// A device can be added from now on: private rooms that its account is in, and it is not, read so in their log, and
+/// any member lets it in (SPEC 12.4.7). Into a public one it enters by itself.
+fn arrived<S: Storage>(core: &mut Core<S>, here: Here, device: DeviceAddress) -> Result<(), Refuse> {
+    let joined = core.store.rooms(&device.account, true, None, ROOMS_PER_ANSWER_MAX)?;
+    let mut missing = BTreeSet::new();
+    for (room, _) in joined.into_iter().filter(|(room, _)| !room.public) {
+        if core.rooms.live(&mut core.store, &room.id)?.is_some_and(|live| live.reader(&device).is_none()) {
+            missing.insert(room.id);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let changed = Changed::read(core, device, missing)?;
+    tell_rooms(core, &changed, here.now.wall_ms)
 }
 
 pub(super) fn claim<S: Storage>(

@@ -10,7 +10,7 @@ use chat_wire::message::{AccountAnswer, AccountAsk, LogoutReason, NewDevice, Ser
 use serde_bytes::ByteBuf;
 
 use super::entrance;
-use super::log::{Gone, devices_left};
+use super::log::{Changed, tell_rooms};
 use super::steps::{account_data, log_in, put_list, rooms_of, still_stands};
 use crate::core::Core;
 use crate::peer::{Connection, Peer};
@@ -314,7 +314,7 @@ fn delete_account<S: Storage>(
     let roster = core.rosters.get(&mut core.store, &account)?.ok_or(RefusalKind::Unavailable)?;
     let devices: Vec<_> = roster.devices.iter().map(|d| DeviceAddress { account, device: d.id }).collect();
     let rooms = rooms_of(core, &devices)?;
-    let gone = Gone::read(core, own, rooms)?.deleted(signature);
+    let gone = Changed::read(core, own, rooms)?.deleted(signature);
     core.apply(&vec![Write::DeleteAccount(account, Deletion { at_ms, reserved_until_ms })])?;
     core.rosters.forget(&account);
     for (device, connection) in core.logins.iter().filter(|(device, _)| device.account == account) {
@@ -323,6 +323,6 @@ fn delete_account<S: Storage>(
             core.round.dismissals.push((*connection, LogoutReason::Deleted.into()));
         }
     }
-    devices_left(core, &gone, at_ms)?;
+    tell_rooms(core, &gone, at_ms)?;
     Ok(Reply::Last(ServerMessage::Done {}))
 }

@@ -7,7 +7,7 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{LogoutReason, ServerMessage};
 use serde_bytes::ByteBuf;
 
-use super::log::{Gone, devices_left};
+use super::log::{Changed, tell_rooms};
 use crate::core::Core;
 use crate::peer::{Connection, Login, Peer};
 use crate::refuse::Refuse;
@@ -56,8 +56,8 @@ pub(super) fn put_list<S: Storage>(core: &mut Core<S>, here: Here, next: Next, m
         }
     }
     let Some(first) = removed.first().copied().filter(|_| !rooms.is_empty()) else { return Ok(()) };
-    let gone = Gone::read(core, first, rooms)?;
-    devices_left(core, &gone, here.now.wall_ms)
+    let gone = Changed::read(core, first, rooms)?;
+    tell_rooms(core, &gone, here.now.wall_ms)
 }
 
 /// Refuses what was checked against a list that meanwhile is no longer the current one.

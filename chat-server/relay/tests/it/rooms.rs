@@ -524,6 +524,30 @@ fn a_removed_device_and_a_deleted_account_leave_their_rooms_at_once() {
 }
 
 #[test]
+fn a_new_device_of_a_member_is_told_of_in_private_rooms_once_it_can_be_added() {
+    let mut bench = Bench::new(Config::default());
+    let ((_, a), (mut bob, b)) = two_in_a_room(&mut bench, false);
+    let list = ByteBuf::from(bob.add_device(2));
+    bench.ask(b, ClientMessage::PutDeviceList { list: list.clone(), vault: None });
+    let b2 = bench.login(&bob, 2);
+    assert!(entries(&bench.pushed(a)).is_empty(), "nobody could add it yet");
+    let package =
+        KeyPackageUpload { id: KeyPackageId([1; 32]), expires_ms: u64::MAX, package: ByteBuf::from(vec![1; 9]) };
+    let put = |packages| RoomAsk::PutKeyPackages { packages, last_resort: None };
+    room(&mut bench, b2, put(vec![package]));
+    let told = entries(&bench.pushed(a));
+    let [(2, EntryKind::Departed, body)] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(Departure::decode(body).unwrap().lists.last().map(|l| &l[..]), Some(&list[..]));
+    bench.outputs.clear();
+    room_with(&mut bench, a, commit(3, 1, &[bob.address(2)], &[]), COMMIT_BODY);
+    bench.outputs.clear();
+    let package =
+        KeyPackageUpload { id: KeyPackageId([2; 32]), expires_ms: u64::MAX, package: ByteBuf::from(vec![1; 9]) };
+    room(&mut bench, b2, put(vec![package]));
+    assert!(entries(&bench.pushed(a)).is_empty(), "it is in it");
+}
+
+#[test]
 fn a_reader_that_takes_its_time_gets_everything_in_order_from_the_log() {
     let mut bench = Bench::new(Config::default());
     let ((_, a), (_, b)) = two_in_a_room(&mut bench, false);

@@ -30,7 +30,7 @@ pub(crate) struct RoomInfoShape {
     #[serde(skip_serializing_if = "Option::is_none")]
     topic: Option<String>,
     /// None of the lobby.
-    owner: Option<String>,
+    owner: String,
     created_at: u64,
     epoch: u64,
     members: Vec<MemberShape>,
@@ -42,7 +42,8 @@ impl From<RoomInfo> for RoomInfoShape {
             name: of.name.to_string(),
             public: of.public,
             topic: of.topic,
-            owner: of.owner.map(|owner| owner.to_string()),
+            // The lobby is nobody's, and of a room from outside the relay tells none.
+            owner: of.owner.map(|owner| owner.to_string()).unwrap_or_default(),
             created_at: of.created_ms,
             epoch: of.epoch,
             members: of.members.into_iter().map(MemberShape::from).collect(),

@@ -173,7 +173,7 @@ pub(super) fn next(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Resu
         }
         live.not_before = None;
         let Some(mut intent) = live.intents.pop_front() else { return Ok(()) };
-        match plan(state, work, room, &mut intent.wish)? {
+        match plan(state, work, room, &mut intent)? {
             Plan::Done => {
                 if let Some(command) = intent.command {
                     work.reply(command, Reply::Done);
@@ -208,7 +208,8 @@ fn put_back(state: &mut State, room: RoomId, intent: Intent) {
 }
 
 /// What a wish needs in the room as it is now.
-fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -> Result<Plan, EngineError> {
+fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, intent: &mut Intent) -> Result<Plan, EngineError> {
+    let Intent { command, wish } = intent;
     let own = state.own_address()?.account;
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(Plan::Fail(FailureKind::UnknownRoom)) };
     let (policy, leaves) = (group.policy().map_err(|_| damaged())?, group.leaves().map_err(|_| damaged())?);
@@ -218,7 +219,16 @@ fn plan(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: &mut Wish) -
         leaves.iter().filter(|leaf| leaf.owner().account == *account).map(|leaf| leaf.index).collect()
     };
     let plan = match wish {
-        Wish::Add(account, offered) => plan_add(state, room, (&leaves, account), offered),
+        Wish::Add(account, offered) => {
+            // Whom a person invites may have a device that is not known here yet: then all are asked for.
+            let by_itself = command.is_none() && *account != own;
+            let wanted = if by_itself { missing(state, work, &leaves, account)? } else { Vec::new() };
+            if by_itself && wanted.is_empty() && offered.is_none() {
+                Plan::Done
+            } else {
+                plan_add(state, room, (&leaves, account, wanted), offered)
+            }
+        }
         Wish::PutBack(device, offered) => {
             let asked = state.rooms.get(&room).map(|room| room.record.asked.clone()).unwrap_or_default();
             let leaf = leaves.iter().find(|leaf| leaf.owner() == *device && asked.contains(&leaf.key.0.into()));
@@ -291,30 +301,41 @@ fn plan_back((leaf, device): (Option<&Leaf>, &DeviceAddress), offered: &mut Opti
     Plan::Commit(Added { members, removed: vec![leaf.index], ..Added::default() })
 }
 
+/// Devices of an account, as its newest list here has them, that have no leaf.
+pub(super) fn missing(
+    state: &mut State,
+    work: &Work<'_>,
+    leaves: &[Leaf],
+    account: &AccountId,
+) -> Result<Vec<DeviceId>, EngineError> {
+    let Some(known) = state.list_of(work, account)? else { return Ok(Vec::new()) };
+    let is_in =
+        |device: DeviceId| leaves.iter().any(|leaf| leaf.owner() == DeviceAddress { account: *account, device });
+    Ok(known.list.body().live_devices().map(|device| device.id).filter(|device| !is_in(*device)).collect())
+}
+
 /// Key packages are used in one commit only: a second try claims others.
 fn plan_add(
     state: &State,
     room: RoomId,
-    (leaves, account): (&[Leaf], &AccountId),
+    (leaves, account, wanted): (&[Leaf], &AccountId, Vec<DeviceId>),
     offered: &mut Option<Vec<OfferedMember>>,
 ) -> Plan {
     let is_in = |owner: &DeviceAddress| leaves.iter().any(|leaf| leaf.owner() == *owner);
-    let own = state.me.as_ref().is_some_and(|me| me.account() == *account);
+    let is_here = leaves.iter().any(|leaf| leaf.owner().account == *account);
     match offered.take() {
         Some(members) => {
             let members: Vec<OfferedMember> =
                 members.into_iter().filter(|member| !is_in(&member.leaf.owner())).collect();
-            let nobody = members.is_empty();
-            match (nobody, leaves.iter().any(|leaf| leaf.owner().account == *account)) {
+            match (members.is_empty(), is_here) {
                 (true, true) => Plan::Done,
                 // Nobody of the account has published a way in.
                 (true, false) => Plan::Fail(FailureKind::NotFound),
                 (false, _) => Plan::Commit(Added { members, ..Added::default() }),
             }
         }
-        None if !own && leaves.iter().any(|leaf| leaf.owner().account == *account) => Plan::Done,
-        None if own && state.rooms.get(&room).is_some_and(|room| room.live.lost > 8) => Plan::Done,
-        None => Plan::Claim(*account, Vec::new()),
+        None if state.rooms.get(&room).is_some_and(|room| is_here && room.live.lost > 8) => Plan::Done,
+        None => Plan::Claim(*account, wanted),
     }
 }
 
@@ -580,7 +601,7 @@ pub(super) fn upkeep(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Re
     let old = work.now.as_ms().saturating_sub(renewed_ms) >= ROOM_RENEW_MS;
     let Some(known) = state.rooms.get_mut(&room) else { return Ok(()) };
     let mut add = |due: bool, wish: Wish| {
-        let same = |intent: &Intent| std::mem::discriminant(&intent.wish) == std::mem::discriminant(&wish);
+        let same = |intent: &Intent| is_same(&intent.wish, &wish);
         if due && !known.live.intents.iter().any(|intent| intent.command.is_none() && same(intent)) {
             known.live.intents.push_back(Intent { command: None, wish });
         }
@@ -591,6 +612,14 @@ pub(super) fn upkeep(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Re
     Ok(())
 }
 
+/// Whether two wishes of the device itself come to the same.
+fn is_same(one: &Wish, other: &Wish) -> bool {
+    match (one, other) {
+        (Wish::Add(one, _), Wish::Add(other, _)) => one == other,
+        _ => std::mem::discriminant(one) == std::mem::discriminant(other),
+    }
+}
+
 /// Something that any member can do: most likely the one with the first leaf does.
 pub(super) fn soon(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: Wish) -> Result<(), EngineError> {
     let Some(group) = state.rooms.group(work, &room)? else { return Ok(()) };
@@ -599,7 +628,7 @@ pub(super) fn soon(state: &mut State, work: &mut Work<'_>, room: RoomId, wish: W
     let rank = u64::try_from(rank).unwrap_or(u64::MAX).min(20);
     let at = work.now.plus_ms(rank.saturating_mul(ROOM_RETRY_MS));
     if let Some(known) = state.rooms.get_mut(&room) {
-        let same = |intent: &Intent| std::mem::discriminant(&intent.wish) == std::mem::discriminant(&wish);
+        let same = |intent: &Intent| is_same(&intent.wish, &wish);
         if known.live.intents.iter().any(|intent| intent.command.is_none() && same(intent)) {
             return Ok(());
         }

@@ -1,11 +1,11 @@
 //! Who is in a room at this moment: who writes in a small one, and who is online in a small private one.
 
 use bytes::Bytes;
-use chat_wire::ids::{AccountId, RoomId, RoomName};
+use chat_wire::ids::{RoomId, RoomName};
 use chat_wire::limits::SMALL_ROOM_ACCOUNTS_MAX;
 use chat_wire::message::{ClientMessage, RoomAsk};
 
-use super::{change, view};
+use super::change;
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::io::{CommandId, Event, FailureKind, Reply};
@@ -78,27 +78,11 @@ pub(super) fn look(
     state: &mut State,
     work: &mut Work<'_>,
     (room, command): (RoomId, CommandId),
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     let private = state.rooms.get(&room).is_some_and(|room| !room.record.public);
-    if private && state.is_online() && is_small(state, work, &room)? {
+    let asks = private && state.is_online() && is_small(state, work, &room)?;
+    if asks {
         state.ask_room(work, RoomTask::Look(room, command), RoomAsk::WhoIsHere { room }, Bytes::new());
-        return Ok(());
     }
-    seen(state, work, (room, command), Vec::new())
-}
-
-/// The relay said who is online, or nothing.
-pub(super) fn seen(
-    state: &mut State,
-    work: &mut Work<'_>,
-    (room, command): (RoomId, CommandId),
-    accounts: Vec<AccountId>,
-) -> Result<(), EngineError> {
-    let Some(known) = state.rooms.get_mut(&room) else {
-        work.fail(command, FailureKind::UnknownRoom);
-        return Ok(());
-    };
-    known.live.present = accounts.into_iter().collect();
-    known.live.infos.push(command);
-    view::answer(state, work, room)
+    Ok(asks)
 }

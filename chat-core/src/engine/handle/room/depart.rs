@@ -9,19 +9,17 @@ use chat_wire::message::{Departure, ListState, deletion_bytes};
 use serde_bytes::{ByteArray, ByteBuf};
 
 use super::statement::signer;
-use super::{change, leave, tell};
 use crate::engine::context::Work;
 use crate::engine::error::{Bug, EngineError};
-use crate::engine::io::RoomEventKind;
 use crate::engine::limits::ROOM_PROOFS_MAX;
 use crate::engine::memory::State;
-use crate::engine::memory::rooms::{Owner, Proof, Wish};
+use crate::engine::memory::rooms::{Owner, Proof};
 use crate::group::Leaf;
 
 /// An account leaves: `1 ‖ leave`.
 pub(super) const LEFT: u8 = 1;
 /// Devices of an account are no more: `2 ‖ departure`.
-const DEPARTED: u8 = 2;
+pub(super) const DEPARTED: u8 = 2;
 /// A device asks to be put back: `3 ‖ request without its first byte`.
 pub(super) const BACK: u8 = 3;
 
@@ -82,8 +80,8 @@ fn departure(state: &mut State, work: &mut Work<'_>, leaves: &[Leaf], body: &[u8
     let lists: Vec<ByteBuf> = lists.iter().map(|bytes| ByteBuf::from(bytes.to_vec())).collect();
     state.take_room_lists(work, &lists)?;
     let known = state.list_of(work, &account)?.map(|known| known.list);
+    let seq = known.as_ref().map_or(0, |known| known.body().seq);
     let Some(known) = known.filter(|known| known.body().seq >= last.body().seq) else {
-        let seq = change::newest_seq(state, work, &account)?;
         return Ok(Proven::Waits(ListState { account, seq }));
     };
     let Some(deletion) = deletion else { return Ok(Proven::Listed(account)) };
@@ -91,47 +89,6 @@ fn departure(state: &mut State, work: &mut Work<'_>, leaves: &[Leaf], body: &[u8
     let signed = deletion_bytes(&relay, &account, &known.hash());
     let own_word = known.body().account_key.verifies(SIG_DELETION, &[&signed], &deletion);
     Ok(if own_word { Proven::Account(account) } else { Proven::Nothing })
-}
-
-/// An entry of the log: devices of an account are no more (SPEC 12.4.7).
-pub(super) fn taken(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    body: &[u8],
-) -> Result<Option<ListState>, EngineError> {
-    let proof = proof(DEPARTED, body);
-    match examine(state, work, room, &proof)? {
-        Proven::Waits(wanted) => return Ok(Some(wanted)),
-        Proven::Account(account) => goes(state, work, room, (account, proof))?,
-        Proven::Listed(account) => {
-            keep(state, work, room, (account, proof))?;
-            change::soon(state, work, room, Wish::Sweep)?;
-        }
-        Proven::Nothing | Proven::Leaf(_) => {}
-    }
-    Ok(None)
-}
-
-/// An account is out from now on; some member takes its leaves away.
-pub(super) fn goes(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    (account, proof): (AccountId, Vec<u8>),
-) -> Result<(), EngineError> {
-    if account == state.own_address()?.account {
-        return leave::end(state, work, room, (RoomEventKind::Left, Some(account), None));
-    }
-    let Some(known) = state.rooms.get(&room) else { return Ok(()) };
-    if known.record.leaving.contains(&account) {
-        return Ok(());
-    }
-    let name = known.record.name.clone();
-    state.rooms.change(work, &room, |record| record.leaving.push(account))?;
-    keep(state, work, room, (account, proof))?;
-    tell(state, work, &name, RoomEventKind::Left, (Some(account), None))?;
-    change::soon(state, work, room, Wish::Sweep)
 }
 
 /// Keeps a proof for the commit that needs it.

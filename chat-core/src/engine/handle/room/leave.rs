@@ -4,7 +4,6 @@ use chat_wire::domain::{SIG_LEAVE, SIG_ROOM_END};
 use chat_wire::ids::{AccountId, RequestKey, RoomId, RoomName};
 use chat_wire::message::{RoomAsk, RoomEnd};
 
-use super::depart::{self, Proven};
 use super::statement::{signer, statement};
 use super::tell;
 use crate::engine::context::Work;
@@ -124,22 +123,6 @@ pub(super) fn shut_out(
         return end(state, work, room, (RoomEventKind::Deleted, None, None));
     }
     Ok(())
-}
-
-/// A statement of the log: that account leaves, whose leaf signed it (SPEC 12.4.2).
-pub(super) fn taken(
-    state: &mut State,
-    work: &mut Work<'_>,
-    room: RoomId,
-    body: &[u8],
-) -> Result<Option<chat_wire::message::ListState>, EngineError> {
-    let proof = depart::proof(depart::LEFT, body);
-    match depart::examine(state, work, room, &proof)? {
-        Proven::Waits(wanted) => return Ok(Some(wanted)),
-        Proven::Account(account) => depart::goes(state, work, room, (account, proof))?,
-        _ => {}
-    }
-    Ok(None)
 }
 
 /// This device is out of a room: everything of it goes but the history.

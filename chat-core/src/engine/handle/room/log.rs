@@ -7,7 +7,7 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{EntryKind, ListState, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::{change, depart, enter, epoch, heal, leave, talk, tell};
+use super::{absence, change, depart, enter, epoch, heal, leave, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
@@ -123,11 +123,11 @@ fn take(state: &mut State, work: &mut Work<'_>, room: RoomId, entry: &LogEntry) 
         EntryKind::Commit => take_commit(state, work, room, entry),
         EntryKind::Message => take_message(state, work, room, entry),
         EntryKind::Leave => {
-            let wanted = leave::taken(state, work, room, &entry.body)?;
+            let wanted = absence::left(state, work, room, &entry.body)?;
             Ok(wanted.map_or(Taken::Done, |wanted| unless_asked(state, room, vec![wanted])))
         }
         EntryKind::Departed => {
-            let wanted = depart::taken(state, work, room, &entry.body)?;
+            let wanted = absence::departed(state, work, room, &entry.body)?;
             Ok(wanted.map_or(Taken::Done, |wanted| unless_asked(state, room, vec![wanted])))
         }
         EntryKind::Unknown => Ok(Taken::Done),

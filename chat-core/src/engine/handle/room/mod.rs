@@ -8,6 +8,7 @@
 //! push ────▶ log     commit · message · leave, each in one step, in the order of the log
 //! ```
 
+mod absence;
 mod change;
 mod company;
 mod depart;
@@ -59,7 +60,13 @@ pub(in crate::engine) fn command(
         }
         RoomCommand::Delete(name) => leave::delete(state, work, id, &name)?,
         RoomCommand::List { joined } => view::list(state, work, id, joined)?,
-        RoomCommand::Info(name) => view::info(state, work, id, &name)?,
+        RoomCommand::Info(name) => {
+            if let Some(room) = view::info(state, work, id, &name)?
+                && !company::look(state, work, (room, id))?
+            {
+                view::seen(state, work, (room, id), Vec::new())?;
+            }
+        }
         RoomCommand::Join(name) => match welcome::waiting(state, &name) {
             Some(room) => welcome::accept(state, work, room, id)?,
             None => enter::join(state, work, id, name)?,
@@ -127,7 +134,7 @@ pub(in crate::engine) fn answered(
             Ok(())
         }
         (RoomTask::Look(room, command), RoomAnswer::Present { accounts }) => {
-            company::seen(state, work, (room, command), accounts)
+            view::seen(state, work, (room, command), accounts)
         }
         (RoomTask::List(command, joined), RoomAnswer::Rooms { rooms }) => {
             view::listed(state, work, (command, joined), rooms)
@@ -183,7 +190,7 @@ pub(in crate::engine) fn give_up(
         RoomTask::Commit(room) => change::refused(state, work, room, failure),
         RoomTask::Post(room, order) => talk::refused(state, work, (room, order), failure),
         // Then nobody is seen; the members are known all the same.
-        RoomTask::Look(room, command) => company::seen(state, work, (room, command), Vec::new()),
+        RoomTask::Look(room, command) => view::seen(state, work, (room, command), Vec::new()),
         RoomTask::Open(room) => leave::shut_out(state, work, room, failure),
         RoomTask::Lists(room) => {
             log::no_lists(state, work, room, failure);

@@ -11,7 +11,7 @@ use crate::engine::context::{Work, encode};
 use crate::engine::error::{Bug, EngineError};
 use crate::engine::handle::amend;
 use crate::engine::io::{CommandId, Conversation, Event, Failure, FailureKind, MessageStatus, Reply, Trouble};
-use crate::engine::limits::{CLOCK_SKEW_MS_MAX, ROOM_POSTS_UNDER_WAY_MAX};
+use crate::engine::limits::{CLOCK_SKEW_MS_MAX, RETRY_MS_MIN, ROOM_POST_WAIT_MS_MAX, ROOM_POSTS_UNDER_WAY_MAX};
 use crate::engine::memory::State;
 use crate::engine::memory::changes::{Doer, Target};
 use crate::engine::memory::names::Draft;
@@ -21,6 +21,7 @@ use crate::engine::memory::sayings::{Entered, Saying};
 use crate::file::FileKey;
 use crate::group::Leaf;
 use crate::store::HistoryChange;
+use crate::time::Timestamp;
 
 /// A content of the log, as MLS and lists authenticated its author.
 pub(super) struct Said {
@@ -99,7 +100,8 @@ pub(in crate::engine) fn mark_read(
 
 /// Seals what waits and sends it, in order.
 pub(super) fn flush(state: &mut State, work: &mut Work<'_>, room: RoomId) -> Result<(), EngineError> {
-    if state.rooms.get(&room).is_none_or(|room| room.live.quiet) {
+    let too_soon = |at: Timestamp| at > work.now;
+    if state.rooms.get(&room).is_none_or(|room| room.live.quiet || room.live.posts_at.is_some_and(too_soon)) {
         return Ok(());
     }
     let from = state.rooms.get(&room).map_or(0, |room| room.live.seal_from);
@@ -181,8 +183,18 @@ pub(super) fn refused(
     (room, order): (RoomId, u64),
     failure: &Failure,
 ) -> Result<(), EngineError> {
-    if failure.retry_after_ms.is_some() || failure.kind == FailureKind::Offline {
-        // Later: it stays under way until the next connection.
+    if failure.kind == FailureKind::Offline {
+        // It stays under way until the next connection.
+        return Ok(());
+    }
+    if let Some(wait_ms) = failure.retry_after_ms {
+        // Too soon, in a slow room or for this account: as it is, with all that follows it, when it is time.
+        let at = work.now.plus_ms(wait_ms.clamp(RETRY_MS_MIN, ROOM_POST_WAIT_MS_MAX));
+        if let Some(known) = state.rooms.get_mut(&room) {
+            known.live.posting.remove(&order);
+            known.live.quiet = false;
+            known.live.posts_at = known.live.posts_at.max(Some(at));
+        }
         return Ok(());
     }
     finish(state, work, (room, order), MessageStatus::Failed)

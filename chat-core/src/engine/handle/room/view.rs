@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chat_wire::ids::{AccountId, RoomId, RoomName};
 use chat_wire::message::{RoomAsk, RoomCard};
 
-use super::{change, company};
+use super::change;
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{CommandId, FailureKind, Reply, Role, RoomInfo, RoomMember, RoomReply, RoomSummary};
@@ -69,22 +69,38 @@ pub(super) fn listed(
     Ok(())
 }
 
-/// A command asks about a room.
+/// A command asks about a room; one that this device is in comes back, to be looked at.
 pub(super) fn info(
     state: &mut State,
     work: &mut Work<'_>,
     command: CommandId,
     name: &RoomName,
-) -> Result<(), EngineError> {
+) -> Result<Option<RoomId>, EngineError> {
     if let Some(id) = state.rooms.joined(name) {
-        return company::look(state, work, (id, command));
+        return Ok(Some(id));
     }
-    if !state.is_online() {
+    if state.is_online() {
+        state.ask_room(work, RoomTask::Info(command), RoomAsk::Info { name: name.clone() }, Bytes::new());
+    } else {
         work.fail(command, FailureKind::Offline);
-        return Ok(());
     }
-    state.ask_room(work, RoomTask::Info(command), RoomAsk::Info { name: name.clone() }, Bytes::new());
-    Ok(())
+    Ok(None)
+}
+
+/// Who of a room is online, as far as the relay says so to who looks: the one who asked waits for the names only.
+pub(super) fn seen(
+    state: &mut State,
+    work: &mut Work<'_>,
+    (room, command): (RoomId, CommandId),
+    accounts: Vec<AccountId>,
+) -> Result<(), EngineError> {
+    let Some(known) = state.rooms.get_mut(&room) else {
+        work.fail(command, FailureKind::UnknownRoom);
+        return Ok(());
+    };
+    known.live.present = accounts.into_iter().collect();
+    known.live.infos.push(command);
+    answer(state, work, room)
 }
 
 /// Answers who asked about a room, once its people's names are here.

@@ -97,12 +97,23 @@ fn invited(state: &mut State, work: &mut Work<'_>, card: &WelcomeCard, welcome: 
     }
     packages::used(work, &card.own_key.0)?;
     state.rooms.insert(work, card.room, record, None)?;
-    let at_once = by == own || known == Some(Phase::Joined) || is_mutual(state, &by);
+    let companion = has_companion(state, work, card, &own)?;
+    let at_once = by == own || known == Some(Phase::Joined) || is_mutual(state, &by) || companion;
     if at_once && !blocked {
         let by_whom = (known.is_none() && by != own).then_some(by);
         return come_in(state, work, card.room, (by_whom, known == Some(Phase::Joined)));
     }
     if blocked { Ok(()) } else { tell(state, work, &name, RoomEventKind::Invited, (Some(own), Some(by))) }
+}
+
+/// Whether another device of this account is in the room: then the person is in it already.
+fn has_companion(state: &mut State, work: &Work<'_>, card: &WelcomeCard, own: &AccountId) -> Result<bool, EngineError> {
+    for leaf in card.others.iter().filter(|leaf| leaf.owner().account == *own) {
+        if matches!(state.owner_of(work, leaf)?, Owner::Certified(_)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn is_mutual(state: &State, account: &AccountId) -> bool {

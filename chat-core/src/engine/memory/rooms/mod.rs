@@ -242,6 +242,8 @@ pub(in crate::engine) struct Live {
     pub(in crate::engine) heard_typing: BTreeMap<[u8; 32], u64>,
     /// Who of a small private room is online, as the relay says to who just looks.
     pub(in crate::engine) present: BTreeSet<AccountId>,
+    /// Nothing is sent before this time: the relay found this account too quick.
+    pub(in crate::engine) posts_at: Option<Timestamp>,
     /// Posts on their way.
     pub(in crate::engine) posting: BTreeSet<u64>,
 }
@@ -425,7 +427,7 @@ impl Rooms {
     pub(in crate::engine) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let due = |room: &Room| {
             let wish = room.live.not_before.filter(|_| !room.live.intents.is_empty());
-            wish.into_iter().chain(room.live.lists_at).filter(|at| *at > now).min()
+            wish.into_iter().chain(room.live.lists_at).chain(room.live.posts_at).filter(|at| *at > now).min()
         };
         self.rooms.values().filter_map(due).min()
     }
