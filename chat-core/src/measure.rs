@@ -1,7 +1,5 @@
-//! What no interface shows apart, the post-quantum ratchet and a room's group: for `benches/peers` and
-//! `benches/rooms` only, and only there with the feature `measure`.
-
-pub mod rooms;
+//! The post-quantum ratchet by itself, which no session shows apart: for `benches/peers` only, and only
+//! there with the feature `measure`.
 
 use rand_core::CryptoRng;
 

@@ -41,12 +41,6 @@ impl LeafCredential {
         Self { owner, list_seq, list_hash, signature: keys.sign(SIG_LEAF, &signed) }
     }
 
-    /// A credential that nobody believes.
-    #[cfg(feature = "measure")]
-    pub(crate) fn unsigned(owner: DeviceAddress, list_hash: ListHash) -> Self {
-        Self { owner, list_seq: 1, list_hash, signature: Signature([0; 64]) }
-    }
-
     /// Whether a verified list of the owner, the one that the credential names or a later one, has the device,
     /// and the device signed this leaf key (SPEC 12.3.1).
     pub(crate) fn is_certified(&self, claim: LeafClaim<'_>, leaf_key: &VerifyKey) -> bool {

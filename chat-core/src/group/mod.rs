@@ -23,11 +23,9 @@ mod overlay;
 mod policy;
 mod room;
 mod shelf;
+mod values;
 mod whisper;
 mod witness;
-
-#[cfg(feature = "measure")]
-pub(crate) use overlay::parts;
 
 pub(crate) use credential::{LeafClaim, LeafCredential};
 pub(crate) use door::DoorKey;
@@ -35,8 +33,7 @@ pub(crate) use keys::{LeafKey, OfferedMember, key_package, offered_member};
 pub(crate) use leaf::{GroupError, Leaf};
 pub(crate) use overlay::is_roomless;
 pub(crate) use policy::{Actor, Policy};
-pub(crate) use room::{
-    Added, Back, Elsewhere, Group, MadeCommit, OwnLeaf, Processed, StagedChange, WelcomeCard, peek_welcome,
-};
+pub(crate) use room::{Group, peek_welcome};
 pub(crate) use shelf::{Scratch, Shelf};
+pub(crate) use values::{Added, Back, Elsewhere, MadeCommit, OwnLeaf, Processed, StagedChange, WelcomeCard};
 pub(crate) use witness::{Base, Statement};

@@ -67,14 +67,6 @@ impl<'a> Provider<'a> {
     }
 }
 
-/// What OpenMLS is lent beside a storage, for who measures it with another one.
-#[cfg(feature = "measure")]
-pub(crate) fn parts(
-    seed: &Secret<32>,
-) -> (impl openmls_traits::crypto::OpenMlsCrypto + use<>, impl openmls_traits::random::OpenMlsRand + use<>) {
-    (Crypto::new(seed), Chance::new(seed))
-}
-
 impl<'a> OpenMlsProvider for Provider<'a> {
     type CryptoProvider = Crypto;
     type RandProvider = Chance;

@@ -2,7 +2,6 @@
 //! and leaves nothing behind when it fails.
 
 use chat_wire::ids::RoomId;
-use chat_wire::keys::VerifyKey;
 use openmls::messages::group_info::VerifiableGroupInfo;
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
@@ -18,13 +17,14 @@ use openmls_traits::storage::StorageProvider as _;
 use zeroize::Zeroizing;
 
 use super::chance::Chance;
-use super::credential::{CREDENTIAL_TYPE, LeafCredential};
+use super::credential::CREDENTIAL_TYPE;
 use super::crypto::{Crypto, SUITE};
-use super::keys::{LeafKey, OfferedMember, POLICY_TYPE, capabilities};
+use super::keys::{LeafKey, POLICY_TYPE, capabilities};
 use super::leaf::{GroupError, Leaf, fresh, seen};
 use super::overlay::Provider;
 use super::policy::{Change, Policy};
 use super::shelf::Shelf;
+use super::values::{Added, Back, Elsewhere, MadeCommit, OwnLeaf, Processed, StagedChange, WelcomeCard};
 use super::whisper::{self, Whisper};
 use super::witness::{Base, Witness, authenticator, evidence_of, with_evidence};
 use crate::secret::Secret;
@@ -42,91 +42,6 @@ const RESUMPTIONS_MAX: u64 = 16;
 const RESUMPTION: &str = "chat/resume";
 /// What the secret of an epoch is exported for under which members tell in passing that they write.
 const PASSING: &str = "chat/passing";
-
-/// Whom a commit adds and removes.
-#[derive(Debug, Default)]
-pub(crate) struct Added {
-    pub(crate) members: Vec<OfferedMember>,
-    pub(crate) removed: Vec<u32>,
-    pub(crate) policy: Option<Policy>,
-    /// When this is, milliseconds since the Unix epoch: the leaf says that its device was seen then.
-    pub(crate) at_ms: u64,
-    /// Why leaves go that this one has no right to remove (SPEC 12.4.8).
-    pub(crate) evidence: Vec<Vec<u8>>,
-}
-
-/// A member that lost its place and comes back, into a private room with a secret of an epoch that it was in.
-#[derive(Debug)]
-pub(crate) struct Back {
-    pub(crate) epoch: Option<u64>,
-    /// The policy as it knows it.
-    pub(crate) policy: Policy,
-}
-
-/// A leaf that this device is about to take.
-#[derive(Debug)]
-pub(crate) struct OwnLeaf<'a> {
-    pub(crate) key: LeafKey,
-    pub(crate) credential: &'a LeafCredential,
-    /// When, milliseconds since the Unix epoch.
-    pub(crate) at_ms: u64,
-}
-
-/// Where a GroupInfo is from, as seen by a member.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Elsewhere {
-    /// From this very epoch, or one before.
-    No,
-    /// The room is further on, or in another epoch of the same number.
-    Yes,
-}
-
-/// A commit that was made and is pending.
-#[derive(Debug)]
-pub(crate) struct MadeCommit {
-    pub(crate) commit: Vec<u8>,
-    pub(crate) group_info: Vec<u8>,
-    pub(crate) welcome: Option<Vec<u8>>,
-}
-
-/// What a message of the log turned out to be.
-#[derive(Debug)]
-pub(crate) enum Processed {
-    /// A content of a leaf.
-    Message(Box<Leaf>, Vec<u8>),
-    /// A commit that is sound for MLS; its rights are still to be checked.
-    Commit(Box<StagedChange>),
-    /// Made by this leaf.
-    Own,
-    /// Something that is not used in our rooms.
-    Foreign,
-}
-
-/// A commit before its merge.
-#[derive(Debug)]
-pub(crate) struct StagedChange {
-    staged: StagedCommit,
-    pub(crate) change: Change,
-    /// New leaves, whose owners are to be verified.
-    pub(crate) added: Vec<Leaf>,
-    pub(crate) removed: Vec<Leaf>,
-    /// What stands beside it for those that go.
-    pub(crate) evidence: Vec<Vec<u8>>,
-    /// It removes this very leaf.
-    pub(crate) removes_us: bool,
-}
-
-/// A Welcome as seen before it is taken.
-#[derive(Debug)]
-pub(crate) struct WelcomeCard {
-    pub(crate) room: RoomId,
-    pub(crate) epoch: u64,
-    pub(crate) inviter: Leaf,
-    pub(crate) own_key: VerifyKey,
-    /// Who else is in it.
-    pub(crate) others: Vec<Leaf>,
-    pub(crate) policy: Policy,
-}
 
 /// A group that was joined by a Welcome.
 #[derive(Debug)]

@@ -531,19 +531,18 @@ fn a_new_device_of_a_member_is_told_of_in_private_rooms_once_it_can_be_added() {
     bench.ask(b, ClientMessage::PutDeviceList { list: list.clone(), vault: None });
     let b2 = bench.login(&bob, 2);
     assert!(entries(&bench.pushed(a)).is_empty(), "nobody could add it yet");
+    let expires_ms = bench.now.wall_ms + 900_000;
     let package =
-        KeyPackageUpload { id: KeyPackageId([1; 32]), expires_ms: u64::MAX, package: ByteBuf::from(vec![1; 9]) };
+        |number| KeyPackageUpload { id: KeyPackageId([number; 32]), expires_ms, package: ByteBuf::from(vec![1; 9]) };
     let put = |packages| RoomAsk::PutKeyPackages { packages, last_resort: None };
-    room(&mut bench, b2, put(vec![package]));
+    room(&mut bench, b2, put(vec![package(1)]));
     let told = entries(&bench.pushed(a));
     let [(2, EntryKind::Departed, body)] = &told[..] else { panic!("{told:?}") };
     assert_eq!(Departure::decode(body).unwrap().lists.last().map(|l| &l[..]), Some(&list[..]));
     bench.outputs.clear();
     room_with(&mut bench, a, commit(3, 1, &[bob.address(2)], &[]), COMMIT_BODY);
     bench.outputs.clear();
-    let package =
-        KeyPackageUpload { id: KeyPackageId([2; 32]), expires_ms: u64::MAX, package: ByteBuf::from(vec![1; 9]) };
-    room(&mut bench, b2, put(vec![package]));
+    room(&mut bench, b2, put(vec![package(2)]));
     assert!(entries(&bench.pushed(a)).is_empty(), "it is in it");
 }
 

@@ -4,7 +4,7 @@ use chat_wire::ids::{AccountId, RoomId};
 use chat_wire::message::ListState;
 
 use super::depart::{self, Proven};
-use super::{change, leave, tell};
+use super::{change, leave, plan, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::RoomEventKind;
@@ -56,14 +56,14 @@ fn listed(
     let leaves = group.leaves().unwrap_or_default();
     let mut gone = false;
     for leaf in leaves.iter().filter(|leaf| leaf.owner().account == account) {
-        gone |= change::is_listed(state, work, &leaf.owner())? == Some(false);
+        gone |= plan::is_listed(state, work, &leaf.owner())? == Some(false);
     }
     if gone {
         depart::keep(state, work, room, (account, proof))?;
         change::soon(state, work, room, Wish::Sweep)?;
     }
     let private = state.rooms.get(&room).is_some_and(|room| !room.record.public);
-    if private && !change::missing(state, work, &leaves, &account)?.is_empty() {
+    if private && !plan::missing(state, work, &leaves, &account)?.is_empty() {
         change::soon(state, work, room, Wish::Add(account, None))?;
     }
     Ok(())

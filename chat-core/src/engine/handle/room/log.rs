@@ -7,7 +7,7 @@ use chat_wire::ids::{AccountId, DeviceAddress, RoomId};
 use chat_wire::message::{EntryKind, ListState, RoomAsk};
 use serde_bytes::ByteArray;
 
-use super::{absence, change, depart, enter, epoch, heal, leave, talk, tell};
+use super::{absence, change, depart, enter, epoch, heal, leave, plan, talk, tell};
 use crate::engine::context::Work;
 use crate::engine::error::EngineError;
 use crate::engine::io::{Failure, FailureKind, RoomEventKind, Trouble};
@@ -308,8 +308,8 @@ fn judge(
     let mut departed: Vec<DeviceAddress> = Vec::new();
     for removed in &staged.removed {
         let leaf = removed.owner();
-        let idle = policy.owner.is_none() && change::is_idle(removed, at_ms);
-        match change::is_listed(state, work, &leaf)? {
+        let idle = policy.owner.is_none() && plan::is_idle(removed, at_ms);
+        match plan::is_listed(state, work, &leaf)? {
             _ if idle => departed.push(leaf),
             _ if proven.may_go(removed, staged.change.added.contains(&leaf)) => departed.push(leaf),
             Some(false) => departed.push(leaf),
@@ -317,7 +317,7 @@ fn judge(
             known => {
                 let by = &staged.change.committer.account;
                 if leaf.account != *by && !policy.may_kick(by, &leaf.account) {
-                    let seq = if known.is_some() { change::newest_seq(state, work, &leaf.account)? } else { 0 };
+                    let seq = if known.is_some() { plan::newest_seq(state, work, &leaf.account)? } else { 0 };
                     wanted.push(ListState { account: leaf.account, seq });
                 }
             }
@@ -430,7 +430,7 @@ fn has_no_device(
     account: &AccountId,
 ) -> Result<bool, EngineError> {
     for leaf in before.leaves.iter().filter(|leaf| leaf.owner().account == *account) {
-        if change::is_listed(state, work, &leaf.owner())? != Some(false) {
+        if plan::is_listed(state, work, &leaf.owner())? != Some(false) {
             return Ok(false);
         }
     }

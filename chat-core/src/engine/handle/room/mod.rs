@@ -18,6 +18,7 @@ mod heal;
 mod leave;
 mod log;
 mod packages;
+mod plan;
 mod statement;
 mod talk;
 mod view;
@@ -260,7 +261,7 @@ pub(in crate::engine) fn pump(state: &mut State, work: &mut Work<'_>) -> Result<
         online(state, work)?;
     }
     let account = state.own_address()?.account;
-    let own_list_seq = change::newest_seq(state, work, &account)?;
+    let own_list_seq = plan::newest_seq(state, work, &account)?;
     let devices_changed = std::mem::replace(&mut state.rooms.own_list_seq, own_list_seq) != own_list_seq;
     for room in state.rooms.ids() {
         if devices_changed && is_ready(state, &room) {
