@@ -55,7 +55,10 @@ pub(super) fn of(
             // Whom a person invites may have a device that is not known here yet: then all are asked for.
             let by_itself = command.is_none() && *account != own;
             let wanted = if by_itself { missing(state, work, &leaves, account)? } else { Vec::new() };
-            if by_itself && wanted.is_empty() && offered.is_none() {
+            // Who was put out or leaves meanwhile has no part in it any more.
+            let leaves_it = state.rooms.get(&room).is_some_and(|room| room.record.leaving.contains(account));
+            let is_out = of(account).is_empty() || leaves_it;
+            if by_itself && (is_out || (wanted.is_empty() && offered.is_none())) {
                 Plan::Done
             } else {
                 plan_add(state, room, (&leaves, account, wanted), offered)
