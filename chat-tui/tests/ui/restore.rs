@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use portable_pty::{Child as _, CommandBuilder};
+use portable_pty::CommandBuilder;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::journey;
