@@ -173,6 +173,8 @@ pub(in crate::engine) fn claimed(
         return Ok(());
     }
     keep_bundles(state, work, &of, bundles)?;
+    // Also a lane that was to wait because an earlier claim was refused: what it lacks may have come for an errand.
+    state.queue.lane(lane).succeeded();
     state.queue.release_asking();
     let Some(audience) = state.audience(work, &lane)? else { return Ok(()) };
     for device in state.missing(work, &audience)?.into_iter().filter(|device| device.account == of) {
