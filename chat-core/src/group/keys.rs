@@ -6,7 +6,8 @@ use chat_wire::keys::{Signature, VerifyKey};
 use ed25519_dalek::{Signer as _, SigningKey};
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
 use openmls::prelude::{
-    Capabilities, CredentialWithKey, ExtensionType, KeyPackage, KeyPackageIn, OpenMlsProvider as _, ProtocolVersion,
+    Capabilities, CredentialWithKey, ExtensionType, KeyPackage, KeyPackageIn, LeafNodeParameters, OpenMlsProvider as _,
+    ProtocolVersion,
 };
 use openmls_traits::signatures::{Signer, SignerError};
 use openmls_traits::types::SignatureScheme;
@@ -14,7 +15,7 @@ use rand_core::CryptoRng;
 
 use super::credential::{CREDENTIAL_TYPE, LeafCredential};
 use super::crypto::SUITE;
-use super::leaf::{GroupError, Leaf, SEEN_TYPE};
+use super::leaf::{GroupError, Leaf, SEEN_TYPE, seen};
 use super::overlay::Provider;
 use super::shelf::Shelf;
 use crate::secret::Secret;
@@ -82,6 +83,11 @@ pub(super) fn capabilities() -> Capabilities {
         None,
         Some(&[CREDENTIAL_TYPE]),
     )
+}
+
+/// A fresh leaf of a device that is seen at this time.
+pub(super) fn fresh(at_ms: u64) -> Result<LeafNodeParameters, GroupError> {
+    Ok(LeafNodeParameters::builder().with_capabilities(capabilities()).with_extensions(seen(at_ms)?).build())
 }
 
 /// A key package that was made: its private parts lie on the shelf.

@@ -2,10 +2,9 @@
 
 use chat_wire::ids::DeviceAddress;
 use chat_wire::keys::VerifyKey;
-use openmls::prelude::{Extension, Extensions, LeafNode, LeafNodeParameters, Member, UnknownExtension};
+use openmls::prelude::{Extension, Extensions, LeafNode, Member, UnknownExtension};
 
 use super::credential::LeafCredential;
-use super::keys::capabilities;
 
 /// Number of the leaf's extension that says when its device was last seen, of the range for private use.
 pub(super) const SEEN_TYPE: u16 = 0xF6C3;
@@ -41,11 +40,6 @@ pub(crate) enum GroupError {
 pub(super) fn seen(at_ms: u64) -> Result<Extensions<LeafNode>, GroupError> {
     let stamp = UnknownExtension(at_ms.to_be_bytes().to_vec());
     Extensions::from_vec(vec![Extension::Unknown(SEEN_TYPE, stamp)]).map_err(|_| GroupError::Broken)
-}
-
-/// A fresh leaf of a device that is seen at this time.
-pub(super) fn fresh(at_ms: u64) -> Result<LeafNodeParameters, GroupError> {
-    Ok(LeafNodeParameters::builder().with_capabilities(capabilities()).with_extensions(seen(at_ms)?).build())
 }
 
 /// One leaf of the tree.
