@@ -42,7 +42,7 @@ pub fn kind_name(kind: FailureKind) -> &'static str {
 #[must_use]
 pub fn sentence(kind: FailureKind) -> &'static str {
     match kind {
-        FailureKind::InvalidParams => "A name has 3 to 32 letters, digits, '_', '-' or '.', and every field its type.",
+        FailureKind::InvalidParams => "One of the values is not of the kind that is wanted here.",
         FailureKind::NotLoggedIn => "Log in first.",
         FailureKind::BadCredentials => "The name, the password or the passphrase is wrong.",
         FailureKind::NotLetIn => "Another device of the account was asked and did not let this one in.",

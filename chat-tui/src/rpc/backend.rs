@@ -52,6 +52,7 @@ impl Backend for Live {
             Call::Amend(id, change) => answered(self.client.amend(id, change), Body::from),
             Call::File(call) => self.file(call),
             Call::Archive(call) => self.archive(call),
+            Call::Nothing(error) => self.logged_in(std::future::ready(Err(error)).boxed_local()),
             Call::Run(command) => answered(self.client.run(command), Body::from),
         }
     }

@@ -60,6 +60,8 @@ pub(crate) enum Call {
     Archive(ArchiveCall),
     /// Whatever the engine does.
     Run(Command),
+    /// An id that we never gave out, whatever was to be done with it: told to whoever is logged in.
+    Nothing(RpcError),
     /// The end.
     Quit,
 }
@@ -68,6 +70,11 @@ impl Call {
     /// Reads the parameters of a request. `password` stands in where a method wants one and none is
     /// given.
     pub(crate) fn parse(request: &Request<'_>, password: Option<&str>) -> Result<Self, RpcError> {
+        Self::read(request, password)
+            .or_else(|error| if error.names_nothing() { Ok(Self::Nothing(error)) } else { Err(error) })
+    }
+
+    fn read(request: &Request<'_>, password: Option<&str>) -> Result<Self, RpcError> {
         let raw = request.params;
         match request.method.as_ref() {
             "version" => nothing(raw, Self::Version),

@@ -12,9 +12,7 @@ use crate::failure::{kind_name, sentence};
 pub(crate) struct RpcError {
     code: i32,
     message: Cow<'static, str>,
-    /// None where JSON-RPC's own codes say all: the line never became a request of the contract.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<ErrorData>,
+    data: ErrorData,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +28,7 @@ struct ErrorData {
 impl RpcError {
     /// The line is no JSON.
     pub(crate) fn parse() -> Self {
-        Self::bare(-32700, "The line is not JSON.")
+        Self::plain(-32700, "The line is not JSON.", "InvalidParams")
     }
 
     /// The line is longer than any request may be.
@@ -40,12 +38,12 @@ impl RpcError {
 
     /// JSON, but no request.
     pub(crate) fn invalid_request(why: &'static str) -> Self {
-        Self::bare(-32600, why)
+        Self::plain(-32600, why, "InvalidParams")
     }
 
     /// No such method in this version.
     pub(crate) fn method_not_found() -> Self {
-        Self::bare(-32601, "There is no such method.")
+        Self::plain(-32601, "There is no such method.", "NotFound")
     }
 
     /// Parameters of the wrong name, type or range.
@@ -60,11 +58,12 @@ impl RpcError {
 
     fn plain(code: i32, message: impl Into<Cow<'static, str>>, kind: &'static str) -> Self {
         let data = ErrorData { kind, unmet: None, retry_after_ms: None };
-        Self { code, message: message.into(), data: Some(data) }
+        Self { code, message: message.into(), data }
     }
 
-    fn bare(code: i32, message: &'static str) -> Self {
-        Self { code, message: message.into(), data: None }
+    /// Whether it says that an id of the request names nothing.
+    pub(crate) fn names_nothing(&self) -> bool {
+        [code(FailureKind::UnknownMessage), code(FailureKind::NotFound)].contains(&self.code)
     }
 
     #[cfg(test)]
@@ -73,8 +72,8 @@ impl RpcError {
     }
 
     #[cfg(test)]
-    pub(crate) fn kind(&self) -> Option<&'static str> {
-        self.data.as_ref().map(|data| data.kind)
+    pub(crate) fn kind(&self) -> &'static str {
+        self.data.kind
     }
 }
 
@@ -87,7 +86,7 @@ impl From<Failure> for RpcError {
             unmet: (kind == FailureKind::WeakPassword).then_some(failure.unmet),
             retry_after_ms: (kind == FailureKind::RateLimited).then_some(retry_after_ms),
         };
-        Self { code: code(kind), message: sentence(kind).into(), data: Some(data) }
+        Self { code: code(kind), message: sentence(kind).into(), data }
     }
 }
 
@@ -155,9 +154,21 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_are_no_request_of_the_contract_have_a_kind_too() {
+        for (error, wanted) in [
+            (RpcError::parse(), (-32700, "InvalidParams")),
+            (RpcError::invalid_request("No."), (-32600, "InvalidParams")),
+            (RpcError::method_not_found(), (-32601, "NotFound")),
+        ] {
+            assert_eq!((error.code(), error.kind()), wanted);
+            assert_eq!(serde_json::to_value(error).unwrap()["data"]["kind"], wanted.1);
+        }
+    }
+
+    #[test]
     fn wrong_parameters_found_late_have_the_code_of_those_found_early() {
         let late = RpcError::from(Failure::of(FailureKind::InvalidParams));
-        assert_eq!((late.code(), late.kind()), (-32602, Some("InvalidParams")));
+        assert_eq!((late.code(), late.kind()), (-32602, "InvalidParams"));
     }
 
     #[test]

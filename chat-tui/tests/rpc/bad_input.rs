@@ -20,7 +20,9 @@ fn lines_that_are_no_requests_are_answered_and_the_process_goes_on() {
         (r#"{"jsonrpc":"2.0","id":null,"method":"ack","params":{"seq":"x"}}"#, -32602),
     ] {
         client.line(line);
-        assert_eq!(client.stray().code, code, "{line}");
+        let refusal = client.stray();
+        assert_eq!(refusal.code, code, "{line}");
+        assert!(!refusal.kind.is_empty(), "{line}");
     }
     assert_eq!(client.call("fly", json!({})).unwrap_err().code, -32601);
     for method in ["connectDirect", "disconnectDirect"] {
@@ -112,6 +114,13 @@ fn whoever_is_not_logged_in_is_told_so() {
         ("pauseTransfer", json!({ "id": "00".repeat(16) })),
         ("resumeTransfer", json!({ "id": "00".repeat(16) })),
         ("cancelTransfer", json!({ "id": "00".repeat(16) })),
+        ("pauseTransfer", json!({ "id": "x" })),
+        ("download", json!({ "id": "x" })),
+        ("edit", json!({ "id": "x", "text": "y" })),
+        ("delete", json!({ "id": "x", "forEveryone": true })),
+        ("react", json!({ "id": "x", "emoji": "👍" })),
+        ("markRead", json!({ "with": "bob", "id": "x" })),
+        ("removeDevice", json!({ "id": "x" })),
     ] {
         assert_eq!(client.refused(method, params), "NotLoggedIn", "{method}");
     }
