@@ -23,11 +23,12 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 pub fn entry_code(device: &DeviceAddress, key: &VerifyKey) -> String {
     let hash = labelled_hash(ASK_IN, &[&device.account.0, &device.device.0.to_be_bytes(), &key.0]);
     let bits = hash.iter().take(5).fold(0_u64, |bits, byte| (bits << 8) | u64::from(*byte));
-    let digit = |at: u32| {
-        let [.., value] = (bits >> (35 - at * 5)).to_be_bytes();
+    // The high digit first: where it lies in the forty bits.
+    let digit = |shift: u32| {
+        let [.., value] = (bits >> shift).to_be_bytes();
         char::from(ALPHABET.get(usize::from(value & 31)).copied().unwrap_or_default())
     };
-    let digits: String = (0..8).map(digit).collect();
+    let digits: String = (0..40).step_by(5).rev().map(digit).collect();
     let (first, second) = digits.split_at_checked(GROUP).unwrap_or((&digits, ""));
     format!("{first}-{second}")
 }

@@ -82,7 +82,7 @@ impl Two {
     #[track_caller]
     fn refusal(&mut self, bend: impl FnOnce(&mut Header, &mut Vec<u8>)) -> OpenError {
         let (packet, before) = (self.forged(bend), self.bob.encode());
-        let why = self.bob.open(&packet, NOW).err().expect("it opened");
+        let why = self.bob.open(&packet, NOW).expect_err("it opened");
         assert_eq!(self.bob.encode(), before, "a refused packet changed the session");
         why
     }

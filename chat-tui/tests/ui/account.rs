@@ -79,8 +79,8 @@ fn where_a_password_is_not_enough_the_new_device_waits_and_the_first_one_lets_it
     };
     assert_eq!(code_on(&first, "that shows"), code_on(&second, "This device shows"));
     first.keys("y");
-    second.wait_for("● online  alice");
     first.wait_for("may come in");
+    second.wait_for("● online  alice");
     for pty in [&mut first, &mut second] {
         pty.keys("\x11");
         assert_eq!(pty.ended(), 0);

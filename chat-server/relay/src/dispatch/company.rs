@@ -1,4 +1,4 @@
-//! Who is in a room at this moment: who writes, and, in a small private one, who is online.
+//! Who is in a room at this moment: who writes, and, in a small private one, who is online (SPEC 12.5.6).
 
 use bytes::Bytes;
 use chat_wire::error::RefusalKind;

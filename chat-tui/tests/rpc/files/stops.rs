@@ -116,13 +116,13 @@ fn a_device_that_forgets_keeps_neither_transfers_nor_what_half_came() {
     bob.ok("pauseTransfer", json!({ "id": sent["id"] }));
     bob.ok("logout", json!({ "forget": true }));
     wait_until("nothing half-written is left", || names_in(to.path()).iter().all(|name| name == "large.bin"));
-    assert_eq!(bob.ok("transfers", json!({})), json!({ "transfers": [] }));
+    assert_eq!(bob.refused("transfers", json!({})), "NotLoggedIn");
     alice.post("sendFile", json!({ "to": "alice", "path": text(&path) }));
     let id = alice.expect("fileProgress", |progress| progress["id"] != sent["id"])["id"].clone();
     alice.ok("pauseTransfer", json!({ "id": id }));
     alice.ok("logout", json!({ "forget": true }));
     wait_until("no hash is left", || world.files("alice/uploads").is_empty());
-    assert_eq!(alice.ok("transfers", json!({})), json!({ "transfers": [] }));
+    assert_eq!(alice.refused("transfers", json!({})), "NotLoggedIn");
 }
 
 #[test]
