@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo run --manifest-path chat-server/s3/Cargo.toml -- \
-//!     cargo test -p chat-server --features object_store s3
+//!     cargo test -p chat-server --features s3_tests --lib --test it s3
 //! ```
 
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ mod hostile;
 mod kill;
 mod operating;
 mod program;
-#[cfg(feature = "object_store")]
+#[cfg(feature = "s3_tests")]
 mod s3;
 mod service;
 mod store;

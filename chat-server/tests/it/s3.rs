@@ -44,7 +44,6 @@ async fn part(bulk: &mut Client, at: usize, count: usize) -> Bytes {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a server that speaks S3: chat-server/s3 runs it beside one"]
 async fn a_relay_keeps_files_in_s3_over_a_restart_and_removes_them_there() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("relay.toml");

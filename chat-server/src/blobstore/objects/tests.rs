@@ -75,7 +75,7 @@ fn a_blob_of_many_parts_is_whole_and_known_to_the_next_run_by_its_name_alone() {
 /// Over the protocol itself, with the operator's variables: the first part of the life, and what every part has
 /// in common.
 #[test]
-#[ignore = "needs a server that speaks S3: chat-server/s3 runs it beside one"]
+#[cfg(feature = "s3_tests")]
 fn a_blob_lives_the_same_life_in_s3() {
     let folder = tempfile::tempdir().unwrap();
     let uploads = || FolderBlobs::open(folder.path()).unwrap();
@@ -93,7 +93,7 @@ fn a_blob_lives_the_same_life_in_s3() {
 }
 
 #[test]
-#[ignore = "needs a server that speaks S3: chat-server/s3 runs it beside one"]
+#[cfg(feature = "s3_tests")]
 fn s3_that_refuses_the_relay_s_credentials_or_has_no_such_bucket_is_an_error_and_no_missing_blob() {
     let folder = tempfile::tempdir().unwrap();
     let stranger = AmazonS3Builder::from_env().with_url("s3://blobs").with_secret_access_key("wrong").build().unwrap();
