@@ -17,9 +17,13 @@ use tokio::sync::Notify;
 
 use super::carrier::{Load, Oversized, Sink};
 
-/// Bytes queued for one connection above which it is cut. Answers alone never reach it: reading stops
-/// at 1 MiB, and the requests under way then are answered with at most 16 × 0.5 MiB.
+/// Bytes queued for one connection above which a push cuts it: it does not read.
 pub(crate) const QUEUED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The same for an answer: who asks faster than it reads is held back, not cut. Reading stops at 1 MiB, and the
+/// 32 requests that may be under way then have answers of half a megabyte each at most, but for the largest records,
+/// which nobody asks for in numbers.
+const ANSWERED_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Frames of one connection that may wait for the worker. A round takes them all, so that one sender
 /// still fills 32 places of each sync.
@@ -50,6 +54,14 @@ impl Parcel {
             Self::Frame(frame) => frame.body.len().saturating_add(FRAME_OVERHEAD_BYTES),
             Self::Encoded(frame) => frame.len(),
             Self::Close => 0,
+        }
+    }
+
+    /// Bytes queued above which this one is too much.
+    fn most(&self) -> usize {
+        match self {
+            Self::Frame(frame) if frame.request != 0 => ANSWERED_BYTES_MAX,
+            _ => QUEUED_BYTES_MAX,
         }
     }
 }
@@ -136,7 +148,7 @@ impl Outlet {
     /// Counts a parcel, and where it is to be brought.
     pub(crate) fn take(&self, parcel: &Parcel) -> Result<Arc<Line>, TooSlow> {
         let bytes = parcel.weight();
-        if self.0.queued.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > QUEUED_BYTES_MAX {
+        if self.0.queued.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > parcel.most() {
             return Err(TooSlow);
         }
         Ok(Arc::clone(&self.0))
