@@ -147,7 +147,7 @@ impl EventLoop {
             match self.next().await {
                 Happened::Heard(heard) => self.on_heard(heard),
                 Happened::Msgs(all) => all.into_iter().for_each(|msg| self.take(msg)),
-                Happened::Stage(event) => self.on_stage(event)?,
+                Happened::Stage(event) => self.on_stage(event),
                 Happened::FrameDue => {}
                 Happened::Panicked => anyhow::bail!("an internal error ended the program; what was stored is safe"),
                 Happened::ClientGone => self.client_gone(),
@@ -309,18 +309,18 @@ impl EventLoop {
         }
     }
 
-    fn on_stage(&mut self, event: StageEvent) -> anyhow::Result<()> {
+    fn on_stage(&mut self, event: StageEvent) {
         match event {
             StageEvent::End => self.take(Msg::End),
             StageEvent::Suspend => self.terminal.suspend(),
             // The next frame looks how big it is.
             StageEvent::Resized => self.model.redraw = true,
+            // A terminal that hangs up wakes its programs too: then it is gone, and that is an end like any other.
             StageEvent::Awake => {
-                self.terminal.take().context("the terminal is gone")?;
-                self.take(Msg::Woken);
+                let back = self.terminal.take().is_ok();
+                self.take(if back { Msg::Woken } else { Msg::End });
             }
         }
-        Ok(())
     }
 
     /// The client ended by itself: its store failed. What is on the screen stays readable.
